@@ -1,0 +1,1 @@
+"""Pass-by-reference for distributed Python."""

@@ -1,0 +1,196 @@
+"""Which errors can psk raise? Every one of them, one sentence each; this file imports nothing of ours.
+
+Each message is built from three parts, so that no error can forget one: what failed, what exists instead, what to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class PskError(Exception):
+    """Base of every error that psk raises on purpose.
+
+    Args:
+        what: One clause that names what failed, with the object, key, connector or store concerned.
+        found: What exists instead (names, sizes, states); shown in parentheses.
+        remedy: What the reader can do about it; shown after a semicolon.
+    """
+
+    def __init__(self, what: str = "", *, found: Iterable[object] = (), remedy: str = "") -> None:
+        super().__init__(what)
+        self.found = tuple(map(str, found))
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = str(self.args[0]) if self.args else ""
+        if self.remedy:
+            text += f"; {self.remedy}"
+        if self.found:
+            text += f" (found: {', '.join(self.found)})"
+        return text
+
+
+class DeadlineError(PskError, TimeoutError):
+    """A call did not finish within its deadline."""
+
+
+# --- objects and payloads -------------------------------------------------------------------------------------------
+
+
+class SerializationError(PskError):
+    """An object could not be encoded, or a payload could not be decoded."""
+
+
+class CodecError(SerializationError, LookupError):
+    """A payload names a codec, or a caller asks for one, that is not registered here."""
+
+
+class CodecNotPortableError(SerializationError):
+    """A serializer that exists only in this process was asked to travel to another."""
+
+
+class CodecRefusedError(SerializationError):
+    """The codec is known, but this store or process does not let it decode."""
+
+
+class PayloadError(SerializationError, ValueError):
+    """Bytes are truncated, damaged, swapped, or no payload of psk at all."""
+
+
+class ReferenceError_(PskError, ValueError):
+    """The reference that a proxy carries is damaged, forged or of an unknown version."""
+
+
+class SigningError(PskError):
+    """A signature is missing, wrong, or cannot be made or checked."""
+
+
+class SigningKeyMissingError(SigningError, LookupError):
+    """A named signing key is not in this process's key sources."""
+
+
+class SignatureError(SigningError, ValueError):
+    """A signature does not match what it signs: the bytes were forged or the key differs."""
+
+
+class UnsignedError(SigningError):
+    """Something unsigned arrived where a signature is required."""
+
+
+class UntrustedChannelError(PskError, PermissionError):
+    """A proxy names a channel that this process was told not to open for proxies."""
+
+
+# --- connectors ------------------------------------------------------------------------------------------------------
+
+
+class ConnectorError(PskError):
+    """A connector could not do what it was asked."""
+
+
+class UnknownConnectorError(ConnectorError, LookupError):
+    """No connector is known for the scheme of a URI."""
+
+
+class ConnectorConfigError(ConnectorError, ValueError):
+    """A connector's URI or options are malformed or name something it does not have."""
+
+
+class ConnectorClosedError(ConnectorError):
+    """The connector was used after `close()`."""
+
+
+class ForkedConnectorError(ConnectorError):
+    """The connector cannot do this in a forked child; open a new one there."""
+
+
+class CapabilityError(ConnectorError, NotImplementedError):
+    """The channel has no such power, here or at all."""
+
+
+class ChannelUnavailableError(ConnectorError, ConnectionError):
+    """The channel cannot be reached or refuses this process."""
+
+
+class ChannelFullError(ConnectorError):
+    """The channel has no room for the object; nothing was stored."""
+
+
+class ChannelDataError(ConnectorError):
+    """The channel holds something that is no object of psk under a key of psk."""
+
+
+class DurabilityError(ConnectorError):
+    """The channel cannot promise the durability asked for."""
+
+
+class InvalidKeyError(ConnectorError, ValueError, TypeError):
+    """A key is not text of the form `<object id>` or `<object id>@<where>`."""
+
+
+class KeyExistsError(ConnectorError):
+    """A different object already stands under this key; objects are written once."""
+
+
+class RevisionConflictError(ConnectorError):
+    """An update was made on top of a revision that is no longer the current one."""
+
+
+# --- stores and proxies ----------------------------------------------------------------------------------------------
+
+
+class StoreError(PskError):
+    """A store could not do what it was asked."""
+
+
+class StoreExistsError(StoreError):
+    """Another store is registered in this process under the same name."""
+
+
+class StoreClosedError(StoreError):
+    """The store was used after `close()`."""
+
+
+class StoreConfigError(StoreError, ValueError):
+    """A store's options or configuration file are malformed."""
+
+
+class PatternMissingError(StoreError, NotImplementedError):
+    """The method belongs to a pattern that lives in the distribution psk-patterns."""
+
+
+class NonProxiableTypeError(PskError, TypeError):
+    """Objects compared by identity (None, True, False) cannot hide behind a proxy."""
+
+
+class MissingKeyError(PskError, LookupError):
+    """No object stands under the key: never put, evicted, or expired."""
+
+
+class ProxyError(PskError):
+    """Base of the errors that using a proxy can raise."""
+
+
+class ProxyResolveError(ProxyError):
+    """The factory of a proxy failed; the original error is `cause`."""
+
+    @property
+    def cause(self) -> BaseException | None:
+        """The factory's error; None after the error itself has travelled between processes."""
+        return self.__cause__
+
+
+class ProxyResolveMissingKeyError(ProxyResolveError, MissingKeyError):
+    """A proxy was resolved whose object no longer exists."""
+
+
+class ProxyStoreFactoryError(ProxyError, TypeError):
+    """The proxy was made with a plain factory, not by a store."""
+
+
+class ProxyLockedError(ProxyError, AttributeError):
+    """A locked proxy was used before it was unlocked."""
