@@ -61,7 +61,7 @@ class PayloadError(SerializationError, ValueError):
     """Bytes are truncated, damaged, swapped, or no payload of psk at all."""
 
 
-class ReferenceError_(PskError, ValueError):
+class InvalidReferenceError(PskError, ValueError):
     """The reference that a proxy carries is damaged, forged or of an unknown version."""
 
 

@@ -1,0 +1,55 @@
+# Everything a fresh machine needs is Python 3.11 and make; the rest is installed into .venv by the first target that needs it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+READY := $(VENV)/.ready
+PACKAGES := core $(wildcard packages/*)
+
+.PHONY: help setup demo test soak bench lint format servers clean
+
+help:
+	@echo "make demo     run the main job, by value and by proxy, and compare"
+	@echo "make test     run every test at the counts of CI"
+	@echo "make soak     run every test at full counts"
+	@echo "make bench    measure psk beside ProxyStore 1.1"
+	@echo "make lint     ruff, mypy --strict, import contracts"
+	@echo "make servers  install the servers that tests need"
+
+setup: $(READY)
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(READY): $(UV) pyproject.toml $(wildcard */pyproject.toml packages/*/pyproject.toml)
+	$(UV) pip install --quiet --python $(VENV) --group dev $(foreach package,$(PACKAGES),--editable $(package))
+	@touch $@
+
+demo: setup
+	$(BIN)/python examples/demo.py
+
+test: setup
+	PSK_SCALE=test $(BIN)/pytest
+
+soak: setup
+	PSK_SCALE=soak $(BIN)/pytest -o timeout=3600
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy core/src
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+servers:
+	@echo "no test needs a server yet"
+
+clean:
+	rm -rf $(VENV) .bench .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,3 @@
+"""Which checks surround every test of the workspace?"""
+
+pytest_plugins = ["faults.leaks", "faults.scale"]

@@ -1,0 +1,51 @@
+"""Does the leak check catch what it looks for? Each test plants one leak."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from faults import leaks
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setattr(leaks, "SETTLE_SECONDS", 0.05)
+
+
+def test_a_clean_test_leaves_nothing():
+    assert leaks.leaked_since(leaks.snapshot()) == []
+
+
+def test_an_open_descriptor_is_caught():
+    before = leaks.snapshot()
+    read, write = os.pipe()
+    assert len(leaks.leaked_since(before)) == 2
+    os.close(read)
+    os.close(write)
+
+
+def test_a_running_thread_is_caught():
+    before, stop = leaks.snapshot(), threading.Event()
+    thread = threading.Thread(target=stop.wait, name="planted")
+    thread.start()
+    assert any("planted" in left for left in leaks.leaked_since(before))
+    stop.set()
+    thread.join()
+
+
+def test_a_child_process_is_caught():
+    before = leaks.snapshot()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert f"child process {child.pid}" in leaks.leaked_since(before)
+    child.communicate()
+
+
+def test_shared_memory_with_our_name_is_caught():
+    before = leaks.snapshot()
+    planted = Path(f"/dev/shm/psk-planted-{os.getpid()}")
+    planted.touch()
+    assert leaks.leaked_since(before) == [f"file {planted}"]
+    planted.unlink()
