@@ -132,6 +132,10 @@ class InvalidKeyError(ConnectorError, ValueError, TypeError):
     """A key is not text of the form `<object id>` or `<object id>@<where>`."""
 
 
+class InvalidArgumentError(ConnectorError, ValueError, TypeError):
+    """A time, a claim, an object id or a range handed to a connector is of the wrong kind or out of bounds."""
+
+
 class KeyExistsError(ConnectorError):
     """A different object already stands under this key; objects are written once."""
 
