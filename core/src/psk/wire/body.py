@@ -1,0 +1,122 @@
+"""How do frames lie behind the header block, and do received frames match the frame table?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psk.errors import PayloadError, SerializationError
+from psk.wire.frames import byte_view
+from psk.wire.layout import READ_ONLY, ZEROS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from psk.wire.frames import Buffer, Frame
+
+
+def keep_frame(frame: Frame) -> tuple[Buffer | list[Buffer], int, int]:
+    """Return a frame as buffers of bytes, its size, and its entry in the frame table.
+
+    Raises:
+        SerializationError: The frame is not made of contiguous buffers.
+    """
+    try:
+        if isinstance(frame, list | tuple):
+            # A bytearray is viewed, so that it cannot change its length between header and write.
+            segments: list[Buffer] = [part if type(part) is bytes else byte_view(part) for part in frame]
+            size = sum(map(len, segments))
+            return segments, size, size | READ_ONLY
+        view = byte_view(frame)
+    except (TypeError, ValueError, BufferError) as error:
+        raise SerializationError(
+            f"a codec returned a frame of type {type(frame).__name__}: {error}",
+            remedy="return contiguous buffers, or lists of them",
+        ) from error
+    size = view.nbytes
+    return view, size, size | READ_ONLY if view.readonly else size
+
+
+def body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int]) -> list[Buffer]:
+    """Return what follows the header block, in order, with the padding between frames."""
+    body: list[Buffer] = []
+    before = 0
+    for frame, size in zip(frames, sizes, strict=True):
+        if before & 63:
+            body.append(ZEROS[-before & 63])
+        if type(frame) is list:
+            body += frame
+        else:
+            body.append(frame)  # type: ignore[arg-type]  # mypy does not narrow on `type(...) is list`
+        before = size
+    return body
+
+
+def split_body(whole: memoryview, start: int, sizes: Sequence[int], nbytes: int) -> list[memoryview]:
+    """Return the frames that lie in one buffer with the whole payload.
+
+    Args:
+        whole: The payload as received.
+        start: Where the first frame begins: the header block's size.
+        sizes: Frame sizes as the frame table claims them.
+        nbytes: Payload size as the header claims it.
+
+    Raises:
+        PayloadError: The claims do not fit what was received.
+    """
+    given = whole.nbytes
+    if nbytes == given:
+        if len(sizes) == 1 and start + sizes[0] == given:
+            return [whole[start:]]
+        frames = []
+        end = start
+        for size in sizes:
+            begin = end + 63 & -64
+            if begin != end and whole[end:begin] != ZEROS[begin - end]:
+                break
+            end = begin + size
+            if end > given:
+                break
+            frames.append(whole[begin:end])
+        else:
+            if end == given:
+                return frames
+    raise _mismatch(given, nbytes, sizes)
+
+
+def match_body(buffers: Sequence[object], start: int, sizes: Sequence[int], nbytes: int) -> list[memoryview]:
+    """Return the frames that were received one buffer each, behind a buffer with the header block.
+
+    Args:
+        buffers: Header block, then frames, as received.
+        start: The header block's size.
+        sizes: Frame sizes as the frame table claims them.
+        nbytes: Payload size as the header claims it.
+
+    Raises:
+        PayloadError: The claims do not fit what was received.
+    """
+    frames = []
+    try:
+        for buffer in buffers:
+            frames.append(memoryview(buffer) if type(buffer) is bytes else byte_view(buffer))
+    except (TypeError, ValueError, BufferError) as error:
+        raise PayloadError(f"no frame can be read from {type(buffer).__name__}: {error}") from error
+    header = frames.pop(0)
+    end = start
+    if header.nbytes == start and len(frames) == len(sizes):
+        for frame, size in zip(frames, sizes, strict=True):
+            if frame.nbytes != size:
+                break
+            end = (end + 63 & -64) + size
+        else:
+            if end == nbytes:
+                return frames
+    raise _mismatch(header.nbytes + sum(frame.nbytes for frame in frames), nbytes, sizes)
+
+
+def _mismatch(given: int, claimed: int, sizes: Sequence[int]) -> PayloadError:
+    return PayloadError(
+        f"a payload is truncated or damaged: its header claims {claimed} bytes in {len(sizes)} frames",
+        found=[f"{given} bytes"],
+        remedy="put the object again",
+    )

@@ -1,0 +1,44 @@
+"""What turns objects of one kind into frames and back? A codec: a name, two functions, and what they promise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from psk.wire.frames import Frame
+
+
+class Codec:
+    """Name a pair of functions that encode and decode objects.
+
+    Args:
+        name: What payloads call it: 1 to 32 of a-z 0-9 . _ -
+        encode: Returns an object's frames: views of its memory where that is possible. Raises
+            SerializationError for an object it cannot encode.
+        decode: Returns the object over frames. A frame that was read-only when it was encoded is read-only; the
+            others are writable and belong to the object, which should use them in place.
+        raw: Whether decoding runs no code that the payload chooses, so that untrusted payloads may be decoded.
+        copies: Whether decode makes its own memory anyway; then it gets shared frames as they are, read-only.
+    """
+
+    __slots__ = ("copies", "decode", "encode", "name", "raw")
+
+    def __init__(
+        self,
+        name: str,
+        encode: Callable[[Any], Sequence[Frame]],
+        decode: Callable[[list[memoryview]], object],
+        *,
+        raw: bool = False,
+        copies: bool = False,
+    ) -> None:
+        self.name = name
+        self.encode = encode
+        self.decode = decode
+        self.raw = raw
+        self.copies = copies
+
+    def __repr__(self) -> str:
+        return f"Codec({self.name!r})"

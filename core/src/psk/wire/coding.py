@@ -1,0 +1,102 @@
+"""How does an object become a payload, and a payload an object again?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psk.errors import CodecRefusedError, PayloadError, SerializationError
+from psk.wire.payload import Payload
+from psk.wire.pickling import CLOUDPICKLE, PICKLE
+from psk.wire.registry import codec_for, find_codec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from psk.wire.codec import Codec
+    from psk.wire.frames import Frame
+    from psk.wire.signing import SigningKey
+
+
+def encode(
+    obj: object,
+    *,
+    codec: str | None = None,
+    object_id: bytes | None = None,
+    revision: int = 0,
+    checksum: bool = True,
+    signing_key: SigningKey | None = None,
+) -> Payload:
+    """Encode an object; its large buffers are not copied, so it must not change until the payload is written.
+
+    Args:
+        obj: Any object that has a codec or can be pickled.
+        codec: Name of the codec to use; None chooses by exact type, then pickle, then cloudpickle if installed.
+        object_id: 16 bytes, the new object's id; None makes one.
+        revision: 0 for a new object; an update counts up.
+        checksum: Whether to compute a CRC-32, at the price of one pass over the bytes.
+        signing_key: Key to sign with; None leaves the payload unsigned.
+
+    Raises:
+        SerializationError: The object cannot be encoded; the message names what inside it cannot.
+        CodecError: No codec of that name is registered.
+    """
+    chosen = codec_for(obj) if codec is None else find_codec(codec)
+    name = chosen.name
+    try:
+        frames = chosen.encode(obj)
+    except (MemoryError, SerializationError):
+        raise
+    except RecursionError as error:
+        raise SerializationError(
+            f"an object of type {type(obj).__qualname__} is nested too deeply to encode",
+            remedy="nest it less deeply, or raise the limit with sys.setrecursionlimit",
+        ) from error
+    except Exception as error:  # noqa: BLE001  # an object's own methods raise anything
+        name, frames = _second_try(obj, chosen, error, any_codec=codec is None)
+    return Payload.build(
+        name, frames, object_id=object_id, revision=revision, checksum=checksum, signing_key=signing_key
+    )
+
+
+def _second_try(
+    obj: object, codec: Codec, error: Exception, *, any_codec: bool
+) -> tuple[str, Sequence[Frame]]:
+    second = None
+    if codec is PICKLE and any_codec:
+        try:
+            return CLOUDPICKLE.name, CLOUDPICKLE.encode(obj)
+        except MemoryError:
+            raise
+        except Exception as failure:  # noqa: BLE001  # reported below, with the first error as its cause
+            second = failure
+    from psk.wire.culprit import describe_failure  # noqa: PLC0415  # only failures need it
+
+    raise describe_failure(obj, codec.name, error, second) from error
+
+
+def decode(payload: Payload, *, allowed: str = "any") -> object:
+    """Decode a payload that was parsed and verified; the object owns its memory, and shares none.
+
+    Args:
+        payload: The payload. Its writable buffers become the object's memory, so decode it once.
+        allowed: "any" codec, or "raw" to refuse codecs that can run code a payload chooses: pickle above all.
+
+    Raises:
+        PayloadError: The frames are not what the codec wrote, or need a class that cannot be imported here.
+        CodecError: No codec of the payload's name is registered here.
+        CodecRefusedError: The codec is not among those allowed.
+    """
+    codec = find_codec(payload.codec)
+    if allowed != "any" and not (allowed == "raw" and codec.raw):
+        raise CodecRefusedError(
+            f"payload {payload.key} has the codec {codec.name!r}, and only {allowed!r} codecs are allowed here",
+            remedy="allow 'any' codec only if you trust whoever can write to this channel",
+        )
+    frames = payload.frame_views(private=not codec.copies)
+    try:
+        return codec.decode(frames)
+    except Exception as error:
+        raise PayloadError(
+            f"payload {payload.key} cannot be decoded by codec {codec.name!r}: {type(error).__name__}: {error}",
+            remedy="its classes must be importable here, in versions that can read each other's pickles",
+        ) from error

@@ -1,0 +1,109 @@
+"""Which part of an object is it that cannot be pickled?"""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING
+
+from psk.errors import SerializationError
+from psk.wire.pickling import PROTOCOL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Each try pickles a part once more, so the search gives up early rather than last long.
+_MAXIMUM_TRIES = 200
+_MAXIMUM_DEPTH = 12
+
+
+def describe_failure(
+    obj: object, codec: str, error: Exception, second: Exception | None = None
+) -> SerializationError:
+    """Return the error that says why an object cannot be encoded, where, and what to do about it.
+
+    Args:
+        obj: The object that was to be encoded.
+        codec: Name of the codec that failed.
+        error: What the codec raised.
+        second: What cloudpickle raised, if it was asked as well.
+    """
+    path, part = "", obj
+    if codec.endswith("pickle"):
+        path, part = find_culprit(obj)
+    what = f"an object of type {_type_name(obj)} cannot be encoded by codec {codec!r}"
+    if path:
+        what += f", because of obj{path}, of type {_type_name(part)}"
+    what += f": {type(error).__name__}: {_short(error)}"
+    if second is None or isinstance(second, SerializationError):
+        remedy = (
+            "leave that part out, make it picklable, or pip install cloudpickle for functions and classes"
+        )
+    else:
+        what += f"; cloudpickle: {_short(second)}"
+        remedy = "leave that part out or give its class a __reduce__ method"
+    return SerializationError(what, remedy=remedy)
+
+
+def find_culprit(obj: object) -> tuple[str, object]:
+    """Return where in an object lies the innermost part that cannot be pickled, and that part.
+
+    Returns:
+        An expression to be put behind the object's name, such as `['model'].callback`, and the part; an empty
+        expression and the object itself if nothing inside it is to blame.
+    """
+    path, part = "", obj
+    tries = 0
+    for _ in range(_MAXIMUM_DEPTH):
+        for step, child in _children(part):
+            tries += 1
+            if tries > _MAXIMUM_TRIES:
+                return path, part
+            if not _can_pickle(child):
+                path, part = path + step, child
+                break
+        else:
+            break
+    return path, part
+
+
+def _children(part: object) -> Iterator[tuple[str, object]]:
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield f"[{_short(repr(key))}]", value
+    elif isinstance(part, list | tuple):
+        for index, value in enumerate(part):
+            yield f"[{index}]", value
+    elif not isinstance(part, type):
+        try:
+            attributes = vars(part)
+        except TypeError:
+            return
+        for name, value in attributes.items():
+            yield f".{name}", value
+
+
+class _Nowhere:
+    """Forget what a pickler writes."""
+
+    __slots__ = ()
+
+    def write(self, data: object) -> None:
+        """Do nothing with the data."""
+
+
+def _can_pickle(part: object) -> bool:
+    try:
+        pickle.Pickler(_Nowhere(), PROTOCOL, buffer_callback=lambda _buffer: None).dump(part)  # type: ignore[arg-type]  # a writer needs no result
+    except Exception:  # noqa: BLE001  # an object's own methods raise anything
+        return False
+    return True
+
+
+def _type_name(obj: object) -> str:
+    kind = type(obj)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _short(text: object) -> str:
+    text = " ".join(str(text).split())
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,41 @@
+"""Where does memory come from that a received object may own and write?"""
+
+from __future__ import annotations
+
+import mmap
+
+# Below, malloc is faster than a mapping; above, a mapping is returned to the system when its last view goes.
+_MAPPED_FROM = 64 * 1024
+# Below, a huge page would mostly be waste; above, it saves most of the page faults.
+_HUGE_FROM = 2 * 1024 * 1024
+_PRIVATE = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+_HUGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)
+
+
+def allocate(nbytes: int) -> memoryview:
+    """Return writable memory that nobody else sees, filled with zeros.
+
+    Args:
+        nbytes: Size in bytes, 0 or more.
+
+    Returns:
+        A view of `nbytes` bytes; the memory lives as long as the view or anything made from it.
+    """
+    if nbytes < _MAPPED_FROM:
+        return memoryview(bytearray(nbytes))
+    if not _PRIVATE:  # Windows knows only named or anonymous mappings, both private to the process here
+        return memoryview(mmap.mmap(-1, nbytes))
+    memory = mmap.mmap(-1, nbytes, flags=_PRIVATE)
+    if _HUGE_PAGES is not None and nbytes >= _HUGE_FROM:
+        try:
+            memory.madvise(_HUGE_PAGES)
+        except OSError:  # a kernel without huge pages: slower, not wrong
+            pass
+    return memoryview(memory)
+
+
+def private_copy(view: memoryview) -> memoryview:
+    """Return a writable copy of a byte view, in memory of its own."""
+    copy = allocate(view.nbytes)
+    copy[:] = view
+    return copy

@@ -1,0 +1,86 @@
+"""How does any other object travel? As a pickle of protocol 5 whose large buffers are frames of their own."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING
+
+from psk.errors import SerializationError
+from psk.wire.codec import Codec
+from psk.wire.layout import MAXIMUM_FRAMES
+
+if TYPE_CHECKING:
+    from psk.wire.frames import Buffer, Frame
+
+PROTOCOL = 5
+# Below, a frame of its own costs more than the copy into the stream.
+OUT_OF_BAND_FROM = 4096
+
+
+class Stream(list["Buffer"]):
+    """Collect what a pickler writes, in pieces, and the buffers it leaves out.
+
+    A pickler hands large bytes objects to `write` as they are, so they are never copied into a stream.
+    """
+
+    __slots__ = ("frames",)
+
+    frames: list[Frame]
+    write = list.append
+
+    def keep(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer out of the stream, or return True if it should stay in."""
+        try:
+            view = buffer.raw()
+        except BufferError:
+            return True  # not contiguous: the pickler refuses it with a clear message
+        if view.nbytes < OUT_OF_BAND_FROM or len(self.frames) == MAXIMUM_FRAMES:
+            return True
+        self.frames.append(view)
+        return False
+
+
+def encode_pickle(obj: object) -> list[Frame]:
+    """Return the pickle's stream and its out-of-band buffers.
+
+    Raises:
+        Exception: Whatever pickle or the object's own methods raise.
+    """
+    stream = Stream()
+    stream.frames = frames = [stream]
+    pickle.Pickler(stream, PROTOCOL, buffer_callback=stream.keep).dump(obj)
+    if len(stream) == 1:
+        frames[0] = stream[0]
+    else:
+        frames[0] = list(stream)
+    return frames
+
+
+def encode_cloudpickle(obj: object) -> list[Frame]:
+    """Return frames like `encode_pickle` for objects that only cloudpickle can pickle: by value.
+
+    Raises:
+        SerializationError: cloudpickle is not installed.
+        Exception: Whatever cloudpickle or the object's own methods raise.
+    """
+    try:
+        import cloudpickle  # noqa: PLC0415  # optional, and 30 ms to import
+    except ImportError as error:
+        raise SerializationError(
+            f"the codec cloudpickle cannot encode {type(obj).__qualname__}: it is not installed",
+            remedy="pip install cloudpickle",
+        ) from error
+    stream = Stream()
+    stream.frames = frames = [stream]
+    cloudpickle.Pickler(stream, PROTOCOL, buffer_callback=stream.keep).dump(obj)
+    frames[0] = list(stream)
+    return frames
+
+
+def _decode(frames: list[memoryview]) -> object:
+    stream, *buffers = frames
+    return pickle.loads(stream, buffers=buffers)  # noqa: S301  # what this codec is for; `allowed="raw"` refuses it
+
+
+PICKLE = Codec("pickle", encode_pickle, _decode)
+CLOUDPICKLE = Codec("cloudpickle", encode_cloudpickle, _decode)

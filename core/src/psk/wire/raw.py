@@ -1,0 +1,92 @@
+"""How do bytes, bytearray, str and memoryview travel without pickle?"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from psk.errors import PayloadError, SerializationError
+from psk.wire.codec import Codec
+
+if TYPE_CHECKING:
+    from psk.wire.frames import Frame
+
+_CASTABLE = frozenset("cbBhHiIlLqQnNfd?P")
+
+
+def _encode_one(obj: bytes | bytearray) -> tuple[Frame]:
+    return (obj,)
+
+
+def _only(frames: list[memoryview]) -> memoryview:
+    if len(frames) != 1:
+        raise PayloadError("a raw payload has exactly one frame", found=[f"{len(frames)} frames"])
+    return frames[0]
+
+
+def _decode_bytes(frames: list[memoryview]) -> bytes:
+    view = _only(frames)
+    owner = view.obj
+    # Nobody can change bytes, so an object that is the whole frame needs no copy.
+    return owner if type(owner) is bytes and len(owner) == view.nbytes else bytes(view)
+
+
+def _decode_bytearray(frames: list[memoryview]) -> bytearray:
+    view = _only(frames)
+    owner = view.obj
+    if type(owner) is bytearray and not view.readonly and len(owner) == view.nbytes:
+        return owner
+    return bytearray(view)
+
+
+def _encode_str(obj: str) -> tuple[Frame]:
+    return (obj.encode("utf-8", "surrogatepass"),)
+
+
+def _decode_str(frames: list[memoryview]) -> str:
+    return str(_only(frames), "utf-8", "surrogatepass")
+
+
+def _encode_memory(obj: memoryview) -> tuple[Frame, Frame]:
+    code = obj.format.removeprefix("@")
+    if code not in _CASTABLE or (not obj.nbytes and 0 in obj.shape[1:]):
+        raise SerializationError(
+            f"a memoryview of format {obj.format!r} and shape {obj.shape} cannot be rebuilt elsewhere",
+            found=["formats " + " ".join(sorted(_CASTABLE))],
+            remedy="send the object behind it, or obj.cast('B')",
+        )
+    description = struct.pack(f"<cBB{obj.ndim}Q", code.encode(), obj.itemsize, obj.ndim, *obj.shape)
+    if obj.c_contiguous:
+        return description, obj
+    if obj.readonly:
+        return description, obj.tobytes()
+    return description, bytearray(obj)
+
+
+def _decode_memory(frames: list[memoryview]) -> memoryview:
+    description, data = frames
+    code, itemsize, ndim = struct.unpack_from("<cBB", description)
+    shape = struct.unpack(f"<{ndim}Q", description[3:])
+    code = code.decode()
+    if code not in _CASTABLE or struct.calcsize(code) != itemsize:
+        raise PayloadError(f"items of format {code!r} and {itemsize} bytes do not exist on this machine")
+    if 0 not in shape:
+        return data.cast(code, shape)
+    if data.nbytes:
+        raise PayloadError(f"a memoryview of shape {shape} holds no bytes", found=[f"{data.nbytes} bytes"])
+    if ndim == 1:
+        return data.cast(code)
+    # memoryview.cast accepts no zero in a shape: make one row and cut it off.
+    cells = 1
+    for length in shape[1:]:
+        cells *= length
+    if cells > 1 << 16:
+        raise PayloadError(f"the shape {shape} of an empty memoryview is beyond all reason")
+    rows = memoryview(bytearray(cells * itemsize)).cast(code, (1, *shape[1:]))[:0]
+    return rows.toreadonly() if data.readonly else rows
+
+
+BYTES = Codec("bytes", _encode_one, _decode_bytes, raw=True, copies=True)
+BYTEARRAY = Codec("bytearray", _encode_one, _decode_bytearray, raw=True, copies=True)
+STR = Codec("str", _encode_str, _decode_str, raw=True, copies=True)
+MEMORY = Codec("memory", _encode_memory, _decode_memory, raw=True)

@@ -1,0 +1,185 @@
+"""Which secret belongs to a signing key's name in this process? The secret itself never travels."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+from psk.errors import SigningError, SigningKeyMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from psk.wire.frames import Buffer
+
+MINIMUM_SECRET = 16
+_MAXIMUM_FILE = 4096
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+_set_here: dict[str, SigningKey] = {}
+
+
+class SigningKey:
+    """Hold a secret under a name; the name travels in what it signs, the secret nowhere.
+
+    Args:
+        name: 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with a dot.
+        secret: At least 16 bytes, random.
+
+    Raises:
+        SigningError: Name or secret does not qualify.
+    """
+
+    __slots__ = ("_secret", "name")
+
+    def __init__(self, name: str, secret: bytes) -> None:
+        self.name = _checked_name(name)
+        if not isinstance(secret, bytes | bytearray) or len(secret) < MINIMUM_SECRET:
+            raise SigningError(
+                f"the secret of signing key {name!r} is too short or no bytes",
+                remedy=f"use at least {MINIMUM_SECRET} random bytes, such as os.urandom(32)",
+            )
+        self._secret = bytes(secret)
+
+    def authenticate(self, parts: Iterable[Buffer]) -> bytes:
+        """Return the HMAC-SHA256 (RFC 2104) of the parts, one after the other: 32 bytes."""
+        import hmac  # noqa: PLC0415  # costs 3 ms that unsigned stores need not pay
+
+        mac = hmac.new(self._secret, digestmod="sha256")
+        for part in parts:
+            mac.update(part)
+        return mac.digest()
+
+    def matches(self, mac: bytes, parts: Iterable[Buffer]) -> bool:
+        """Return whether a MAC, whole or cut to its first bytes, is that of the parts; takes equal time either way."""
+        import hmac  # noqa: PLC0415  # as above
+
+        return hmac.compare_digest(self.authenticate(parts)[: len(mac)], mac)
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.name!r}, <secret>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise SigningError(
+            f"signing key {self.name!r} does not travel",
+            remedy="give every process the secret itself: environment, key file or psk.set_signing_key",
+        )
+
+
+def set_signing_key(name: str, secret: bytes | str | None) -> None:
+    """Set the secret of a signing key in this process, ahead of all other sources.
+
+    Args:
+        name: The key's name.
+        secret: At least 16 bytes; text is read as hexadecimal, else base64, else as it stands in UTF-8. None
+            forgets what was set.
+
+    Raises:
+        SigningError: Name or secret does not qualify.
+    """
+    if secret is None:
+        _set_here.pop(_checked_name(name), None)
+    else:
+        _set_here[name] = SigningKey(name, _read_secret(secret) if isinstance(secret, str) else secret)
+
+
+def find_signing_key(name: str) -> SigningKey:
+    """Return the signing key of this name: set in this process, from the environment, or from a key file.
+
+    Raises:
+        SigningKeyMissingError: None of the three places has it; the message lists them.
+        SigningError: The name is malformed, the secret too short, or the key file readable by others.
+    """
+    key = _set_here.get(_checked_name(name))
+    if key is not None:
+        return key
+    variable = "PSK_SIGNING_KEY_" + re.sub(r"[-.]", "_", name).upper()
+    text = os.environ.get(variable)
+    if text:
+        return SigningKey(name, _read_secret(text))
+    folder = os.environ.get("PSK_KEY_DIR") or os.path.join(os.path.expanduser("~"), ".config", "psk", "keys")
+    path = os.path.join(folder, name)
+    secret = _read_key_file(path)
+    if secret is None:
+        raise SigningKeyMissingError(
+            f"signing key {name!r} is not known in this process",
+            remedy=f"call psk.set_signing_key, set {variable}, or write {path} with mode 0600",
+        )
+    return SigningKey(name, secret)
+
+
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SigningError(
+            f"{name if isinstance(name, str) else type(name).__name__!r:.80} is no signing key name",
+            remedy="use 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with a dot",
+        )
+    return name
+
+
+def _read_secret(text: str) -> bytes:
+    """Return the bytes that text stands for: hexadecimal, else base64, else the text in UTF-8.
+
+    What would be shorter than a secret may be is taken as the text itself; the rule must give the same bytes on
+    every host, so it looks at nothing but the text.
+    """
+    text = text.strip()
+    if len(text) >= 2 * MINIMUM_SECRET and _HEX.fullmatch(text):
+        return bytes.fromhex(text)
+    if _BASE64.fullmatch(text):
+        import binascii  # noqa: PLC0415  # only where a key is read
+
+        secret = binascii.a2b_base64(text)
+        if len(secret) >= MINIMUM_SECRET:
+            return secret
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _read_key_file(path: str) -> bytes | None:
+    """Return the secret in a key file, or None if there is no such file."""
+    flags = (
+        os.O_RDONLY
+        | getattr(os, "O_NOFOLLOW", 0)
+        | getattr(os, "O_NONBLOCK", 0)
+        | getattr(os, "O_CLOEXEC", 0)
+    )
+    try:
+        descriptor = os.open(path, flags)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SigningError(
+            f"key file {path} cannot be opened: {error.strerror}",
+            remedy="make it a regular file of mode 0600",
+        ) from error
+    try:
+        _check_private(path, os.fstat(descriptor))
+        content = os.read(descriptor, _MAXIMUM_FILE + 1)
+    except OSError as error:
+        raise SigningError(f"key file {path} cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+    if len(content) > _MAXIMUM_FILE:
+        raise SigningError(f"key file {path} is no key", found=[f"more than {_MAXIMUM_FILE} bytes"])
+    try:
+        return _read_secret(content.decode())
+    except UnicodeDecodeError:
+        return content  # random bytes rather than text
+
+
+def _check_private(path: str, status: os.stat_result) -> None:
+    import stat  # noqa: PLC0415  # only where a key is read
+
+    if not stat.S_ISREG(status.st_mode):
+        raise SigningError(
+            f"key file {path} is not a regular file", remedy="write the key into a file of mode 0600"
+        )
+    if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o077):
+        raise SigningError(
+            f"key file {path} is not private",
+            found=[f"mode {stat.S_IMODE(status.st_mode):04o}", f"owner {status.st_uid}"],
+            remedy=f"it must belong to you and nobody else may read it: chmod 600 {path}",
+        )
