@@ -196,5 +196,13 @@ class ProxyStoreFactoryError(ProxyError, TypeError):
     """The proxy was made with a plain factory, not by a store."""
 
 
+class InvalidFactoryError(ProxyError, TypeError):
+    """A proxy was to be made with a factory that cannot be called."""
+
+
+class NotAProxyError(ProxyError, TypeError):
+    """A helper for proxies was given something else."""
+
+
 class ProxyLockedError(ProxyError, AttributeError):
     """A locked proxy was used before it was unlocked."""

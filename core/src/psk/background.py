@@ -1,0 +1,139 @@
+"""Where does work run that the caller does not wait for? In a bounded pool of daemon threads that end when idle."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+IDLE_SECONDS = 1.0
+"""How long a thread waits for more work before it ends."""
+
+MAX_THREADS = 32
+"""How many threads work at once; more tasks wait their turn."""
+
+
+class _Pool:
+    """Tasks and the threads that run them; made anew in a forked child, where those threads do not exist."""
+
+    __slots__ = ("changed", "idle", "tasks", "workers")
+
+    def __init__(self) -> None:
+        # Re-entrant: a finaliser that runs while the pool is locked may start a task.
+        self.changed = threading.Condition(threading.RLock())
+        self.tasks: deque[Callable[[], object]] = deque()
+        self.workers: set[threading.Thread] = set()
+        self.idle = 0
+
+    def add(self, task: Callable[[], object]) -> None:
+        with self.changed:
+            self.tasks.append(task)
+            if self.idle >= len(self.tasks):
+                self.changed.notify()
+                return
+            # A task that waits for the task it starts must not wait for a place in its own pool.
+            nested = threading.current_thread() in self.workers
+            if len(self.workers) >= MAX_THREADS and not nested:
+                return
+            worker = threading.Thread(target=self.work, name="psk-background", daemon=True)
+            self.workers.add(worker)
+            try:
+                worker.start()
+            except RuntimeError:
+                self.workers.discard(worker)
+                if not self.workers:
+                    self.tasks.remove(task)
+                    raise
+
+    def work(self) -> None:
+        me = threading.current_thread()
+        while True:
+            with self.changed:
+                self.idle += 1
+                try:
+                    while not self.tasks:
+                        if not self.changed.wait(IDLE_SECONDS) and not self.tasks:
+                            self.workers.discard(me)
+                            return
+                finally:
+                    self.idle -= 1
+                task = self.tasks.popleft()
+            task()
+            del task  # its arguments may be large, and the next one may be long in coming
+
+
+_pool = _Pool()
+
+
+def _replace_pool() -> None:
+    global _pool  # noqa: PLW0603  # after a fork the threads are gone, and the lock may have been copied held
+    _pool = _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_replace_pool)
+
+
+def start(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Run a function in the background and drop its result.
+
+    An exception goes to `sys.unraisablehook`. A forked child does not run what its parent had waiting.
+    """
+    context = copy_context()
+
+    def task() -> None:
+        try:
+            context.run(function, *args, **kwargs)
+        except BaseException:  # noqa: BLE001  # nobody is there to catch it, and the thread serves others
+            _report(function)
+
+    _pool.add(task)
+
+
+def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    """Run a function in the background.
+
+    Returns:
+        The future of its result. A forked child must not wait for a future of its parent.
+    """
+    from concurrent.futures import Future  # noqa: PLC0415  # costs 17 ms, and most processes never submit
+
+    future: Future[T] = Future()
+    context = copy_context()
+
+    def task() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = context.run(function, *args, **kwargs)
+        except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    _pool.add(task)
+    return future
+
+
+def _report(function: Callable[..., Any]) -> None:
+    kind, error, trace = sys.exc_info()
+    arguments: Any = (kind, error, trace, "exception ignored in background task", function)
+    sys.unraisablehook(threading_unraisable(arguments))
+
+
+def threading_unraisable(arguments: Any) -> Any:
+    """Build the argument of `sys.unraisablehook`, which has no constructor."""
+    from types import SimpleNamespace  # noqa: PLC0415
+
+    names = ("exc_type", "exc_value", "exc_traceback", "err_msg", "object")
+    return SimpleNamespace(**dict(zip(names, arguments, strict=True)))

@@ -1,0 +1,39 @@
+"""Which names make up psk.proxy? The proxy, what can be done to one, and the types to annotate with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, Union
+
+from psk.proxy.functions import (
+    aresolve,
+    extract,
+    get_factory,
+    is_resolved,
+    resolve,
+    resolve_async,
+)
+from psk.proxy.locker import ProxyLocker
+from psk.proxy.proxy import Proxy, make_proxy
+
+T = TypeVar("T")
+
+FactoryType = Callable[[], T]
+"""A callable without arguments that returns a target."""
+
+ProxyOr = Union[Proxy[T], T]  # noqa: UP007  # `Proxy[T] | T` is no value that can be subscripted
+"""A target, or a proxy of one."""
+
+__all__ = [
+    "FactoryType",
+    "Proxy",
+    "ProxyLocker",
+    "ProxyOr",
+    "aresolve",
+    "extract",
+    "get_factory",
+    "is_resolved",
+    "make_proxy",
+    "resolve",
+    "resolve_async",
+]

@@ -1,0 +1,135 @@
+"""How does a resolved proxy answer at the speed of C? It changes its class to one whose methods are its own slots."""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+import os
+import threading
+from functools import partial
+from operator import eq, getitem
+from types import FunctionType
+from typing import Any
+
+from psk.proxy.layout import (
+    FAST_OPERATIONS,
+    clear_target,
+    fast_slots,
+    is_proxy,
+    read_target,
+    write_target,
+)
+from psk.proxy.resolution import target_of
+
+_switching = threading.RLock()
+_set_class: Any = vars(object)["__class__"].__set__
+_write_getattribute, _write_len, _write_getitem, _write_eq, _write_call = (
+    fast_slots[name].__set__ for name in FAST_OPERATIONS
+)
+
+
+def _replace_lock() -> None:
+    global _switching  # noqa: PLW0603  # a fork may have copied the lock held by a thread that is not here
+    _switching = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_replace_lock)
+
+
+def fast_target_of(proxy: Any) -> Any:
+    """Return the target, and make the next operations fast if the proxy is used a second time."""
+    try:
+        target = read_target(proxy)
+    except AttributeError:
+        return target_of(proxy)
+    # cloudpickle takes whatever says it is a function by value, and a proxy of a proxy must not show the inner
+    # one's state as its own: these two stay with methods that look first.
+    if type(target) is not FunctionType and not is_proxy(target):
+        _speed_up(proxy, target)
+    return target
+
+
+def _speed_up(proxy: Any, target: Any) -> None:
+    with _switching:
+        try:
+            if read_target(proxy) is not target:
+                return
+        except AttributeError:
+            return
+        _write_getattribute(proxy, partial(getattr, target))
+        _write_len(proxy, partial(len, target))
+        _write_getitem(proxy, partial(getitem, target))
+        _write_eq(proxy, partial(eq, target))
+        _write_call(proxy, target)
+        # Last: from here on other threads use the slots.
+        _set_class(proxy, type(proxy).Resolved)
+
+
+def _slow_down(proxy: Any) -> None:
+    cls = public_class(proxy)
+    if type(proxy) is cls:
+        return
+    _set_class(proxy, cls)
+    for slot in fast_slots.values():
+        slot.__delete__(proxy)
+
+
+def replace_target(proxy: Any, target: Any) -> None:
+    """Give a proxy a target, as if its factory had just returned it."""
+    with _switching:
+        _slow_down(proxy)
+        write_target(proxy, target)
+
+
+def forget_target(proxy: Any) -> None:
+    """Make a proxy unresolved again and drop its hold on the target; nothing happens if it has none."""
+    with _switching:
+        _slow_down(proxy)
+        try:
+            clear_target(proxy)
+        except AttributeError:
+            return
+
+
+def public_class(proxy: Any) -> Any:
+    """Return the class that a proxy was made with, whichever form it is in now."""
+    cls: Any = type(proxy)
+    return cls.__base__ if cls.Resolved is cls else cls
+
+
+def _reduce(proxy: Any) -> Any:
+    return type(proxy).__reduce_ex__(proxy, 4)
+
+
+def _deepcopy(proxy: Any, memo: dict[int, Any]) -> Any:
+    return type(proxy).__deepcopy__(proxy, memo)
+
+
+def add_resolved_form(cls: Any, plain: dict[str, Any]) -> None:
+    """Give a proxy class the twin that its resolved instances take on.
+
+    Args:
+        cls: The proxy class; `cls.Resolved` is set.
+        plain: The fast operations of Proxy itself (where `cls` has its own, the twin keeps that one), and the
+            `__getattr__` that twins need.
+    """
+    namespace: dict[str, Any] = {
+        name: slot for name, slot in fast_slots.items() if getattr(cls, name) is plain[name]
+    }
+    if "__getattribute__" in namespace:
+        namespace.setdefault("__getattr__", plain["__getattr__"])
+    namespace["__slots__"] = ()
+    namespace["__module__"] = cls.__module__
+    # A name under which pickle finds it, for those who pickle `type(proxy)`.
+    namespace["__qualname__"] = f"{cls.__qualname__}.Resolved"
+    namespace["__doc__"] = cls.__doc__
+    if "__eq__" in namespace:
+        namespace["__hash__"] = cls.__hash__
+    cls.Resolved = type(cls)(cls.__name__, (cls,), namespace, resolved_form=True)
+    cls.Resolved.Resolved = cls.Resolved
+    for form in (cls, cls.Resolved):
+        # The fast form answers an instance's `__reduce_ex__` and `__deepcopy__` with the target's; pickle and copy
+        # ask these tables first.
+        copyreg.pickle(form, _reduce)
+        copy._deepcopy_dispatch[form] = _deepcopy  # type: ignore[attr-defined]  # noqa: SLF001
