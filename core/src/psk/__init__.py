@@ -1,1 +1,47 @@
-"""Pass-by-reference for distributed Python."""
+"""Pass-by-reference for distributed Python: stores, proxies, and what a user needs beside them."""
+
+from psk.connectors import find_connector
+from psk.connectors.file import FileConnector
+from psk.connectors.local import LocalConnector
+from psk.errors import PskError
+from psk.proxy import Proxy, ProxyOr, aresolve, extract, get_factory, is_resolved, resolve, resolve_async
+from psk.store import (
+    Store,
+    StoreConfig,
+    get_key,
+    get_or_create_store,
+    get_store,
+    register_store,
+    set_policy,
+    store_registration,
+    unregister_store,
+)
+from psk.wire import register_codec, set_signing_key
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FileConnector",
+    "LocalConnector",
+    "Proxy",
+    "ProxyOr",
+    "PskError",
+    "Store",
+    "StoreConfig",
+    "aresolve",
+    "extract",
+    "find_connector",
+    "get_factory",
+    "get_key",
+    "get_or_create_store",
+    "get_store",
+    "is_resolved",
+    "register_codec",
+    "register_store",
+    "resolve",
+    "resolve_async",
+    "set_policy",
+    "set_signing_key",
+    "store_registration",
+    "unregister_store",
+]

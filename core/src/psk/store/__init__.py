@@ -1,0 +1,39 @@
+"""Where does an object wait for those who use it? In a store."""
+
+from psk.store.config import StoreConfig
+from psk.store.factory import Factory, restore_factory, restore_proxy
+from psk.store.lifetime import Lifetime
+from psk.store.metrics import StoreMetrics
+from psk.store.policy import Policy, get_policy, set_policy
+from psk.store.registry import (
+    close_opened_stores,
+    get_key,
+    get_or_create_store,
+    get_store,
+    register_store,
+    store_registration,
+    unregister_store,
+)
+from psk.store.stat import ObjectStat
+from psk.store.store import Store
+
+__all__ = [
+    "Factory",
+    "Lifetime",
+    "ObjectStat",
+    "Policy",
+    "Store",
+    "StoreConfig",
+    "StoreMetrics",
+    "close_opened_stores",
+    "get_key",
+    "get_or_create_store",
+    "get_policy",
+    "get_store",
+    "register_store",
+    "restore_factory",
+    "restore_proxy",
+    "set_policy",
+    "store_registration",
+    "unregister_store",
+]

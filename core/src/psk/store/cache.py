@@ -1,0 +1,118 @@
+"""Which objects does a store keep at hand, and within which bounds?"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from psk.store.pristine import COPY_BELOW, Pristine
+
+if TYPE_CHECKING:
+    from psk.wire import Payload
+
+#: Objects that nobody can change are kept themselves, so a hit costs no decoding.
+IMMUTABLE = frozenset({bytes, str, int, float, complex})
+REMEMBERED_PER_ENTRY = 4
+
+
+class Cache:
+    """Keep the most recently used objects, bounded by count and by bytes.
+
+    An entry is a finished object (immutable, or shared on the user's word) or a pristine payload, over which each
+    hit decodes anew. A large payload enters at its second fetch: most objects are resolved once per process, and
+    those should not pay for a copy. Hits and misses are counted here, where counting is free.
+
+    Args:
+        size: Entries kept at most; 0 keeps none.
+        nbytes: Bytes of all entries together at most; a larger object is never kept.
+        objects: Keep every decoded object itself, so that all users of a key share one.
+    """
+
+    __slots__ = ("_entries", "_lock", "_nbytes", "_objects", "_seen", "_size", "hits", "misses", "nbytes")
+
+    def __init__(self, size: int, nbytes: int, *, objects: bool = False) -> None:
+        self._size = size
+        self._nbytes = nbytes
+        self._objects = objects
+        self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+        self.nbytes = self.hits = self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def get(self, key: str) -> Any:
+        """Give the entry of a key, or None; the entry becomes the most recently used one."""
+        if not self._size:
+            return None
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                self.misses += 1
+                return None
+            self.hits += 1
+            self._entries.move_to_end(key)
+            return entry[0]
+
+    def keep_payload(self, key: str, payload: Payload) -> Pristine | None:
+        """Keep what was fetched, if it is worth keeping as a payload; give the entry to decode from."""
+        if self._objects or not self._takes(payload) or payload.codec in {"bytes", "str"}:
+            return None
+        if payload.nbytes >= COPY_BELOW and not self._met_before(key):
+            return None
+        pristine = Pristine(payload)
+        self._add(key, pristine, payload.nbytes)
+        return pristine
+
+    def keep_object(self, key: str, target: Any, payload: Payload) -> None:
+        """Keep what was decoded, if sharing it can do no harm."""
+        if (self._objects or type(target) in IMMUTABLE) and self._takes(payload):
+            self._add(key, target, payload.nbytes)
+
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+        with self._lock:
+            self._remove(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self._seen.clear()
+            self.nbytes = 0
+
+    def renew_lock(self) -> None:
+        """Replace the lock in a forked child, where its holder may not exist."""
+        self._lock = threading.Lock()
+
+    def _takes(self, payload: Payload) -> bool:
+        # What may expire is never kept: from its expiry on nobody may see it.
+        return bool(self._size) and payload.nbytes <= self._nbytes and not payload.expires
+
+    def _met_before(self, key: str) -> bool:
+        with self._lock:
+            if key in self._seen:
+                del self._seen[key]
+                return True
+            self._seen[key] = None
+            if len(self._seen) > REMEMBERED_PER_ENTRY * self._size:
+                self._seen.popitem(last=False)
+            return False
+
+    def _add(self, key: str, value: Any, nbytes: int) -> None:
+        with self._lock:
+            self._remove(key)
+            self._entries[key] = (value, nbytes)
+            self.nbytes += nbytes
+            while len(self._entries) > self._size or self.nbytes > self._nbytes:
+                self._remove(next(iter(self._entries)))
+
+    def _remove(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self.nbytes -= entry[1]

@@ -1,0 +1,154 @@
+"""Which options does a store have, and how do they travel to another process or a file?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psk.errors import CodecNotPortableError, StoreConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+
+#: Every option with its default, in the order in which `repr` and a file show them.
+DEFAULTS: dict[str, Any] = {
+    "serializer": None,
+    "deserializer": None,
+    "cache": "payloads",
+    "cache_size": 16,
+    "cache_bytes": 256 * 1024 * 1024,
+    "metrics": False,
+    "populate_target": True,
+    "register": False,
+    "verify": None,
+    "signing": None,
+    "signing_key": None,
+    "codecs": "any",
+}
+CHOICES: dict[str, tuple[object, ...]] = {
+    "cache": ("payloads", "objects"),
+    "verify": (None, True, False),
+    "signing": (None, "optional", "required"),
+    "codecs": ("any", "raw"),
+    "metrics": (True, False),
+    "populate_target": (True, False),
+    "register": (True, False),
+}
+
+
+class StoreConfig:
+    """Hold everything that rebuilds a store elsewhere: plain values, no secret, no live object.
+
+    Args:
+        name: The store's name in this process.
+        connector: The connector's URI, as in `file:///scratch/psk?durability=disk`.
+        **options: Keyword arguments of `Store`, by name; see there for their meaning.
+
+    Raises:
+        StoreConfigError: An option is unknown or its value is not one of the possible ones.
+    """
+
+    __slots__ = ("connector", "name", "options")
+
+    def __init__(self, name: str, connector: str, **options: Any) -> None:
+        unknown = sorted(options.keys() - DEFAULTS.keys())
+        if unknown:
+            raise StoreConfigError(f"a store has no option {unknown[0]!r}", found=DEFAULTS, remedy="check its name")
+        for option, choices in CHOICES.items():
+            if option in options and options[option] not in choices:
+                raise StoreConfigError(
+                    f"store option {option}={options[option]!r} is not possible", found=map(repr, choices), remedy="choose one"
+                )
+        for option in ("cache_size", "cache_bytes"):
+            value = options.get(option, 0)
+            if type(value) is not int or value < 0:
+                raise StoreConfigError(
+                    f"store option {option}={value!r} is not possible", remedy="give a whole number, 0 to switch the cache off"
+                )
+        self.name = name
+        self.connector = connector
+        self.options = {option: options.get(option, default) for option, default in DEFAULTS.items()}
+
+    def __getattr__(self, option: str) -> Any:
+        try:
+            return self.options[option]
+        except KeyError:
+            raise AttributeError(option) from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StoreConfig) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.connector))
+
+    def __repr__(self) -> str:
+        shown = {"name": self.name, "connector": self.connector, **self._changed()}
+        return f"StoreConfig({', '.join(f'{option}={value!r}' for option, value in shown.items())})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return StoreConfig.from_dict, (self.as_dict(),)
+
+    def _identity(self) -> tuple[object, ...]:
+        return self.name, self.connector, self.options
+
+    def _changed(self) -> dict[str, Any]:
+        return {option: value for option, value in self.options.items() if value != DEFAULTS[option]}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the configuration as plain values, options at their default left out.
+
+        Raises:
+            CodecNotPortableError: The (de)serializer is a callable, which only this process has.
+        """
+        for option in ("serializer", "deserializer"):
+            if callable(self.options[option]):
+                raise CodecNotPortableError(
+                    f"store {self.name!r} has a {option} that only this process knows: {self.options[option]!r}",
+                    remedy="register it with psk.register_codec and pass the codec's name",
+                )
+        return {"name": self.name, "connector": self.connector, **self._changed()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StoreConfig:
+        """Build a configuration from what `as_dict` gave.
+
+        Raises:
+            StoreConfigError: A value is missing, unknown or impossible.
+        """
+        options = dict(values)
+        for needed in ("name", "connector"):
+            if not isinstance(options.get(needed), str):
+                raise StoreConfigError(
+                    f"a store's configuration needs a text {needed!r}", found=options, remedy=f'add {needed} = "..."'
+                )
+        return cls(**options)
+
+    @classmethod
+    def from_toml(cls, path: str | PathLike[str]) -> StoreConfig:
+        """Read a configuration from a TOML file with the keys of `as_dict` at its top level.
+
+        Raises:
+            StoreConfigError: The file is not TOML or holds no valid configuration.
+            OSError: The file cannot be read.
+        """
+        import tomllib  # costs 3 ms, and only users of files need it
+
+        with open(path, "rb") as file:  # noqa: PTH123  pathlib would cost 10 ms at import
+            try:
+                values = tomllib.load(file)
+            except tomllib.TOMLDecodeError as error:
+                raise StoreConfigError(f"{path} is not valid TOML: {error}", remedy="correct the file") from error
+        return cls.from_dict(values)
+
+    def write_toml(self, path: str | PathLike[str]) -> None:
+        """Write the configuration to a TOML file that `from_toml` reads.
+
+        Raises:
+            CodecNotPortableError: The (de)serializer is a callable.
+            OSError: The file cannot be written.
+        """
+        import json  # a JSON string, number or boolean is a TOML one, all that a configuration holds
+
+        lines = [f"{option} = {json.dumps(value)}\n" for option, value in self.as_dict().items()]
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123  as above
+            file.writelines(lines)

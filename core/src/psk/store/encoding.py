@@ -1,0 +1,63 @@
+"""How does a store turn an object into a payload?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psk.errors import SerializationError, SigningError
+from psk.wire import PRIVATE_CODEC, Payload, encode, find_signing_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psk.connectors import Connector
+    from psk.store.config import StoreConfig
+
+
+class Encoder:
+    """Encode objects with a store's serializer, checksum and signature.
+
+    Args:
+        connector: Payloads whose bytes leave this host's memory get a checksum unless the store says otherwise.
+        config: The store's options; `serializer`, `verify` and `signing*` matter here.
+
+    Raises:
+        SigningKeyMissingError: The store's signing key is not in this process's key sources.
+        SigningError: Signatures are required of a store that has no key to sign with.
+    """
+
+    def __init__(self, connector: Connector, config: StoreConfig) -> None:
+        self._serializer = config.serializer
+        self._checksum = connector.leaves_host if config.verify is None else config.verify
+        self.signing_key = find_signing_key(config.signing_key) if config.signing_key else None
+        if config.signing == "optional" and config.signing_key:
+            raise SigningError(
+                f"store {config.name!r} signs with key {config.signing_key!r} but signing='optional' would accept forgeries",
+                remedy="leave signing away, or set it to 'required'",
+            )
+
+    def encode(self, obj: Any, serializer: str | Callable[[Any], Any] | None, *, expires: bool = False) -> Payload:
+        """Encode one object.
+
+        Args:
+            obj: The object.
+            serializer: Codec name or callable for this object; None takes the store's.
+            expires: The object may vanish by itself, so receivers must not keep it in a cache.
+
+        Raises:
+            SerializationError: The object cannot be encoded.
+        """
+        chosen = serializer or self._serializer
+        if chosen is None or isinstance(chosen, str):
+            return encode(obj, codec=chosen, checksum=self._checksum, signing_key=self.signing_key, expires=expires)
+        try:
+            encoded = chosen(obj)
+            frame = memoryview(encoded)
+        except Exception as error:
+            raise SerializationError(
+                f"serializer {chosen!r} failed on an object of type {type(obj).__qualname__}: {error!r}",
+                remedy="it must return bytes, bytearray or memoryview",
+            ) from error
+        return Payload.build(
+            PRIVATE_CODEC, [frame], checksum=self._checksum, signing_key=self.signing_key, expires=expires
+        )

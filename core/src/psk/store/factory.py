@@ -1,0 +1,111 @@
+"""What stands behind a store's proxy: a reference, and the way from it to the object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from psk.errors import CodecNotPortableError, ProxyResolveError, ProxyResolveMissingKeyError
+from psk.proxy import Proxy, make_proxy
+from psk.wire import Reference, type_of
+
+if TYPE_CHECKING:
+    from psk.store.store import Store
+
+T = TypeVar("T")
+
+
+class Factory(Generic[T]):
+    """Fetch the object that a reference names, from whatever process it is called in.
+
+    Args:
+        reference: Channel, key and what is known of the object.
+        store: The store that made the object; None finds or opens one for the reference's channel.
+        deserializer: What the proxy's maker wants decoded with, if not with the codec that the payload names.
+    """
+
+    __slots__ = ("_store", "deserializer", "reference")
+
+    def __init__(self, reference: Reference, store: Store | None = None, deserializer: Any = None) -> None:
+        self.reference = reference
+        self.deserializer = deserializer
+        self._store = store
+
+    def __call__(self) -> T:
+        return self.resolve()
+
+    def __repr__(self) -> str:
+        return f"Factory({self.reference.uri!r}, {self.reference.key!r})"
+
+    def store(self) -> Store:
+        """Find the store that resolves this reference; a closed one is replaced by one for the same channel.
+
+        Raises:
+            SigningError: The reference is unsigned or forged where that matters.
+            UntrustedChannelError: This process does not open that channel for proxies.
+            UnknownConnectorError: No connector is installed for its scheme.
+        """
+        if self._store is None or self._store.closed:
+            from psk.store.registry import store_for  # the registry knows factories; a factory needs it only here
+
+            self._store = store_for(self.reference)
+        return self._store
+
+    def resolve(self) -> T:
+        """Fetch the object; evict it afterwards if the reference says so.
+
+        Raises:
+            ProxyResolveMissingKeyError: The object is gone.
+            ProxyResolveError: Anything else went wrong; the reason is its `cause`.
+        """
+        reference = self.reference
+        try:
+            store = self.store()
+            found, target = store.resolve_reference(reference, self.deserializer)
+        except Exception as error:
+            raise ProxyResolveError(
+                f"cannot resolve object {reference.key} of {reference.uri}: {error}", remedy="see its cause"
+            ) from error
+        if not found:
+            raise ProxyResolveMissingKeyError(
+                f"no object {reference.key} in store {store.name!r} ({reference.uri})",
+                remedy="it was evicted, has expired, or was never put; keep it until its last reader is done",
+            )
+        return target  # type: ignore[no-any-return]  # what a payload holds is known only to its maker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore_factory, self._travel()
+
+    def __reduce_proxy__(self) -> tuple[Any, ...]:
+        # One global and two texts: a proxy travels in at most 200 bytes.
+        return restore_proxy, self._travel()
+
+    def _travel(self) -> tuple[str, bytes]:
+        if self.deserializer is not None:
+            raise CodecNotPortableError(
+                f"the proxy of object {self.reference.key} has a deserializer that only this process knows: {self.deserializer!r}",
+                remedy="register it with psk.register_codec and name it as serializer=, which travels in the payload",
+            )
+        return self.reference.uri, self.reference.to_bytes()
+
+
+def restore_factory(uri: str, body: bytes) -> Factory[Any]:
+    """Rebuild a factory from a reference that arrived; nothing is opened yet.
+
+    Raises:
+        InvalidReferenceError: The reference is malformed.
+    """
+    return Factory(Reference.from_bytes(uri, body))
+
+
+def restore_proxy(uri: str, body: bytes) -> Proxy[Any]:
+    """Rebuild a proxy from a reference that arrived; nothing is opened yet.
+
+    Raises:
+        InvalidReferenceError: The reference is malformed.
+    """
+    reference = Reference.from_bytes(uri, body)
+    return make_proxy(Factory(reference), type_of(reference.type_code), reference.hash)
+
+
+# Short module paths make short pickles.
+restore_factory.__module__ = restore_proxy.__module__ = "psk.store"

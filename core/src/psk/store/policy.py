@@ -1,0 +1,111 @@
+"""Which proxies may this process resolve, and what may their payloads do?"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from psk.connectors import format_uri, parse_uri
+from psk.errors import StoreConfigError, UnsignedError, UntrustedChannelError
+from psk.wire import find_signing_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from psk.wire import Reference
+
+
+class Policy:
+    """Rules for every proxy that reaches this process from outside.
+
+    Args:
+        signing: `"required"` refuses unsigned references and payloads; `"optional"` checks those that are signed.
+        trusted: URI patterns (as of `fnmatch`) of the channels that a proxy may open; None trusts all.
+        codecs: `"raw"` decodes only bytes, bytearray, memoryview and str, never a pickle; `"any"` decodes all.
+    """
+
+    __slots__ = ("codecs", "signing", "trusted")
+
+    def __init__(
+        self, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any"
+    ) -> None:
+        for option, value, choices in (
+            ("signing", signing, ("optional", "required")),
+            ("codecs", codecs, ("any", "raw")),
+        ):
+            if value not in choices:
+                raise StoreConfigError(f"policy {option}={value!r} is not possible", found=choices, remedy="choose one")
+        if isinstance(trusted, str):
+            raise StoreConfigError("trusted is one text, not a list of patterns", remedy=f"pass [{trusted!r}]")
+        self.signing = signing
+        self.trusted = None if trusted is None else tuple(trusted)
+        self.codecs = codecs
+
+    def admit(self, reference: Reference) -> None:
+        """Check a reference before anything is opened for it.
+
+        Raises:
+            UntrustedChannelError: Its channel is not among the trusted ones.
+            UnsignedError: It is unsigned where a signature is required.
+            SigningKeyMissingError: It is signed with a key that this process does not have.
+            SignatureError: Its signature is wrong.
+        """
+        if self.trusted is not None and not self._trusts(reference.uri):
+            raise UntrustedChannelError(
+                f"a proxy names the channel {reference.uri!r}, which this process does not trust",
+                found=self.trusted,
+                remedy="refuse the proxy, or add the channel with psk.set_policy(trusted=[...])",
+            )
+        if reference.signed_by:
+            reference.verify(find_signing_key(reference.signed_by))
+        elif self.signing == "required":
+            raise UnsignedError(
+                f"the proxy of object {reference.key!r} is not signed", remedy="make it with a store that has a signing_key"
+            )
+
+    def _trusts(self, uri: str) -> bool:
+        from fnmatch import fnmatchcase  # only processes with a list need it
+
+        config = parse_uri(uri)
+        # A pattern for a directory must not be left through the directory above it.
+        if ".." in str(config.get("path", "")).split("/"):
+            return False
+        canonical = format_uri(config)
+        return any(fnmatchcase(canonical, pattern) for pattern in self.trusted or ())
+
+
+def _from_environment() -> Policy:
+    trusted = os.environ.get("PSK_TRUSTED")
+    return Policy(
+        signing=os.environ.get("PSK_SIGNING", "optional"),
+        trusted=None if trusted is None else [pattern for pattern in trusted.split(",") if pattern],
+        codecs=os.environ.get("PSK_CODECS", "any"),
+    )
+
+
+_current: Policy | None = None
+
+
+def get_policy() -> Policy:
+    """Give the policy of this process: as set, or from PSK_SIGNING, PSK_TRUSTED (comma-separated) and PSK_CODECS."""
+    global _current  # noqa: PLW0603  one policy per process is the point
+    if _current is None:
+        _current = _from_environment()
+    return _current
+
+
+def set_policy(
+    *, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any"
+) -> Policy:
+    """Set the rules for every proxy that this process resolves from now on; see `Policy`.
+
+    Returns:
+        The policy that was in force before.
+
+    Raises:
+        StoreConfigError: A value is not possible.
+    """
+    global _current  # noqa: PLW0603  as above
+    before = get_policy()
+    _current = Policy(signing, trusted, codecs)
+    return before

@@ -1,0 +1,195 @@
+"""How does a store make proxies?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Never, TypeVar
+
+from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
+from psk.connectors import validate_key
+from psk.proxy import Proxy, ProxyLocker, make_proxy
+from psk.store.batches import BatchMethods
+from psk.store.factory import Factory
+from psk.wire import Reference, code_of
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Iterable, Mapping
+
+    from psk.store.lifetime import Lifetime
+    from psk.wire import Payload
+
+T = TypeVar("T")
+#: Hashing longer ones would cost more than it can save.
+LONGEST_HASHED = 4096
+SIZED_HASHABLES = (bytes, str, tuple, frozenset)
+#: Their hash is the same in every process; that of texts and bytes is not.
+HASH_TRAVELS = frozenset({int, float, complex})
+
+
+class ProxyMethods(BatchMethods):
+    """The part of a store that knows proxies; see `Store`."""
+
+    def proxy(
+        self,
+        obj: T,
+        *,
+        evict: bool = False,
+        lifetime: Lifetime | None = None,
+        serializer: str | Callable[[Any], Any] | None = None,
+        deserializer: Callable[[bytes], Any] | None = None,
+        populate_target: bool | None = None,
+        skip_nonproxiable: bool = False,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        hints: Mapping[str, object] | None = None,
+    ) -> Proxy[T]:
+        """Store an object and give a proxy of it, which any process can use as if it were the object.
+
+        Args:
+            obj: The object; None and booleans cannot be proxied, since code compares them by identity.
+            evict: Delete the object from the channel once a proxy of it has been resolved. Such a proxy is not
+                populated unless asked, so that its first use, wherever that is, evicts.
+            lifetime: Evicts the object at its end; excludes `evict`.
+            serializer: As of `put`.
+            deserializer: Decode with this callable in this process; such a proxy cannot travel.
+            populate_target: Let the proxy use `obj` itself in this process, so that it need not be fetched here;
+                None takes the store's choice. A populated proxy shows later changes of `obj`; others never do.
+            skip_nonproxiable: Give back what cannot be proxied as it is, instead of raising.
+            ttl: As of `put`.
+            timeout: As of `put`.
+            hints: As of `put`.
+
+        Raises:
+            NonProxiableTypeError: `obj` is None or a boolean.
+            StoreConfigError: Both `evict` and `lifetime` are given.
+            PskError: As `put`.
+        """
+        if evict and lifetime is not None:
+            raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the object")
+        if not _is_proxiable(obj, skip_nonproxiable):
+            return obj  # type: ignore[return-value]  # the caller asked for objects that cannot be proxied as they are
+        self._check_open()
+        payload = self._encoder.encode(obj, serializer, expires=ttl is not None)
+        key = self._place(payload, lifetime, ttl=ttl, timeout=timeout, hints=hints)
+        return self._proxy_of(obj, key, payload, evict, deserializer, populate_target)
+
+    def proxy_batch(
+        self,
+        objs: Iterable[T],
+        *,
+        evict: bool = False,
+        lifetime: Lifetime | None = None,
+        serializer: str | Callable[[Any], Any] | None = None,
+        deserializer: Callable[[bytes], Any] | None = None,
+        populate_target: bool | None = None,
+        skip_nonproxiable: bool = False,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        hints: Mapping[str, object] | None = None,
+    ) -> builtins.list[Proxy[T]]:
+        """Store several objects and give their proxies, in order; arguments and errors as of `proxy`."""
+        if evict and lifetime is not None:
+            raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the objects")
+        self._check_open()
+        made: builtins.list[Any] = [*objs]
+        places = [place for place, obj in enumerate(made) if _is_proxiable(obj, skip_nonproxiable)]
+        payloads = [self._encoder.encode(made[place], serializer, expires=ttl is not None) for place in places]
+        keys = self._place_batch(payloads, lifetime, ttl=ttl, timeout=timeout, hints=hints)
+        for place, key, payload in zip(places, keys, payloads, strict=True):
+            made[place] = self._proxy_of(made[place], key, payload, evict, deserializer, populate_target)
+        return made
+
+    def proxy_from_key(
+        self,
+        key: str,
+        *,
+        evict: bool = False,
+        lifetime: Lifetime | None = None,
+        deserializer: Callable[[bytes], Any] | None = None,
+    ) -> Proxy[Any]:
+        """Give a proxy of an object that was put before; whether it exists shows at its first use.
+
+        Raises:
+            InvalidKeyError: The key is not one.
+            StoreConfigError: Both `evict` and `lifetime` are given.
+        """
+        if evict and lifetime is not None:
+            raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the object")
+        self._check_open()
+        reference = self._signed(Reference(self.uri, validate_key(key), evict=evict))
+        self._attach(lifetime, key)
+        return make_proxy(Factory(reference, self, deserializer))
+
+    def locked_proxy(self, obj: T, *, skip_nonproxiable: bool = True, **options: Any) -> ProxyLocker[T]:
+        """Store an object and give its proxy in a lock that keeps it from being resolved by accident.
+
+        Arguments and errors are those of `proxy`; `unlock()` gives the proxy.
+        """
+        proxy = self.proxy(obj, skip_nonproxiable=skip_nonproxiable, **options)
+        return ProxyLocker(proxy) if isinstance(proxy, Proxy) else proxy
+
+    def owned_proxy(self, *_args: Any, **_options: Any) -> Never:
+        """Refuse: ownership is a pattern of its own.
+
+        Raises:
+            PatternMissingError: Always; it names the distribution to use.
+        """
+        raise PatternMissingError(
+            "Store.owned_proxy is not part of psk-core", remedy="pip install psk-patterns and use psk_patterns.owned_proxy(store, obj)"
+        )
+
+    def future(self, *_args: Any, **_options: Any) -> Never:
+        """Refuse: futures are a pattern of their own.
+
+        Raises:
+            PatternMissingError: Always; it names the distribution to use.
+        """
+        raise PatternMissingError(
+            "Store.future is not part of psk-core", remedy="pip install psk-patterns and use psk_patterns.future(store)"
+        )
+
+    def _proxy_of(
+        self, obj: T, key: str, payload: Payload, evict: bool, deserializer: Any, populate_target: bool | None
+    ) -> Proxy[T]:
+        target_type = type(obj)
+        known_hash = _known_hash(obj)
+        reference = Reference(
+            self.uri,
+            key,
+            evict=evict,
+            nbytes=payload.nbytes,
+            checksum=payload.checksum,
+            type_code=code_of(target_type),
+            hash=known_hash if target_type in HASH_TRAVELS else None,
+        )
+        factory: Factory[T] = Factory(self._signed(reference), self, deserializer)
+        if populate_target is None:
+            populate_target = self._config.populate_target and not evict
+        if populate_target:
+            return Proxy(factory, target=obj)
+        return make_proxy(factory, None if isinstance(obj, Proxy) else target_type, known_hash)
+
+    def _signed(self, reference: Reference) -> Reference:
+        key = self._encoder.signing_key
+        return reference if key is None else reference.sign(key)
+
+
+def _is_proxiable(obj: object, skip: bool) -> bool:
+    if obj is not None and obj is not True and obj is not False:
+        return True
+    if skip:
+        return False
+    raise NonProxiableTypeError(
+        f"{obj!r} cannot be proxied: code tests it with `is`, which would see the proxy",
+        remedy="pass it by value, or use skip_nonproxiable=True",
+    )
+
+
+def _known_hash(obj: object) -> int | None:
+    """Give the hash of an object where that is cheap and certain; a proxy without one resolves to find it."""
+    if isinstance(obj, SIZED_HASHABLES) and len(obj) > LONGEST_HASHED:
+        return None
+    try:
+        return hash(obj)
+    except Exception:  # noqa: BLE001  whatever a user's __hash__ raises, it shall raise again when it is asked for
+        return None

@@ -1,0 +1,79 @@
+"""Can a store be used from asyncio without blocking the loop?"""
+
+import asyncio
+import time
+
+import pytest
+from psk import Store
+from psk.connectors.local import LocalConnector
+from psk.errors import DeadlineError, SerializationError
+
+
+def test_the_asynchronous_methods_do_what_the_others_do(store):
+    async def work():
+        key = await store.aput([1, 2])
+        assert await store.aget(key) == [1, 2]
+        assert await store.aget(key) == [1, 2]
+        assert await store.aproxy("text") == "text"
+        assert await store.await_key(key) == key
+        store.evict(key)
+        assert await store.aget(key, default="gone") == "gone"
+        with pytest.raises(DeadlineError):
+            await store.await_key(key, timeout=0.05)
+        with pytest.raises(SerializationError):
+            await store.aput(n for n in ())
+
+    asyncio.run(work())
+
+
+def test_the_loop_runs_on_while_a_slow_channel_works(tmp_path, monkeypatch):
+    with Store("slow", f"file://{tmp_path}/objects") as store:
+        key = store.put("x")
+        get = type(store.connector).get
+
+        def slow_get(self, *args, **options):
+            time.sleep(0.2)
+            return get(self, *args, **options)
+
+        monkeypatch.setattr(type(store.connector), "get", slow_get)
+
+        async def work():
+            ticks = 0
+            fetching = asyncio.ensure_future(store.aget(key))
+            while not fetching.done():
+                await asyncio.sleep(0.01)
+                ticks += 1
+            assert await fetching == "x"
+            return ticks
+
+        assert asyncio.run(work()) > 5
+        store.clear()
+
+
+def test_a_store_works_synchronously_inside_a_running_loop(store):
+    async def work():
+        return store.get(store.put([1]))
+
+    assert asyncio.run(work()) == [1]
+
+
+def test_many_tasks_at_once(store):
+    async def work():
+        keys = await asyncio.gather(*(store.aput(n) for n in range(100)))
+        return await asyncio.gather(*(store.aget(key) for key in keys))
+
+    assert asyncio.run(work()) == list(range(100))
+
+
+def test_the_local_channel_needs_no_thread_for_asyncio():
+    import threading
+
+    with Store("loop", LocalConnector()) as store:
+        before = threading.active_count()
+
+        async def work():
+            return await store.aget(await store.aput([1]))
+
+        assert asyncio.run(work()) == [1]
+        assert threading.active_count() == before
+        store.clear()

@@ -1,0 +1,62 @@
+"""Does a store count and time what it does, in the right units, and only when asked?"""
+
+import time
+
+from psk import Store
+from psk.connectors.local import LocalConnector
+from psk.store.metrics import Histogram
+
+
+class SlowConnector(LocalConnector):
+    """A local channel whose every get takes 20 ms."""
+
+    def get(self, key, **options):
+        time.sleep(0.02)
+        return super().get(key, **options)
+
+
+def test_a_store_without_metrics_has_none(store):
+    assert store.metrics is None
+    assert "put" not in vars(store)
+
+
+def test_operations_are_counted_and_timed_in_seconds():
+    with Store("metered", SlowConnector(), metrics=True) as store:
+        key = store.put([1, 2])
+        store.get(key)
+        store.get(key)
+        proxy = store.proxy(b"x" * 1000, populate_target=False)
+        assert proxy == b"x" * 1000
+        seen = store.metrics.as_dict()
+        times = seen["times"]
+        assert times["store.put"]["count"] == 1
+        assert times["store.get"]["count"] == 2
+        assert times["store.serialize"]["count"] == times["connector.put"]["count"] == 2
+        assert times["connector.get"]["count"] == 2
+        assert 0.02 <= times["connector.get"]["min_s"] < 2
+        assert 0.02 <= times["factory.resolve"]["total_s"] < 2
+        assert times["store.get"]["max_s"] >= times["connector.get"]["min_s"]
+        assert seen["nbytes"]["put"] > 1000
+        assert seen["cache"] == {"hits": 1, "misses": 2}
+        assert seen["failures"] == {}
+        store.clear()
+
+
+def test_failures_are_counted():
+    with Store("failing", LocalConnector(), metrics=True) as store:
+        try:
+            store.put(n for n in ())
+        except Exception:  # noqa: BLE001
+            assert store.metrics.failures == {"store.put": 1, "store.serialize": 1}
+
+
+def test_a_histogram_bounds_its_quantiles():
+    histogram = Histogram()
+    for milliseconds in range(1, 101):
+        histogram.add(milliseconds / 1000)
+    assert histogram.count == 100
+    assert histogram.minimum == 0.001
+    assert histogram.maximum == 0.1
+    assert 0.05 <= histogram.quantile(0.5) <= 0.1
+    assert histogram.quantile(1.0) == 0.1
+    assert Histogram().quantile(0.5) == 0

@@ -1,0 +1,134 @@
+"""Is an object fetched once for all who ask at the same time, and never held up by other objects?"""
+
+import pickle
+import threading
+import time
+
+import numpy as np
+import psk
+import pytest
+from psk import Store
+from psk.connectors.local import LocalConnector
+from psk.errors import DeadlineError
+from psk.store.flight import SingleFlight
+
+
+class SlowConnector(LocalConnector):
+    """A local channel whose every get takes a while, and counts."""
+
+    seconds = 0.1
+    gets = 0
+
+    def get(self, key, **options):
+        type(self).gets += 1
+        time.sleep(self.seconds)
+        return super().get(key, **options)
+
+
+@pytest.fixture
+def slow():
+    SlowConnector.gets = 0
+    with Store("slow", SlowConnector()) as store:
+        yield store
+        store.clear()
+
+
+def at_once(*calls):
+    results = [None] * len(calls)
+    gate = threading.Barrier(len(calls))
+
+    def run(place, call):
+        gate.wait()
+        try:
+            results[place] = call()
+        except Exception as error:  # noqa: BLE001
+            results[place] = error
+
+    threads = [threading.Thread(target=run, args=numbered) for numbered in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_many_threads_cause_one_fetch_and_share_nothing(slow, size):
+    key = slow.put(np.zeros(size))
+    targets = at_once(*[lambda: slow.get(key)] * 8)
+    assert SlowConnector.gets == 1
+    for target in targets:
+        assert target.sum() == 0
+        target += 1
+
+
+def test_different_objects_do_not_wait_for_each_other(slow):
+    proxies = [slow.proxy(n, populate_target=False) for n in range(8)]
+    start = time.monotonic()
+    assert at_once(*[lambda proxy=proxy: proxy + 0 for proxy in proxies]) == list(range(8))
+    assert time.monotonic() - start < 8 * SlowConnector.seconds / 2
+    assert SlowConnector.gets == 8
+
+
+def test_one_proxy_is_resolved_once_by_many_threads(slow):
+    proxy = slow.proxy([1], populate_target=False)
+    assert at_once(*[lambda: proxy[0]] * 16) == [1] * 16
+    assert SlowConnector.gets == 1
+
+
+def test_all_who_wait_learn_of_a_missing_object(slow):
+    key = slow.put(1)
+    slow.evict(key)
+    assert at_once(*[lambda: slow.get(key, default="none")] * 4) == ["none"] * 4
+
+
+def test_all_who_wait_learn_of_an_error():
+    flights, calls = SingleFlight(), []
+
+    def fail():
+        calls.append(1)
+        time.sleep(0.05)
+        raise OSError("planted")
+
+    results = at_once(*[lambda: flights.run("key", fail)] * 4)
+    assert all(isinstance(result, OSError) for result in results)
+    assert len(calls) == 1
+
+
+def test_a_follower_keeps_its_own_deadline():
+    flights, release = SingleFlight(), threading.Event()
+    leader = threading.Thread(target=flights.run, args=("key", release.wait))
+    leader.start()
+    with pytest.raises(DeadlineError):
+        flights.run("key", list, timeout=0.05)
+    release.set()
+    leader.join()
+
+
+def test_a_leader_in_a_hurry_does_not_fail_patient_followers():
+    flights, attempts = SingleFlight(), []
+
+    def work():
+        attempts.append(1)
+        time.sleep(0.05)
+        if len(attempts) == 1:
+            raise DeadlineError("planted")
+        return "value"
+
+    results = at_once(*[lambda: flights.run("key", work, timeout=5)] * 3)
+    assert results.count("value") == 2
+    assert sum(isinstance(result, DeadlineError) for result in results) == 1
+
+
+def test_a_forked_child_does_not_wait_for_threads_it_does_not_have(slow):
+    import os
+
+    key = slow.put("x")
+    fetching = threading.Thread(target=slow.get, args=(key,))
+    fetching.start()
+    time.sleep(SlowConnector.seconds / 4)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if slow.get(key) == "x" and pickle.loads(pickle.dumps(psk.Proxy(list))) == [] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    fetching.join()

@@ -1,0 +1,32 @@
+"""Does waiting end when the object comes, and when the time is over?"""
+
+import threading
+import time
+
+import pytest
+from psk.errors import DeadlineError
+from psk.wire import encode, new_object_id
+
+
+def test_wait_returns_what_exists(store):
+    keys = store.put_batch([1, 2])
+    absent = new_object_id().hex()
+    assert store.wait(keys[0]) == keys[:1]
+    assert sorted(store.wait([*keys, absent])) == sorted(keys)
+
+
+def test_wait_ends_at_its_deadline(store):
+    start = time.monotonic()
+    with pytest.raises(DeadlineError, match="channel"):
+        store.wait([new_object_id().hex()], timeout=0.2)
+    assert 0.2 <= time.monotonic() - start < 0.7
+
+
+def test_wait_wakes_when_the_object_comes(store):
+    object_id = new_object_id()
+    key = object_id.hex()
+    producer = threading.Timer(0.1, lambda: store.connector.put(encode("late", object_id=object_id)))
+    producer.start()
+    assert store.wait(key, timeout=10) == [key]
+    assert store.get(key) == "late"
+    producer.join()

@@ -1,0 +1,66 @@
+"""Does a built wheel work in an empty environment, on every Python that is found here?"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+
+
+def find_python(version):
+    """Find an interpreter of a version: on the path, or where pyenv keeps them."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for candidate in (*sorted(pyenv.glob(f"versions/{version}.*/bin/python")), shutil.which(f"python{version}")):
+        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return str(candidate)
+    return None
+
+
+def uv(*arguments):
+    beside = Path(sys.executable).with_name("uv")
+    done = subprocess.run([beside if beside.exists() else "uv", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    built = tmp_path_factory.mktemp("wheels")
+    uv("build", "--quiet", "--wheel", "--out-dir", str(built), str(ROOT / "core"))
+    return next(built.glob("psk_core-*.whl"))
+
+
+@pytest.fixture(params=VERSIONS)
+def python(request, tmp_path, wheel):
+    """The interpreter of an environment that holds the wheel and nothing else."""
+    found = find_python(request.param)
+    if found is None:
+        pytest.skip(f"no Python {request.param} on this machine")
+    uv("venv", "--quiet", "--python", found, str(tmp_path / "empty"))
+    python = tmp_path / "empty/bin/python"
+    uv("pip", "install", "--quiet", "--python", str(python), str(wheel))
+    return python
+
+
+def test_the_core_installs_itself_alone_and_does_its_main_job(python):
+    listed = uv("pip", "list", "--python", str(python), "--format", "freeze")
+    assert [line.partition("==")[0] for line in listed.split()] == ["psk-core"]
+    example = subprocess.run(
+        [python, ROOT / "examples/map_reduce.py", "--megabytes", "1"], capture_output=True, text=True, check=False
+    )
+    assert example.returncode == 0, example.stderr
+
+
+def test_the_wheel_holds_the_types_and_nothing_stray(wheel):
+    import zipfile
+
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "psk/py.typed" in names
+    assert {name.partition("/")[0] for name in names} == {"psk", wheel.name.rsplit("-", 3)[0] + ".dist-info"}
