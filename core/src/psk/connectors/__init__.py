@@ -1,0 +1,46 @@
+"""What moves payloads? Connectors: the contract they keep, the powers they may have, and the built-in ones."""
+
+from psk.connectors.capabilities import (
+    CAPABILITIES,
+    SupportsAsync,
+    SupportsBatch,
+    SupportsExpiry,
+    SupportsList,
+    SupportsRange,
+    SupportsReserve,
+    SupportsSwap,
+    SupportsTake,
+    SupportsWait,
+)
+from psk.connectors.catalog import find_connector, open_connector
+from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector
+from psk.connectors.key import Key, validate_key
+
+from psk.connectors.uri import format_uri, parse_uri
+from psk.wire import Frames, Payload
+from psk.wire.memory import allocate
+
+__all__ = [
+    "CAPABILITIES",
+    "DEFAULT_TIMEOUT",
+    "DURABILITIES",
+    "Connector",
+    "Frames",
+    "Key",
+    "Payload",
+    "SupportsAsync",
+    "SupportsBatch",
+    "SupportsExpiry",
+    "SupportsList",
+    "SupportsRange",
+    "SupportsReserve",
+    "SupportsSwap",
+    "SupportsTake",
+    "SupportsWait",
+    "allocate",
+    "find_connector",
+    "format_uri",
+    "open_connector",
+    "parse_uri",
+    "validate_key",
+]

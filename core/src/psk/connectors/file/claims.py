@@ -1,0 +1,106 @@
+"""Who won an object? A claim file beside it says so, placed under the object's lock."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from psk.connectors.file.locks import lock, unlock
+from psk.connectors.file.objects import (
+    CLAIM_SUFFIX,
+    has_expired,
+    is_named,
+    open_object,
+)
+from psk.connectors.file.reading import read_frames
+from psk.connectors.file.writing import place
+from psk.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from psk.connectors.file.clock import ServerClock
+    from psk.connectors.file.directory import Directory
+    from psk.wire import Frames
+
+
+def take_object(
+    directory: Directory, name: str, claim: str, lease: float | None, clock: ServerClock, deadline: float
+) -> Frames | None:
+    """Claim an object and read it.
+
+    Args:
+        directory: Where.
+        name: The object.
+        claim: Who asks.
+        lease: Seconds until the claim ends; None for never.
+        clock: The file server's clock.
+        deadline: When to give up, by `time.monotonic`.
+
+    Returns:
+        The object for the winner; None if it is missing, or another holds it.
+
+    Raises:
+        CapabilityError: The file system may not keep locks between hosts.
+    """
+    if not directory.is_local:
+        kind = directory.filesystem or "its file system"
+        raise CapabilityError(
+            f"{directory.path!a} cannot decide between claimants: locks on {kind} may not hold between hosts",
+            remedy="take from a directory on a local file system, or from another channel",
+        )
+    until = None if lease is None else clock.after(directory, lease)
+    opened = open_object(directory, name)
+    if opened is None:
+        return None
+    descriptor, found = opened
+    try:
+        lock(descriptor, deadline, f"claiming {name}")
+        try:
+            won = _decide(directory, name, descriptor, claim.encode(), until, clock, deadline)
+        finally:
+            unlock(descriptor)
+        return read_frames(descriptor, found.st_size, name, deadline) if won else None
+    finally:
+        os.close(descriptor)
+
+
+def _decide(
+    directory: Directory,
+    name: str,
+    descriptor: int,
+    claim: bytes,
+    lease: int | None,
+    clock: ServerClock,
+    deadline: float,
+) -> bool:
+    if not is_named(directory, name, descriptor) or has_expired(directory, os.fstat(descriptor), clock):
+        return False
+    holder = _holder(directory, name, clock)
+    if holder is not None and holder != claim:
+        return False
+    directory.remove(name + CLAIM_SUFFIX)
+    place(
+        directory,
+        name + CLAIM_SUFFIX,
+        [claim],
+        len(claim),
+        expires=lease,
+        durable=False,
+        deadline=deadline,
+    )
+    if is_named(directory, name, descriptor):
+        return True
+    directory.remove(name + CLAIM_SUFFIX)  # evicted in between
+    return False
+
+
+def _holder(directory: Directory, name: str, clock: ServerClock) -> bytes | None:
+    opened = open_object(directory, name + CLAIM_SUFFIX)
+    if opened is None:
+        return None
+    descriptor, found = opened
+    try:
+        if has_expired(directory, found, clock):
+            return None
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)

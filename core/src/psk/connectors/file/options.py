@@ -1,0 +1,75 @@
+"""Which options does the file connector have, and which directory and durability do they mean?"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+from psk.connectors.contract import DURABILITIES
+from psk.connectors.key import shown
+from psk.connectors.options import seconds, text
+from psk.errors import ConnectorConfigError, DurabilityError
+
+if TYPE_CHECKING:
+    from psk.connectors.file.channel import Channel
+
+_has_control = re.compile(r"[\x00-\x1f\x7f]").search
+
+
+def absolute(path: object) -> str:
+    """Return the one absolute spelling of a path that can travel in a URI.
+
+    Raises:
+        ConnectorConfigError: It is no path, or has control characters.
+    """
+    try:
+        written = os.fsdecode(path)  # type: ignore[arg-type]  # whatever it is: TypeError if no path
+    except TypeError:
+        written = ""
+    if not written or _has_control(written):
+        raise ConnectorConfigError(
+            f"{shown(path)} is no path of a directory", remedy="give a path without control characters"
+        )
+    # normpath keeps two leading slashes, which POSIX lets mean something else and Linux does not.
+    return re.sub(r"^//+", "/", os.path.abspath(written))  # noqa: PTH100  pathlib costs 10 ms of import
+
+
+def check_durability(asked: str, possible: tuple[str, ...], channel: Channel) -> None:
+    """Make sure that the directory can promise a durability; close it otherwise.
+
+    Raises:
+        ConnectorConfigError: There is no such durability.
+        DurabilityError: It cannot.
+    """
+    if asked in possible:
+        return
+    kind = channel.directory().filesystem or "its file system"
+    channel.close()
+    if asked not in DURABILITIES:
+        raise ConnectorConfigError(
+            f"{shown(asked)} is no durability", found=possible, remedy="use one of those found"
+        )
+    raise DurabilityError(
+        f"{channel.path!a} on {kind} cannot promise the durability {asked!r}",
+        found=possible,
+        remedy="use a directory on a disk" if asked == "disk" else "use another channel",
+    )
+
+
+def _no_host(authority: object) -> str:
+    if authority in {"", "localhost"}:
+        return ""
+    message = "three slashes before an absolute path: file:///scratch/psk"
+    raise ValueError(message)
+
+
+def _path(value: object) -> str:
+    if isinstance(value, str) and value.startswith("/"):
+        return value
+    message = "an absolute path"
+    raise ValueError(message)
+
+
+READERS: Final = {"path": _path, "durability": text, "timeout": seconds, "authority": _no_host}
+"""How to read each option, from text or as a plain value."""

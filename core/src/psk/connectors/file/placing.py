@@ -1,0 +1,78 @@
+"""What happens when the name is taken already? The same object put again is one put; another is an error."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from psk.connectors.deadline import expired
+from psk.connectors.file.directory import sync
+from psk.connectors.file.objects import MAGIC, has_expired, open_object, remove_expired
+from psk.connectors.file.writing import place
+from psk.errors import ChannelDataError, KeyExistsError
+
+if TYPE_CHECKING:
+    from psk.connectors.file.clock import ServerClock
+    from psk.connectors.file.directory import Directory
+    from psk.wire import Payload
+
+HEADER_BYTES: Final = 48
+"""The fixed part of a payload's header: id, sizes, revision and checksum tell two payloads apart."""
+
+
+def put_object(
+    directory: Directory,
+    payload: Payload,
+    ttl: float | None,
+    clock: ServerClock,
+    deadline: float,
+    *,
+    durable: bool,
+) -> str:
+    """Write a payload under its key, unless it is there already; return the key.
+
+    Raises:
+        KeyExistsError: Another object is there.
+        ChannelDataError: Something that psk did not write is there.
+    """
+    name = payload.key
+    buffers = payload.buffers()
+    expires = None if ttl is None else clock.after(directory, ttl)
+    while not place(
+        directory, name, buffers, payload.nbytes, expires=expires, durable=durable, deadline=deadline
+    ):
+        if _is_the_same(directory, name, bytes(buffers[0][:HEADER_BYTES]), clock, durable=durable):
+            break
+        expired(deadline, f"putting {name}")
+    return name
+
+
+def _is_the_same(
+    directory: Directory, name: str, header: bytes, clock: ServerClock, *, durable: bool
+) -> bool:
+    opened = open_object(directory, name)
+    if opened is None:
+        return False  # evicted meanwhile: the name is free again
+    descriptor, found = opened
+    try:
+        if has_expired(directory, found, clock):
+            remove_expired(directory, name, clock)
+            return False
+        standing = os.pread(descriptor, HEADER_BYTES, 0)
+        if standing == header:
+            if durable:  # whoever put it may not have waited for the disk
+                sync(descriptor)
+                directory.sync()
+            return True
+    finally:
+        os.close(descriptor)
+    if not standing.startswith(MAGIC):
+        raise ChannelDataError(
+            f"what stands under {name} in {directory.path!a} is no object of psk",
+            found=[f"{found.st_size} bytes that begin with {standing[:4]!r}"],
+            remedy="remove it, and see who else may write there",
+        )
+    raise KeyExistsError(
+        f"another object stands under {name} in {directory.path!a}",
+        remedy="objects are written once: encode the new one with a new id",
+    )

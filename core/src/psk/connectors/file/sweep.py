@@ -1,0 +1,120 @@
+"""What did the dead leave behind? Temporaries without a writer, claims without an object, objects past their time."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+from psk.connectors.deadline import expired
+from psk.connectors.file.clock import CLOCK_NAME
+from psk.connectors.file.locks import close_locked, try_lock
+from psk.connectors.file.objects import (
+    CLAIM_SUFFIX,
+    can_expire,
+    has_expired,
+    is_named,
+    is_object,
+    open_object,
+    remove_expired,
+)
+from psk.connectors.file.writing import TEMPORARY_PREFIX
+from psk.errors import PskError
+
+if TYPE_CHECKING:
+    from psk.connectors.file.clock import ServerClock
+    from psk.connectors.file.directory import Directory
+
+ABANDONED_NANOSECONDS: Final = 3600 * 1_000_000_000
+"""How old a temporary must be where a lock does not prove that its writer is dead: on network file systems."""
+
+is_object_name = re.compile(r"[0-9a-f]{32}").fullmatch
+_is_claim_name = re.compile(r"[0-9a-f]{32}\.claim").fullmatch
+_is_temporary_name = re.compile(r"\.tmp-[0-9a-f]{24}").fullmatch
+
+
+def sweep(directory: Directory, clock: ServerClock) -> None:
+    """Remove what has outlived its purpose; whatever cannot be removed is left to the next one who opens."""
+    try:
+        names = directory.names()
+    except OSError:
+        return
+    # Only who uses a ttl touches the clock: without it no object can have expired, and none is looked at.
+    anything_expires = CLOCK_NAME in names
+    present = set(names)
+    for name in names:
+        try:
+            if name.startswith(TEMPORARY_PREFIX):
+                _sweep_temporary(directory, name, clock)
+            elif name.endswith(CLAIM_SUFFIX):
+                if _is_claim_name(name) and name[: -len(CLAIM_SUFFIX)] not in present:
+                    _sweep_claim(directory, name)
+            elif anything_expires and is_object_name(name):
+                found = os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False)
+                if can_expire(found) and clock.now(directory) >= found.st_mtime_ns:
+                    remove_expired(directory, name, clock)
+        except (OSError, PskError):
+            continue
+
+
+def _sweep_temporary(directory: Directory, name: str, clock: ServerClock) -> None:
+    opened = open_object(directory, name) if _is_temporary_name(name) else None
+    if opened is None:
+        return
+    descriptor, found = opened
+    try:
+        ours = try_lock(descriptor)
+        if ours is False or not is_named(directory, name, descriptor):
+            return
+        # Where locks may not hold between hosts, a free one proves nothing about a writer elsewhere.
+        if (ours and directory.is_local) or clock.now(directory) - found.st_mtime_ns > ABANDONED_NANOSECONDS:
+            directory.remove(name)
+    finally:
+        close_locked(descriptor)
+
+
+def _sweep_claim(directory: Directory, name: str) -> None:
+    try:
+        os.stat(name[: -len(CLAIM_SUFFIX)], dir_fd=directory.descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        directory.remove(name)
+
+
+def live_names(directory: Directory, clock: ServerClock, deadline: float) -> list[str]:
+    """Return the names of completed, unexpired objects."""
+    live = []
+    for name in filter(is_object_name, directory.names()):
+        expired(deadline, f"listing {directory.path!a}")
+        opened = _opened_object(directory, name)
+        if opened is not None:
+            os.close(opened[0])
+            if not has_expired(directory, opened[1], clock):
+                live.append(name)
+    return live
+
+
+def clear(directory: Directory, clock: ServerClock, deadline: float) -> int:
+    """Delete every object that psk wrote; return how many that were."""
+    count = 0
+    for name in filter(is_object_name, directory.names()):
+        expired(deadline, f"clearing {directory.path!a}")
+        opened = _opened_object(directory, name)
+        if opened is not None:
+            os.close(opened[0])
+            count += directory.remove(name)
+            directory.remove(name + CLAIM_SUFFIX)
+    sweep(directory, clock)
+    directory.remove(CLOCK_NAME)
+    return count
+
+
+def _opened_object(directory: Directory, name: str) -> tuple[int, os.stat_result] | None:
+    """Open a file that is one of psk's; None for everything else that may bear such a name."""
+    try:
+        opened = open_object(directory, name)
+    except (OSError, PskError):
+        return None
+    if opened is None or is_object(opened[0]):
+        return opened
+    os.close(opened[0])
+    return None

@@ -1,0 +1,5 @@
+"""How do objects move within one process? Through a named space of its memory: the reference implementation."""
+
+from psk.connectors.local.connector import LocalConnector
+
+__all__ = ["LocalConnector"]

@@ -1,0 +1,231 @@
+"""How does the local connector keep the contract, and every capability, in the memory of one process?"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from psk.connectors.claim import check_claim
+from psk.connectors.contract import DEFAULT_TIMEOUT
+from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
+from psk.connectors.key import check_object_id, key_of, shown, validate_key
+from psk.connectors.local.batches import Batches, Coroutines
+from psk.connectors.local.copying import ALIGNMENT, copy_in
+from psk.connectors.local.process import TOKEN, check_process
+from psk.connectors.local.space import Space, join_space, leave_space
+from psk.connectors.options import read_options, text
+from psk.connectors.ranges import check_range
+from psk.errors import ConnectorClosedError, ConnectorConfigError, ForkedConnectorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from psk.connectors.key import Key
+    from psk.wire import Frames, Payload
+
+_is_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}").fullmatch
+_READERS = {"name": text, "authority": text, "process": text}
+
+
+class LocalConnector(Batches, Coroutines):
+    """Keep objects in this process's memory, under a name that all its threads can open.
+
+    Data stays until it is evicted, cleared or expires, also after `close()`. A forked child sees a snapshot that
+    it can read, not change; no other process can reach it.
+
+    Args:
+        name: The space to open, new if there is none; None makes one with a random name.
+
+    Raises:
+        ConnectorConfigError: The name is not 1 to 64 of `A-Z a-z 0-9 . _ ~ -`.
+    """
+
+    __slots__ = ("__weakref__", "_name", "_space")
+
+    scheme: ClassVar[str] = "local"
+    leaves_host: ClassVar[bool] = False
+    durabilities: tuple[str, ...] = ("volatile",)
+
+    def __init__(self, name: str | None = None) -> None:
+        self._space: Space | None = None
+        if name is None:
+            name = os.urandom(6).hex()
+        elif not (isinstance(name, str) and _is_name(name)):
+            raise ConnectorConfigError(
+                f"{shown(name)} is no name of a local channel",
+                remedy="use up to 64 letters, digits and . _ ~ -",
+            )
+        self._name = name
+        self._space = join_space(name)
+
+    def put(
+        self,
+        payload: Payload,
+        *,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        hints: Mapping[str, object] | None = None,  # noqa: ARG002  the contract's parameter; none is known here
+    ) -> Key:
+        """Store a copy of the payload; see `Connector.put`."""
+        space = self._space
+        if space is None or space.forked:
+            space = self._writable()
+        if timeout is not None:
+            check_timeout(timeout)
+        key = payload.key
+        space.place(key, copy_in(payload), None if ttl is None else time.monotonic() + check_ttl(ttl))
+        return key
+
+    def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:  # noqa: ARG002  a hint
+        """Return the stored buffers, which are shared and read-only; see `Connector.get`."""
+        space = self._space
+        if space is None:
+            space = self._readable()
+        if timeout is not None:
+            check_timeout(timeout)
+        try:
+            frames = space.objects.get(key)
+        except TypeError:  # not hashable
+            frames = None
+        if frames is None:
+            validate_key(key)
+        elif space.expiries and space.remove_expired(key):
+            return None
+        return frames
+
+    def exists(self, key: Key, *, timeout: float | None = None) -> bool:
+        """Tell whether an object stands under the key."""
+        return self.get(key, timeout=timeout) is not None
+
+    def evict(self, key: Key, *, timeout: float | None = None) -> None:
+        """Remove the object, its claim and its expiry."""
+        check_timeout(timeout)
+        self._writable().remove(validate_key(key))
+
+    def close(self) -> None:
+        """Leave the space; its objects stay."""
+        space, self._space = self._space, None
+        if space is not None:
+            leave_space(space)
+
+    def config(self) -> dict[str, object]:
+        """Name the space and the process it lives in; elsewhere `from_config` raises ChannelUnavailableError."""
+        return {"scheme": self.scheme, "authority": self._name, "process": TOKEN}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> Self:
+        """Open the space that `config()` or `local://<name>` names."""
+        options = read_options(config, scheme=cls.scheme, readers=_READERS)
+        name = options.get("authority", options.get("name"))
+        if "process" in options:
+            check_process(str(options["process"]), str(name))
+        return cls(None if name is None else str(name))
+
+    def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
+        """Name an object that does not exist yet."""
+        check_timeout(timeout)
+        if ttl is not None:
+            check_ttl(ttl)
+        self._writable()
+        return key_of(object_id)
+
+    def fulfil(
+        self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None
+    ) -> None:
+        """Put the object that was reserved."""
+        check_object_id(validate_key(key), payload.object_id)
+        self.put(payload, ttl=ttl, timeout=timeout)
+
+    def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
+        """Return those keys that exist, after waiting for one."""
+        wanted = [validate_key(key) for key in keys]
+        deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
+        if found := self._readable().await_any(wanted, deadline):
+            return found
+        raise deadline_error(f"waiting for any of {len(wanted)} keys in local://{self._name}")
+
+    def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
+        """Let the object expire `ttl` seconds from now, or never."""
+        check_timeout(timeout)
+        expires = None if ttl is None else time.monotonic() + check_ttl(ttl)
+        return self._writable().renew(validate_key(key), expires)
+
+    def take(
+        self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None
+    ) -> Frames | None:
+        """Claim the object; the first claim wins."""
+        check_timeout(timeout)
+        until = float("inf") if lease is None else time.monotonic() + check_ttl(lease, "lease")
+        return self._writable().take(validate_key(key), check_claim(claim), until)
+
+    def swap(
+        self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None
+    ) -> None:
+        """Replace the object by its next version; readers of the old one keep it."""
+        check_timeout(timeout)
+        check_object_id(validate_key(key), payload.object_id)
+        expires = None if ttl is None else time.monotonic() + check_ttl(ttl)
+        self._writable().swap(key, copy_in(payload), expires)
+
+    def get_range(
+        self, key: Key, offset: int, length: int, *, timeout: float | None = None
+    ) -> memoryview | None:
+        """Return a part of the payload: a read-only view where it lies in one buffer, else a copy."""
+        check_range(offset, length)
+        frames = self.get(key, timeout=timeout)
+        if frames is None:
+            return None
+        if len(frames.buffers) == 1:
+            return memoryview(frames.buffers[0])[offset : offset + length]
+        parts = []
+        position = 0
+        for buffer in frames.buffers:
+            padding = -position % ALIGNMENT
+            for piece in (bytes(padding), buffer):
+                start = max(offset - position, 0)
+                parts.append(memoryview(piece)[start : max(offset + length - position, start)])
+                position += len(piece)
+        parts = [part for part in parts if part.nbytes]
+        return parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
+
+    def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
+        """Iterate over the keys that exist now."""
+        check_timeout(timeout)
+        space = self._readable()
+        return iter([key for key in list(space.objects) if space.find(key) is not None])
+
+    def clear(self, *, timeout: float | None = None) -> int:
+        """Remove every object of this space."""
+        check_timeout(timeout)
+        return self._writable().clear()
+
+    def _readable(self) -> Space:
+        space = self._space
+        if space is None:
+            raise ConnectorClosedError(
+                f"the connector to local://{self._name} is closed", remedy="open a new one"
+            )
+        return space
+
+    def _writable(self) -> Space:
+        space = self._readable()
+        if space.forked:
+            raise ForkedConnectorError(
+                f"local://{self._name} belongs to the parent process, which would not see the change",
+                remedy="return the value to the parent, or use a file:// store",
+            )
+        return space
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self).from_config, (self.config(),)
+
+    def __repr__(self) -> str:
+        return f"LocalConnector({self._name!r})"
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except Exception:  # noqa: BLE001, S110  a half-made instance, or modules gone at interpreter exit
+            pass

@@ -1,0 +1,90 @@
+"""Which options does a configuration give a connector? Text from a URI and plain values are read alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psk.connectors.key import shown
+from psk.errors import ConnectorConfigError, PskError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def read_options(
+    config: Mapping[str, object],
+    *,
+    scheme: str,
+    readers: Mapping[str, Callable[[object], object]],
+    required: tuple[str, ...] = (),
+) -> dict[str, object]:
+    """Check a configuration and convert its values.
+
+    Args:
+        config: What `config()` or `parse_uri` returned; `scheme` may be left out.
+        scheme: The scheme it must be for.
+        readers: For each known option, how to read its value; ValueError or TypeError says what it should be.
+        required: Options that must be given.
+
+    Returns:
+        The options that were given, by name, without `scheme`.
+
+    Raises:
+        ConnectorConfigError: Another scheme, an unknown or missing option, or a value that its reader refuses.
+    """
+    given = config.get("scheme", scheme)
+    if given != scheme:
+        raise ConnectorConfigError(
+            f"a configuration for {shown(given)} was given to the connector for {scheme!r}",
+            remedy="open it with psk.connectors.open_connector",
+        )
+    options: dict[str, object] = {}
+    for name, value in config.items():
+        if name == "scheme":
+            continue
+        reader = readers.get(name) if isinstance(name, str) else None
+        if reader is None:
+            raise ConnectorConfigError(
+                f"the connector {scheme!r} has no option {shown(name)}",
+                found=sorted(readers),
+                remedy="remove it or correct its name",
+            )
+        try:
+            options[name] = reader(value)
+        except PskError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise ConnectorConfigError(
+                f"the option {name!r} of the connector {scheme!r} cannot be {shown(value)}",
+                remedy=f"give {error}",
+            ) from None
+    for name in required:
+        if name not in options:
+            raise ConnectorConfigError(
+                f"the connector {scheme!r} needs the option {name!r}",
+                found=sorted(options),
+                remedy=f"give {name}",
+            )
+    return options
+
+
+def text(value: object) -> str:
+    """Read an option that is text."""
+    if isinstance(value, str) and value:
+        return value
+    message = "a text that is not empty"
+    raise TypeError(message)
+
+
+def seconds(value: object) -> float:
+    """Read an option that is a positive number of seconds."""
+    message = "a positive number of seconds"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(message)
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError(message) from None
+    if not 0 < number < float("inf"):
+        raise ValueError(message)
+    return number

@@ -1,0 +1,104 @@
+"""Who frees what has expired? One daemon thread per process, alive only while something is due to expire."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import weakref
+from typing import Final, Protocol
+
+SHORTEST_PAUSE: Final = 0.25
+"""Seconds between two rounds at least: objects that expire one after the other are freed in groups."""
+
+LONGEST_PAUSE: Final = 1.0
+"""Seconds between two looks at most, so that the thread ends soon after its last owner was garbage-collected."""
+
+
+class Reapable(Protocol):
+    """Something that holds objects with an expiry."""
+
+    def reap(self) -> float | None:
+        """Free what has expired; return when the next object does, by `time.monotonic`, or None."""
+        ...
+
+
+class Reaper:
+    """Call owners back when something of theirs has expired."""
+
+    __slots__ = ("_changed", "_due", "_thread")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, locks included: for a forked child, where the thread does not exist."""
+        self._changed = threading.Condition()
+        self._due: weakref.WeakKeyDictionary[Reapable, float] = weakref.WeakKeyDictionary()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, owner: Reapable, when: float) -> None:
+        """Call `owner.reap` soon after `when` (by `time.monotonic`), unless an earlier call is already planned."""
+        with self._changed:
+            if self._due.get(owner, float("inf")) <= when:
+                return
+            self._due[owner] = when
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="psk-reaper", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return  # the interpreter is ending, or threads are used up: whoever meets it will free it
+                self._thread = thread
+            else:
+                self._changed.notify()
+
+    def forget(self, owner: Reapable) -> None:
+        """Do not call this owner again."""
+        with self._changed:
+            if self._due.pop(owner, None) is not None:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while ready := self._wait():
+            # Popped one by one, so that no owner is kept alive during the next wait.
+            while ready:
+                owner = ready.pop()
+                try:
+                    when = owner.reap()
+                except Exception:  # noqa: BLE001  one owner's trouble must not stop the others
+                    sys.unraisablehook(_Unraisable(owner))
+                    when = time.monotonic() + LONGEST_PAUSE
+                if when is not None:
+                    self.watch(owner, max(when, time.monotonic() + SHORTEST_PAUSE))
+                del owner
+
+    def _wait(self) -> list[Reapable]:
+        with self._changed:
+            while due := list(self._due.items()):
+                now = time.monotonic()
+                if ready := [owner for owner, when in due if when <= now]:
+                    for owner in ready:
+                        del self._due[owner]
+                    return ready
+                pause = min(when for _, when in due) - now
+                del due  # holds the owners
+                self._changed.wait(min(pause, LONGEST_PAUSE))
+            self._thread = None
+            return []
+
+
+class _Unraisable:
+    """The argument of `sys.unraisablehook`, whose own type cannot be made from Python."""
+
+    def __init__(self, owner: object) -> None:
+        self.exc_type, self.exc_value, self.exc_traceback = sys.exc_info()
+        self.err_msg = "psk could not free what has expired"
+        self.object = type(owner)
+
+
+REAPER: Final = Reaper()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=REAPER.reset)
