@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from psk.wire.frames import Buffer, Frame
 
 
-def keep_frame(frame: Frame) -> tuple[Buffer | list[Buffer], int, int]:
-    """Return a frame as buffers of bytes, its size, and its entry in the frame table.
+def keep_frame(frame: Frame) -> tuple[Buffer | list[Buffer], int]:
+    """Return a frame as buffers of bytes, and its entry in the frame table: its size and the read-only bit.
 
     Raises:
         SerializationError: The frame is not made of contiguous buffers.
@@ -25,7 +25,7 @@ def keep_frame(frame: Frame) -> tuple[Buffer | list[Buffer], int, int]:
             # A bytearray is viewed, so that it cannot change its length between header and write.
             segments: list[Buffer] = [part if type(part) is bytes else byte_view(part) for part in frame]
             size = sum(map(len, segments))
-            return segments, size, size | READ_ONLY
+            return segments, size | READ_ONLY
         view = byte_view(frame)
     except (TypeError, ValueError, BufferError) as error:
         raise SerializationError(
@@ -33,11 +33,14 @@ def keep_frame(frame: Frame) -> tuple[Buffer | list[Buffer], int, int]:
             remedy="return contiguous buffers, or lists of them",
         ) from error
     size = view.nbytes
-    return view, size, size | READ_ONLY if view.readonly else size
+    return view, size | READ_ONLY if view.readonly else size
 
 
 def body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int]) -> list[Buffer]:
     """Return what follows the header block, in order, with the padding between frames."""
+    if len(sizes) == 1:
+        frame = frames[0]
+        return frame if type(frame) is list else [frame]  # type: ignore[list-item]  # not a list, so one buffer
     body: list[Buffer] = []
     before = 0
     for frame, size in zip(frames, sizes, strict=True):
@@ -51,7 +54,7 @@ def body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int]) 
     return body
 
 
-def split_body(whole: memoryview, start: int, sizes: Sequence[int], nbytes: int) -> list[memoryview]:
+def split_body(whole: bytes | memoryview, start: int, sizes: Sequence[int], nbytes: int) -> list[memoryview]:
     """Return the frames that lie in one buffer with the whole payload.
 
     Args:
@@ -63,6 +66,7 @@ def split_body(whole: memoryview, start: int, sizes: Sequence[int], nbytes: int)
     Raises:
         PayloadError: The claims do not fit what was received.
     """
+    whole = memoryview(whole)
     given = whole.nbytes
     if nbytes == given:
         if len(sizes) == 1 and start + sizes[0] == given:
@@ -83,11 +87,14 @@ def split_body(whole: memoryview, start: int, sizes: Sequence[int], nbytes: int)
     raise _mismatch(given, nbytes, sizes)
 
 
-def match_body(buffers: Sequence[object], start: int, sizes: Sequence[int], nbytes: int) -> list[memoryview]:
+def match_body(
+    header: bytes | memoryview, buffers: Sequence[object], start: int, sizes: Sequence[int], nbytes: int
+) -> list[bytes | memoryview]:
     """Return the frames that were received one buffer each, behind a buffer with the header block.
 
     Args:
-        buffers: Header block, then frames, as received.
+        header: The first buffer, as bytes or a view of bytes.
+        buffers: All buffers as received; the first is the header.
         start: The header block's size.
         sizes: Frame sizes as the frame table claims them.
         nbytes: Payload size as the header claims it.
@@ -95,23 +102,17 @@ def match_body(buffers: Sequence[object], start: int, sizes: Sequence[int], nbyt
     Raises:
         PayloadError: The claims do not fit what was received.
     """
-    frames = []
     try:
-        for buffer in buffers:
-            frames.append(memoryview(buffer) if type(buffer) is bytes else byte_view(buffer))
+        frames = [buffer if type(buffer) is bytes else byte_view(buffer) for buffer in buffers[1:]]
     except (TypeError, ValueError, BufferError) as error:
-        raise PayloadError(f"no frame can be read from {type(buffer).__name__}: {error}") from error
-    header = frames.pop(0)
-    end = start
-    if header.nbytes == start and len(frames) == len(sizes):
-        for frame, size in zip(frames, sizes, strict=True):
-            if frame.nbytes != size:
-                break
+        raise PayloadError(f"a payload's frame is no buffer of bytes: {error}") from error
+    end = len(header)
+    if end == start and tuple(map(len, frames)) == sizes:
+        for size in sizes:
             end = (end + 63 & -64) + size
-        else:
-            if end == nbytes:
-                return frames
-    raise _mismatch(header.nbytes + sum(frame.nbytes for frame in frames), nbytes, sizes)
+        if end == nbytes:
+            return frames
+    raise _mismatch(sum(map(len, (header, *frames))), nbytes, sizes)
 
 
 def _mismatch(given: int, claimed: int, sizes: Sequence[int]) -> PayloadError:

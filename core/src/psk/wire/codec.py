@@ -1,4 +1,4 @@
-"""What turns objects of one kind into frames and back? A codec: a name, two functions, and what they promise."""
+"""What turns objects of one kind into frames and back? A codec: a name, two functions, two promises."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Codec:
         name: What payloads call it: 1 to 32 of a-z 0-9 . _ -
         encode: Returns an object's frames: views of its memory where that is possible. Raises
             SerializationError for an object it cannot encode.
-        decode: Returns the object over frames. A frame that was read-only when it was encoded is read-only; the
-            others are writable and belong to the object, which should use them in place.
-        raw: Whether decoding runs no code that the payload chooses, so that untrusted payloads may be decoded.
-        copies: Whether decode makes its own memory anyway; then it gets shared frames as they are, read-only.
+        decode: Returns the object over frames. A frame that was read-only when it was encoded is read-only;
+            the others are writable and belong to the object, which should use them in place.
+        raw: Whether decoding runs no code that the payload chooses, so that untrusted bytes may be decoded.
+        copies: Whether decode makes its own memory anyway; then it gets shared frames as they are.
     """
 
     __slots__ = ("copies", "decode", "encode", "name", "raw")

@@ -24,16 +24,19 @@ def encode(
     object_id: bytes | None = None,
     revision: int = 0,
     checksum: bool = True,
+    expires: bool = False,
     signing_key: SigningKey | None = None,
 ) -> Payload:
     """Encode an object; its large buffers are not copied, so it must not change until the payload is written.
 
     Args:
         obj: Any object that has a codec or can be pickled.
-        codec: Name of the codec to use; None chooses by exact type, then pickle, then cloudpickle if installed.
+        codec: Name of the codec to use; None chooses by exact type, then pickle, then cloudpickle if
+            it is installed.
         object_id: 16 bytes, the new object's id; None makes one.
         revision: 0 for a new object; an update counts up.
         checksum: Whether to compute a CRC-32, at the price of one pass over the bytes.
+        expires: Whether the object will have a time to live, so that no reader may keep it.
         signing_key: Key to sign with; None leaves the payload unsigned.
 
     Raises:
@@ -54,7 +57,13 @@ def encode(
     except Exception as error:  # noqa: BLE001  # an object's own methods raise anything
         name, frames = _second_try(obj, chosen, error, any_codec=codec is None)
     return Payload.build(
-        name, frames, object_id=object_id, revision=revision, checksum=checksum, signing_key=signing_key
+        name,
+        frames,
+        object_id=object_id,
+        revision=revision,
+        checksum=checksum,
+        expires=expires,
+        signing_key=signing_key,
     )
 
 
@@ -74,11 +83,12 @@ def _second_try(
     raise describe_failure(obj, codec.name, error, second) from error
 
 
-def decode(payload: Payload, *, allowed: str = "any") -> object:
+def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None) -> object:
     """Decode a payload that was parsed and verified; the object owns its memory, and shares none.
 
     Args:
         payload: The payload. Its writable buffers become the object's memory, so decode it once.
+        codec: The codec to use instead of the one that the payload names.
         allowed: "any" codec, or "raw" to refuse codecs that can run code a payload chooses: pickle above all.
 
     Raises:
@@ -86,10 +96,11 @@ def decode(payload: Payload, *, allowed: str = "any") -> object:
         CodecError: No codec of the payload's name is registered here.
         CodecRefusedError: The codec is not among those allowed.
     """
-    codec = find_codec(payload.codec)
+    if codec is None:
+        codec = find_codec(payload.codec)
     if allowed != "any" and not (allowed == "raw" and codec.raw):
         raise CodecRefusedError(
-            f"payload {payload.key} has the codec {codec.name!r}, and only {allowed!r} codecs are allowed here",
+            f"payload {payload.key} has the codec {codec.name!r}, and only {allowed!r} codecs are allowed",
             remedy="allow 'any' codec only if you trust whoever can write to this channel",
         )
     frames = payload.frame_views(private=not codec.copies)
@@ -97,6 +108,6 @@ def decode(payload: Payload, *, allowed: str = "any") -> object:
         return codec.decode(frames)
     except Exception as error:
         raise PayloadError(
-            f"payload {payload.key} cannot be decoded by codec {codec.name!r}: {type(error).__name__}: {error}",
+            f"codec {codec.name!r} cannot decode {payload.key}: {type(error).__name__}: {error!s:.200}",
             remedy="its classes must be importable here, in versions that can read each other's pickles",
         ) from error

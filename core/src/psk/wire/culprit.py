@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Each try pickles a part once more, so the search gives up early rather than last long.
 _MAXIMUM_TRIES = 200
 _MAXIMUM_DEPTH = 12
+_MAXIMUM_TEXT = 200
 
 
 def describe_failure(
@@ -93,7 +94,7 @@ class _Nowhere:
 
 def _can_pickle(part: object) -> bool:
     try:
-        pickle.Pickler(_Nowhere(), PROTOCOL, buffer_callback=lambda _buffer: None).dump(part)  # type: ignore[arg-type]  # a writer needs no result
+        pickle.Pickler(_Nowhere(), PROTOCOL, buffer_callback=lambda _buffer: None).dump(part)
     except Exception:  # noqa: BLE001  # an object's own methods raise anything
         return False
     return True
@@ -106,4 +107,4 @@ def _type_name(obj: object) -> str:
 
 def _short(text: object) -> str:
     text = " ".join(str(text).split())
-    return text if len(text) <= 200 else text[:197] + "..."
+    return text if len(text) <= _MAXIMUM_TEXT else text[: _MAXIMUM_TEXT - 3] + "..."

@@ -1,32 +1,32 @@
-"""Where does each field of a payload's header block stand? The format itself is documented in docs/wire.md."""
+"""Where does each field of a payload's header block stand? docs/wire.md documents the format."""
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from struct import Struct
 
-from psk.errors import PayloadError, SerializationError
+from psk.errors import SerializationError
+from psk.wire.names import CODEC_RULE, is_codec_name
 
 MAGIC = b"\x93PSK"
 VERSION = 1
 HAS_CHECKSUM = 1
 HAS_MAC = 2
+EXPIRES = 4
+KNOWN_FLAGS = HAS_CHECKSUM | HAS_MAC | EXPIRES
 ALIGNMENT = 64
 FIXED_SIZE = 48
 CRC_OFFSET = 44
 MAC_SIZE = 32
 READ_ONLY = 1 << 63
 SIZE_MASK = READ_ONLY - 1
-# A frame costs its reader some 200 bytes of bookkeeping whatever its length, so the number is limited as well.
+# A frame costs its reader some 200 bytes of bookkeeping whatever its length, so their number is limited too.
 MAXIMUM_FRAMES = 65_536
 
 FIXED = Struct("<4sBBBB16sQIIII")
 CRC = Struct("<I")
 ZEROS = tuple(bytes(size) for size in range(ALIGNMENT))
 
-_CODEC_NAME = re.compile(rb"[a-z0-9._-]{1,32}")
-_KEY_NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _TABLES = tuple(Struct(f"<{count}Q") for count in range(17))
 
 
@@ -37,21 +37,21 @@ class Layout:
         codec: Name of the codec.
         frame_count: Number of frames.
         key_name: Name of the signing key, empty for unsigned payloads.
+
+    Raises:
+        SerializationError: The codec's name is malformed.
     """
 
     __slots__ = ("codec", "key_name", "mac", "mac_offset", "pack", "size")
 
     def __init__(self, codec: str, frame_count: int, key_name: str) -> None:
+        if not is_codec_name(codec):
+            raise SerializationError(f"{codec[:64]!r} is no codec name", remedy=CODEC_RULE)
         self.codec = codec.encode()
         self.key_name = key_name.encode()
-        if not _CODEC_NAME.fullmatch(self.codec):
-            raise SerializationError(
-                f"{codec[:64]!r} is no codec name", remedy="use 1 to 32 of a-z 0-9 . _ -"
-            )
         self.mac = bytes(MAC_SIZE) if key_name else b""
-        used = FIXED_SIZE + len(self.codec) + len(self.key_name) + 8 * frame_count
-        self.mac_offset = used
-        used += len(self.mac)
+        self.mac_offset = FIXED_SIZE + len(self.codec) + len(self.key_name) + 8 * frame_count
+        used = self.mac_offset + len(self.mac)
         padding = -used % ALIGNMENT
         self.size = used + padding
         self.pack = Struct(
@@ -60,30 +60,6 @@ class Layout:
 
 
 find_layout = lru_cache(maxsize=128)(Layout)
-
-
-@lru_cache(maxsize=128)
-def codec_name(name: bytes) -> str:
-    """Return a codec name read from a payload.
-
-    Raises:
-        PayloadError: It is not a name that this format allows.
-    """
-    if not _CODEC_NAME.fullmatch(name):
-        raise PayloadError(f"the payload's codec name {name!r} is malformed")
-    return name.decode()
-
-
-@lru_cache(maxsize=128)
-def signing_key_name(name: bytes) -> str:
-    """Return a signing key's name read from a payload.
-
-    Raises:
-        PayloadError: It is not a name that this format allows.
-    """
-    if not _KEY_NAME.fullmatch(name):
-        raise PayloadError(f"the payload's signing key name {name!r} is malformed")
-    return name.decode()
 
 
 def read_table(header: bytes, offset: int, count: int) -> tuple[int, ...]:

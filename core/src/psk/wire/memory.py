@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 
 # Below, malloc is faster than a mapping; above, a mapping is returned to the system when its last view goes.
 _MAPPED_FROM = 64 * 1024
@@ -27,10 +28,8 @@ def allocate(nbytes: int) -> memoryview:
         return memoryview(mmap.mmap(-1, nbytes))
     memory = mmap.mmap(-1, nbytes, flags=_PRIVATE)
     if _HUGE_PAGES is not None and nbytes >= _HUGE_FROM:
-        try:
+        with suppress(OSError):  # a kernel without huge pages: slower, not wrong
             memory.madvise(_HUGE_PAGES)
-        except OSError:  # a kernel without huge pages: slower, not wrong
-            pass
     return memoryview(memory)
 
 

@@ -8,10 +8,11 @@ from zlib import crc32
 from psk.errors import PayloadError, SerializationError, SignatureError, UnsignedError
 from psk.wire.body import body_buffers, keep_frame, match_body, split_body
 from psk.wire.frames import Frames
-from psk.wire.header import read_header
+from psk.wire.header import Header
 from psk.wire.layout import (
     CRC,
     CRC_OFFSET,
+    EXPIRES,
     FIXED_SIZE,
     HAS_CHECKSUM,
     HAS_MAC,
@@ -36,47 +37,17 @@ if TYPE_CHECKING:
 _MAC_CONTEXT = b"psk payload 1\0"
 
 
-class Payload:
+class Payload(Header):
     """Hold one encoded object: made by `build` from frames, or by `parse` from what a channel returned.
 
-    Attributes:
-        object_id: 16 bytes; their hexadecimal form begins the object's key.
-        codec: Name of the codec that made the frames.
-        frame_sizes: Bytes in each frame.
-        nbytes: Bytes in the whole payload: header block, frames and the padding between them.
-        checksum: CRC-32 over the whole payload but the field itself; None if it carries none.
-        signed_by: Name of the key that signed it; empty if nobody did.
-        revision: 0 for the first version of an object, one more for each update.
+    Its attributes are those of its header block; see `Header`.
     """
 
-    __slots__ = (
-        "_body_crc",
-        "_frames",
-        "_header",
-        "_received",
-        "_table",
-        "_whole",
-        "checksum",
-        "codec",
-        "frame_sizes",
-        "nbytes",
-        "object_id",
-        "revision",
-        "signed_by",
-    )
+    __slots__ = ("_body_crc", "_frames", "_received", "_whole")
 
-    object_id: bytes
-    codec: str
-    frame_sizes: tuple[int, ...]
-    nbytes: int
-    checksum: int | None
-    signed_by: str
-    revision: int
-    _header: bytes
     _frames: Sequence[Buffer | list[Buffer]]
-    _received: bool  # False in a built payload: its frames are the producer's own memory
-    _table: Sequence[int]
-    _whole: memoryview | None
+    _received: bool  # False in a payload built here: its frames are the producer's own memory
+    _whole: bytes | memoryview | None
     _body_crc: int | None
 
     @classmethod
@@ -88,6 +59,7 @@ class Payload:
         object_id: bytes | None = None,
         revision: int = 0,
         checksum: bool = True,
+        expires: bool = False,
         signing_key: SigningKey | None = None,
     ) -> Payload:
         """Lay frames out as a payload without copying them.
@@ -99,6 +71,7 @@ class Payload:
             object_id: 16 bytes; a new id if None.
             revision: 0 for a new object; an update counts up.
             checksum: Whether to compute a CRC-32, at the price of one pass over the bytes.
+            expires: Whether the object will have a time to live.
             signing_key: Key to sign with; None leaves the payload unsigned.
 
         Raises:
@@ -109,7 +82,7 @@ class Payload:
         elif type(object_id) is not bytes or len(object_id) != OBJECT_ID_SIZE:
             raise SerializationError(
                 f"an object id is {OBJECT_ID_SIZE} bytes",
-                found=[repr(object_id)[:64]],
+                found=[f"{object_id!r:.64}"],
                 remedy="use new_object_id()",
             )
         count = len(frames)
@@ -129,28 +102,30 @@ class Payload:
                 table.append(size | READ_ONLY)
                 kept.append(frame)
             else:
-                buffer, size, entry = keep_frame(frame)
+                buffer, entry = keep_frame(frame)
+                size = entry & SIZE_MASK
                 table.append(entry)
                 kept.append(buffer)
             sizes.append(size)
             end = (end + 63 & -64) + size
+        flags = HAS_CHECKSUM if checksum else 0
+        if expires:
+            flags |= EXPIRES
+        if signing_key is not None:
+            flags |= HAS_MAC
         self = _new(cls)
         self.object_id = object_id
         self.codec = codec
         self.frame_sizes = tuple(sizes)
         self.nbytes = end
+        self.checksum = self._body_crc = self._whole = None
+        self.expires = expires
         self.signed_by = ""
         self.revision = revision
         self._frames = kept
         self._received = False
         self._table = table
-        self._whole = None
-        self.checksum = self._body_crc = None
-        flags = HAS_CHECKSUM if checksum else 0
-        if signing_key is not None:
-            flags |= HAS_MAC
-            self.signed_by = signing_key.name
-        header: bytes = layout.pack(
+        self._block = layout.pack(
             MAGIC,
             VERSION,
             flags,
@@ -167,22 +142,11 @@ class Payload:
             *table,
             layout.mac,
         )
-        self._header = header
-        if flags:
-            self._seal(layout.mac_offset, signing_key, checksum=checksum)
-        return self
-
-    def _seal(self, mac_offset: int, signing_key: SigningKey | None, *, checksum: bool) -> None:
-        header = self._header
         if signing_key is not None:
-            mac = signing_key.authenticate(
-                (_MAC_CONTEXT, header, *body_buffers(self._frames, self.frame_sizes))
-            )
-            self._header = header = header[:mac_offset] + mac + header[mac_offset + MAC_SIZE :]
+            self._sign(layout.mac_offset, signing_key)
         if checksum:
-            self._body_crc = crc = self._compute_body_crc()
-            self.checksum = crc = crc32(header[:CRC_OFFSET], crc)
-            self._header = header[:CRC_OFFSET] + CRC.pack(crc) + header[FIXED_SIZE:]
+            self._add_checksum()
+        return self
 
     @classmethod
     def parse(cls, source: Frames | Buffer) -> Payload:
@@ -192,48 +156,39 @@ class Payload:
             source: What a connector returned, or one buffer with the whole payload.
 
         Raises:
-            PayloadError: The bytes are truncated, damaged, from another program or a newer version of the format.
+            PayloadError: The bytes are truncated, damaged, foreign, or of a newer version of the format.
         """
-        if type(source) is Frames:
-            buffers, body_crc = source.buffers, source.crc
-        else:
-            buffers, body_crc = (source,), None  # type: ignore[assignment]  # a buffer, the union's other arm
         self = _new(cls)
-        (
-            whole,
-            header,
-            self.codec,
-            self.signed_by,
-            table,
-            self.object_id,
-            nbytes,
-            self.revision,
-            self.checksum,
-        ) = read_header(buffers[0] if buffers else b"")
-        self.frame_sizes = sizes = tuple([entry & SIZE_MASK for entry in table])
+        if isinstance(source, Frames):
+            buffers: Sequence[Buffer] = source.buffers
+            self._body_crc = source.crc
+        else:
+            buffers = (source,)
+            self._body_crc = None
+        whole = self._read_block(buffers[0] if buffers else b"")
         if len(buffers) == 1:
-            self._frames = split_body(whole, len(header), sizes, nbytes)
+            self._frames = split_body(whole, len(self._block), self.frame_sizes, self.nbytes)
             self._whole = whole
         else:
-            self._frames = match_body(buffers, len(header), sizes, nbytes)
+            self._frames = match_body(whole, buffers, len(self._block), self.frame_sizes, self.nbytes)
             self._whole = None
-        self.nbytes = nbytes
-        self._header = header
         self._received = True
-        self._table = table
-        self._body_crc = body_crc
         return self
 
     @property
-    def key(self) -> str:
-        """The object id in hexadecimal, with which every key of the object begins."""
-        return self.object_id.hex()
+    def received(self) -> Frames:
+        """The payload as buffers that `parse` accepts; a copy only if it was built here and not received."""
+        if self._whole is not None:
+            return Frames([self._whole], self._body_crc)
+        if not self._received:
+            return Frames([self.tobytes()], self._body_crc)
+        return Frames([self._block, *self._frames], self._body_crc)  # type: ignore[list-item]  # no segments in it
 
     def buffers(self) -> list[Buffer]:
-        """Return what to write, in order and with padding: views of the object's memory, `nbytes` bytes in all."""
+        """Return what to write, in order, padding included: views of the object's memory, `nbytes` in all."""
         if self._whole is not None:
             return [self._whole]
-        return [self._header, *body_buffers(self._frames, self.frame_sizes)]
+        return [self._block, *body_buffers(self._frames, self.frame_sizes)]
 
     def tobytes(self) -> bytes:
         """Return the payload as one bytes object, a copy."""
@@ -242,19 +197,20 @@ class Payload:
     def frame_views(self, *, private: bool = False) -> list[memoryview]:
         """Return one view per frame.
 
-        A view is read-only where the producer's memory was, where the received buffer is shared, and always in
-        a payload that was built here and not received.
+        A view is read-only where the producer's memory was, where the received buffer is shared, and always
+        in a payload that was built here and not received.
 
         Args:
             private: Whether a frame that was writable in the producer, but is shared here, is copied, so that
                 every such view is writable.
         """
         views = []
-        for frame, entry in zip(self._frames, self._table, strict=True):
-            if type(frame) is list:
-                frame = b"".join(frame)  # noqa: PLW2901  # only in a payload built here
-            view = frame if type(frame) is memoryview else memoryview(frame)
-            if (entry >= READ_ONLY or not self._received) and not view.readonly:
+        for frame, entry in zip(self._frames, self._table):  # noqa: B905  # equal by construction, and a hot path
+            if type(frame) is memoryview:
+                view = frame
+            else:
+                view = memoryview(b"".join(frame) if type(frame) is list else frame)  # type: ignore[arg-type]  # narrowed
+            if not view.readonly and (entry >= READ_ONLY or not self._received):
                 view = view.toreadonly()
             if private and entry < READ_ONLY and view.readonly:
                 view = private_copy(view)
@@ -269,10 +225,9 @@ class Payload:
         """
         if self.checksum is None:
             return
-        crc = self._body_crc
-        if crc is None:
-            crc = self._compute_body_crc()
-        if crc32(self._header[:CRC_OFFSET], crc) != self.checksum:
+        if self._body_crc is None:
+            self._body_crc = self._compute_body_crc()
+        if crc32(self._block[:CRC_OFFSET], self._body_crc) != self.checksum:
             raise PayloadError(
                 f"payload {self.key} is damaged: its checksum does not match",
                 found=[f"{self.nbytes} bytes"],
@@ -290,37 +245,39 @@ class Payload:
             raise UnsignedError(
                 f"payload {self.key} is not signed", remedy="have its producer set a signing key"
             )
-        header = self._header
+        block = self._block
         offset = FIXED_SIZE + len(self.codec) + len(self.signed_by) + 8 * len(self.frame_sizes)
-        unsigned = b"".join(
-            (
-                header[:CRC_OFFSET],
-                ZEROS[4],
-                header[FIXED_SIZE:offset],
-                ZEROS[MAC_SIZE],
-                header[offset + MAC_SIZE :],
-            )
-        )
-        mac = header[offset : offset + MAC_SIZE]
-        if key.name != self.signed_by or not key.matches(
-            mac, (_MAC_CONTEXT, unsigned, *body_buffers(self._frames, self.frame_sizes))
-        ):
+        end = offset + MAC_SIZE
+        unsigned = block[:CRC_OFFSET] + ZEROS[4] + block[FIXED_SIZE:offset] + ZEROS[MAC_SIZE] + block[end:]
+        if key.name != self.signed_by or not key.matches(block[offset:end], self._signed_parts(unsigned)):
             raise SignatureError(
                 f"payload {self.key} does not carry a valid signature of key {key.name!r}",
                 found=[f"signed by {self.signed_by!r}"],
                 remedy="it was forged or changed, or producer and consumer hold different keys of that name",
             )
 
+    def _sign(self, mac_offset: int, key: SigningKey) -> None:
+        block = self._block
+        mac = key.authenticate(self._signed_parts(block))
+        self._block = block[:mac_offset] + mac + block[mac_offset + MAC_SIZE :]
+        self.signed_by = key.name
+
+    def _signed_parts(self, block: bytes) -> tuple[Buffer, ...]:
+        return (_MAC_CONTEXT, block, *body_buffers(self._frames, self.frame_sizes))
+
+    def _add_checksum(self) -> None:
+        start, rest = self._block[:CRC_OFFSET], self._block[FIXED_SIZE:]
+        self._body_crc = self._compute_body_crc()
+        self.checksum = crc = crc32(start, self._body_crc)
+        self._block = start + CRC.pack(crc) + rest
+
     def _compute_body_crc(self) -> int:
         if self._whole is not None:
-            return crc32(self._whole[FIXED_SIZE:])
-        crc = crc32(self._header[FIXED_SIZE:])
+            return crc32(memoryview(self._whole)[FIXED_SIZE:])
+        crc = crc32(self._block[FIXED_SIZE:])
         for buffer in body_buffers(self._frames, self.frame_sizes):
             crc = crc32(buffer, crc)
         return crc
-
-    def __repr__(self) -> str:
-        return f"Payload({self.key}, codec={self.codec!r}, nbytes={self.nbytes})"
 
 
 _new = object.__new__

@@ -47,12 +47,10 @@ def encode_pickle(obj: object) -> list[Frame]:
         Exception: Whatever pickle or the object's own methods raise.
     """
     stream = Stream()
-    stream.frames = frames = [stream]
+    frames: list[Frame] = [stream]
+    stream.frames = frames
     pickle.Pickler(stream, PROTOCOL, buffer_callback=stream.keep).dump(obj)
-    if len(stream) == 1:
-        frames[0] = stream[0]
-    else:
-        frames[0] = list(stream)
+    frames[0] = stream[0] if len(stream) == 1 else list(stream)
     return frames
 
 
@@ -64,14 +62,15 @@ def encode_cloudpickle(obj: object) -> list[Frame]:
         Exception: Whatever cloudpickle or the object's own methods raise.
     """
     try:
-        import cloudpickle  # noqa: PLC0415  # optional, and 30 ms to import
+        import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415  # has no types; optional, 30 ms
     except ImportError as error:
         raise SerializationError(
             f"the codec cloudpickle cannot encode {type(obj).__qualname__}: it is not installed",
             remedy="pip install cloudpickle",
         ) from error
     stream = Stream()
-    stream.frames = frames = [stream]
+    frames: list[Frame] = [stream]
+    stream.frames = frames
     cloudpickle.Pickler(stream, PROTOCOL, buffer_callback=stream.keep).dump(obj)
     frames[0] = list(stream)
     return frames

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 from psk.errors import PayloadError, SerializationError
 from psk.wire.codec import Codec
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from psk.wire.frames import Frame
 
 _CASTABLE = frozenset("cbBhHiIlLqQnNfd?P")
+_LARGEST_ROW = 1 << 20
 
 
 def _encode_one(obj: bytes | bytearray) -> tuple[Frame]:
@@ -48,14 +50,14 @@ def _decode_str(frames: list[memoryview]) -> str:
 
 
 def _encode_memory(obj: memoryview) -> tuple[Frame, Frame]:
-    code = obj.format.removeprefix("@")
-    if code not in _CASTABLE or (not obj.nbytes and 0 in obj.shape[1:]):
+    code, shape = obj.format.removeprefix("@"), obj.shape or ()
+    if code not in _CASTABLE or 0 in shape[1:]:
         raise SerializationError(
-            f"a memoryview of format {obj.format!r} and shape {obj.shape} cannot be rebuilt elsewhere",
+            f"a memoryview of format {obj.format!r} and shape {shape} cannot be rebuilt elsewhere",
             found=["formats " + " ".join(sorted(_CASTABLE))],
             remedy="send the object behind it, or obj.cast('B')",
         )
-    description = struct.pack(f"<cBB{obj.ndim}Q", code.encode(), obj.itemsize, obj.ndim, *obj.shape)
+    description = struct.pack(f"<cBB{obj.ndim}Q", code.encode(), obj.itemsize, obj.ndim, *shape)
     if obj.c_contiguous:
         return description, obj
     if obj.readonly:
@@ -72,18 +74,21 @@ def _decode_memory(frames: list[memoryview]) -> memoryview:
         raise PayloadError(f"items of format {code!r} and {itemsize} bytes do not exist on this machine")
     if 0 not in shape:
         return data.cast(code, shape)
-    if data.nbytes:
+    if data.nbytes or 0 in shape[1:]:
         raise PayloadError(f"a memoryview of shape {shape} holds no bytes", found=[f"{data.nbytes} bytes"])
     if ndim == 1:
         return data.cast(code)
+    return _empty_rows(code, shape, itemsize)
+
+
+def _empty_rows(code: str, shape: tuple[int, ...], itemsize: int) -> memoryview:
     # memoryview.cast accepts no zero in a shape: make one row and cut it off.
-    cells = 1
-    for length in shape[1:]:
-        cells *= length
-    if cells > 1 << 16:
-        raise PayloadError(f"the shape {shape} of an empty memoryview is beyond all reason")
-    rows = memoryview(bytearray(cells * itemsize)).cast(code, (1, *shape[1:]))[:0]
-    return rows.toreadonly() if data.readonly else rows
+    size = itemsize * prod(shape[1:])
+    if size > _LARGEST_ROW:
+        raise PayloadError(f"an empty memoryview of shape {shape} is beyond all reason")
+    row: Any = memoryview(bytearray(size))  # typeshed knows formats only as literals
+    rows: memoryview = row.cast(code, (1, *shape[1:]))[:0]
+    return rows
 
 
 BYTES = Codec("bytes", _encode_one, _decode_bytes, raw=True, copies=True)

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from typing import TYPE_CHECKING
 
 from psk.errors import InvalidReferenceError, SignatureError, UnsignedError
+from psk.wire.reference_body import MAC_SIZE, check_uri, read_body, write_body
 
 if TYPE_CHECKING:
     from psk.wire.signing import SigningKey
 
-VERSION = 1
-MAC_SIZE = 16
-_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT = (1 << bit for bit in range(7))
-_KNOWN_FLAGS = (1 << 7) - 1
-_FIXED = struct.Struct("<BHB16s")
-_U32 = struct.Struct("<I")
-_I64 = struct.Struct("<q")
-_MAXIMUM_URI = 2048
-_ID_DIGITS = 32
-_MAXIMUM_WHERE = 63
-_MAXIMUM_NBYTES = 1 << 63
 _MAC_CONTEXT = b"psk reference 1\0"
-_WHERE_TEXT = re.compile(rb"[A-Za-z0-9._~@:+-]{1,63}")
-_KEY_NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
 
 class Reference:
@@ -77,34 +64,19 @@ class Reference:
         Raises:
             InvalidReferenceError: A field does not fit the format.
         """
-        flags = 0
-        rest = b""
+        if not self.signed_by:
+            return self._unsigned_bytes()
+        if len(self.mac) != MAC_SIZE:
+            raise InvalidReferenceError(
+                f"the reference to {self.key!r:.110} has no signature of {MAC_SIZE} bytes",
+                remedy="use sign()",
+            )
+        return self._unsigned_bytes() + self.mac
+
+    def _unsigned_bytes(self) -> bytes:
         try:
-            if self.nbytes is not None:
-                flags = _NBYTES
-                rest = _write_varint(self.nbytes)
-            if self.checksum is not None:
-                flags |= _CHECKSUM
-                rest += _U32.pack(self.checksum)
-            if self.hash is not None:
-                flags |= _HASH
-                rest += _I64.pack(self.hash)
-            key = self.key
-            if len(key) > _ID_DIGITS:
-                flags |= _WHERE
-                rest += _write_where(key)
-            if self.evict:
-                flags |= _EVICT
-            if self.wait:
-                flags |= _WAIT
-            if self.signed_by:
-                flags |= _SIGNED
-                name = self.signed_by.encode("ascii")
-                rest += bytes((len(name),)) + name + self.mac
-            object_id = bytes.fromhex(key[:_ID_DIGITS])
-            if len(object_id) != _ID_DIGITS // 2:
-                raise ValueError("the key is too short")
-            return _FIXED.pack(VERSION, flags, self.type_code, object_id) + rest
+            check_uri(self.uri)
+            return write_body(self)
         except (ValueError, TypeError, struct.error) as error:
             raise InvalidReferenceError(
                 f"no reference can be made to key {self.key!r:.110}: {error}",
@@ -123,15 +95,18 @@ class Reference:
             InvalidReferenceError: Damaged, forged, of an unknown version, or longer than it should be.
         """
         try:
-            return _read(cls, uri, body)
+            check_uri(uri)
+            reference = cls(uri, "")
+            read_body(reference, body)
         except (ValueError, TypeError, IndexError, struct.error) as error:
             raise InvalidReferenceError(
                 f"a proxy's reference cannot be read: {error}",
                 remedy="it was damaged or forged, or made by a newer psk-core than is installed here",
             ) from error
+        return reference
 
     def sign(self, key: SigningKey) -> Reference:
-        """Return this reference signed: HMAC-SHA256 cut to 16 bytes (RFC 2104 section 5), over URI and body."""
+        """Return this reference signed: HMAC-SHA256 cut to 16 bytes (RFC 2104 section 5)."""
         signed = Reference(
             self.uri,
             self.key,
@@ -169,8 +144,7 @@ class Reference:
             )
 
     def _signed_parts(self) -> tuple[bytes, ...]:
-        body = self.to_bytes()
-        return _MAC_CONTEXT, self.uri.encode(), b"\0", body[: len(body) - len(self.mac)]
+        return _MAC_CONTEXT, self.uri.encode(), b"\0", self._unsigned_bytes()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Reference):
@@ -182,83 +156,3 @@ class Reference:
 
     def __repr__(self) -> str:
         return f"Reference({self.uri!r}, {self.key!r})"
-
-
-def _write_where(key: str) -> bytes:
-    if key[_ID_DIGITS] != "@":
-        raise ValueError("it is not <32 hexadecimal digits> or <32 hexadecimal digits>@<where>")
-    where = key[_ID_DIGITS + 1 :].encode("ascii")
-    if not _WHERE_TEXT.fullmatch(where):
-        raise ValueError(
-            "what follows the @ has other characters than A-Z a-z 0-9 . _ ~ @ : + - or is too long"
-        )
-    return bytes((len(where),)) + where
-
-
-def _write_varint(value: int) -> bytes:
-    if not 0 <= value < _MAXIMUM_NBYTES:
-        raise ValueError(f"{value} is no size in bytes")
-    encoded = bytearray()
-    while value > 0x7F:  # noqa: PLR2004  # LEB128: seven bits a byte
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def _read_varint(body: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = body[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte <= 0x7F:  # noqa: PLR2004  # LEB128: the last byte has its high bit clear
-            break
-        shift += 7
-    if value >= _MAXIMUM_NBYTES or (not byte and shift):
-        raise ValueError("its size is out of range, or not in its shortest form")
-    return value, at
-
-
-def _read_text(body: bytes, at: int, form: re.Pattern[bytes]) -> tuple[str, int]:
-    end = at + 1 + body[at]
-    text = body[at + 1 : end]
-    if end > len(body) or not form.fullmatch(text):
-        raise ValueError("a name in it is malformed or cut off")
-    return text.decode("ascii"), end
-
-
-def _read(cls: type[Reference], uri: str, body: bytes) -> Reference:
-    if type(uri) is not str or not 0 < len(uri) <= _MAXIMUM_URI or not uri.isprintable():
-        raise ValueError(f"its URI is not printable text of at most {_MAXIMUM_URI} characters")
-    if type(body) is not bytes:
-        raise TypeError(f"its body is {type(body).__name__}, not bytes")
-    version, flags, type_code, object_id = _FIXED.unpack_from(body)
-    if version != VERSION or flags & ~_KNOWN_FLAGS:
-        raise ValueError(
-            f"version {version} with flags {flags:#x} is unknown here, where version {VERSION} is read"
-        )
-    reference = cls(
-        uri, object_id.hex(), type_code=type_code, evict=bool(flags & _EVICT), wait=bool(flags & _WAIT)
-    )
-    at = _FIXED.size
-    if flags & _NBYTES:
-        reference.nbytes, at = _read_varint(body, at)
-    if flags & _CHECKSUM:
-        (reference.checksum,) = _U32.unpack_from(body, at)
-        at += 4
-    if flags & _HASH:
-        (reference.hash,) = _I64.unpack_from(body, at)
-        at += 8
-    if flags & _WHERE:
-        where, at = _read_text(body, at, _WHERE_TEXT)
-        reference.key += f"@{where}"
-    if flags & _SIGNED:
-        reference.signed_by, at = _read_text(body, at, _KEY_NAME)
-        reference.mac = body[at : at + MAC_SIZE]
-        if len(reference.mac) != MAC_SIZE:
-            raise ValueError("its signature is cut off")
-        at += MAC_SIZE
-    if at != len(body):
-        raise ValueError(f"{len(body) - at} bytes follow its end")
-    return reference

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING
 
 from psk.errors import CodecError, SerializationError
-from psk.wire.codec import Codec
+from psk.wire.names import CODEC_RULE, is_codec_name
 from psk.wire.pickling import CLOUDPICKLE, PICKLE
 from psk.wire.raw import BYTEARRAY, BYTES, MEMORY, STR
 
-_NAME = re.compile(r"[a-z0-9._-]{1,32}")
+if TYPE_CHECKING:
+    from psk.wire.codec import Codec
+
+PRIVATE_CODEC = "private"
+"""Names what a callable serializer made: only the matching deserializer can read it, no codec can."""
+
 _by_name = {codec.name: codec for codec in (BYTES, BYTEARRAY, STR, MEMORY, PICKLE, CLOUDPICKLE)}
 _by_type: dict[type, Codec] = {bytes: BYTES, bytearray: BYTEARRAY, str: STR, memoryview: MEMORY}
 
@@ -24,8 +29,8 @@ def register_codec(codec: Codec, *, types: tuple[type, ...] = ()) -> None:
     Raises:
         SerializationError: The name is malformed, or name or type belongs to another codec.
     """
-    if not _NAME.fullmatch(codec.name):
-        raise SerializationError(f"{codec.name!r} is no codec name", remedy="use 1 to 32 of a-z 0-9 . _ -")
+    if not is_codec_name(codec.name) or codec.name == PRIVATE_CODEC:
+        raise SerializationError(f"no codec can be named {codec.name!r:.64}", remedy=CODEC_RULE)
     for kind in types:
         if _by_type.get(kind, codec) is not codec:
             raise SerializationError(
@@ -50,6 +55,11 @@ def find_codec(name: str) -> Codec:
     """
     codec = _by_name.get(name)
     if codec is None:
+        if name == PRIVATE_CODEC:
+            raise CodecError(
+                "the object was encoded by a serializer that only its producer has",
+                remedy="pass the matching deserializer, or register both as a codec in every process",
+            )
         raise CodecError(
             f"no codec {name[:64]!r} is registered here",
             found=sorted(_by_name),
@@ -59,7 +69,7 @@ def find_codec(name: str) -> Codec:
 
 
 def codec_for(obj: object) -> Codec:
-    """Return the codec that encodes this object when none is asked for: that of its exact type, else pickle."""
+    """Return the codec for this object when none is asked for: that of its exact type, else pickle."""
     try:
         return _by_type.get(type(obj), PICKLE)
     except TypeError:  # a metaclass may make its classes unhashable

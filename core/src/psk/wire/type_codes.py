@@ -65,7 +65,7 @@ def code_of(kind: type) -> int:
 
 
 def type_of(code: int) -> type | None:
-    """Return the type a number stands for, None if it is unknown or its module is not imported in this process."""
+    """Return the type a number stands for, None if it is unknown or its module is not imported here."""
     kind = _BUILTINS.get(code)
     if kind is not None or code not in _ELSEWHERE:
         return kind
@@ -79,8 +79,8 @@ def type_of(code: int) -> type | None:
 def portable_hash(obj: object) -> int | None:
     """Return an object's hash where every process computes the same one, else None.
 
-    That holds for int, float and complex on 64-bit builds (Python reference, "Hashing of numeric types"); text is
-    salted per process, a NaN hashes by identity.
+    That holds for int, float and complex on 64-bit builds (Python reference, "Hashing of numeric types");
+    text is salted per process, a NaN hashes by identity.
     """
     kind = type(obj)
     if kind is int:

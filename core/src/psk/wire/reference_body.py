@@ -1,0 +1,151 @@
+"""How is a reference laid out in bytes? docs/wire.md documents the format."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING
+
+from psk.wire.names import is_signing_key_name
+
+if TYPE_CHECKING:
+    from psk.wire.reference import Reference
+
+VERSION = 1
+MAC_SIZE = 16
+_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT = (1 << bit for bit in range(7))
+_KNOWN_FLAGS = (1 << 7) - 1
+_FIXED = struct.Struct("<BHB16s")
+_U32 = struct.Struct("<I")
+_I64 = struct.Struct("<q")
+_MAXIMUM_URI = 2048
+_ID_DIGITS = 32
+_MAXIMUM_NBYTES = 1 << 63
+_is_where = re.compile(r"[A-Za-z0-9._~@:+-]{1,63}").fullmatch
+_is_id = re.compile(r"[0-9a-f]{32}").fullmatch
+
+
+def write_body(reference: Reference) -> bytes:
+    """Return a reference's body without its signature, which comes last.
+
+    Raises:
+        ValueError, TypeError, struct.error: A field does not fit the format.
+    """
+    flags = 0
+    rest = b""
+    if reference.nbytes is not None:
+        flags = _NBYTES
+        rest = _write_varint(reference.nbytes)
+    if reference.checksum is not None:
+        flags |= _CHECKSUM
+        rest += _U32.pack(reference.checksum)
+    if reference.hash is not None:
+        flags |= _HASH
+        rest += _I64.pack(reference.hash)
+    digits = reference.key
+    if len(digits) > _ID_DIGITS:
+        flags |= _WHERE
+        digits, mark, where = digits[:_ID_DIGITS], digits[_ID_DIGITS], digits[_ID_DIGITS + 1 :]
+        if mark != "@" or not _is_where(where):
+            raise ValueError("a key is <32 hexadecimal digits> or <32 hexadecimal digits>@<where>")
+        rest += _write_text(where)
+    if not _is_id(digits):
+        raise ValueError("a key begins with 32 lower-case hexadecimal digits")
+    if reference.evict:
+        flags |= _EVICT
+    if reference.wait:
+        flags |= _WAIT
+    if reference.signed_by:
+        flags |= _SIGNED
+        rest += _write_text(reference.signed_by)
+    return _FIXED.pack(VERSION, flags, reference.type_code, bytes.fromhex(digits)) + rest
+
+
+def read_body(reference: Reference, body: bytes) -> None:
+    """Fill in a reference from its body; every byte must be accounted for.
+
+    Raises:
+        ValueError, TypeError, IndexError, struct.error: The body is damaged, or of an unknown version.
+    """
+    if type(body) is not bytes:
+        raise TypeError(f"its body is {type(body).__name__}, not bytes")
+    version, flags, reference.type_code, object_id = _FIXED.unpack_from(body)
+    if version != VERSION or flags & ~_KNOWN_FLAGS:
+        raise ValueError(
+            f"version {version} with flags {flags:#x} is not known here, where version is {VERSION}"
+        )
+    reference.key = object_id.hex()
+    reference.evict = flags & _EVICT != 0
+    reference.wait = flags & _WAIT != 0
+    at = _FIXED.size
+    if flags & _NBYTES:
+        reference.nbytes, at = _read_varint(body, at)
+    if flags & _CHECKSUM:
+        (reference.checksum,) = _U32.unpack_from(body, at)
+        at += 4
+    if flags & _HASH:
+        (reference.hash,) = _I64.unpack_from(body, at)
+        at += 8
+    if flags & _WHERE:
+        where, at = _read_text(body, at)
+        if not _is_where(where):
+            raise ValueError(f"its key's second part {where!r:.80} is malformed")
+        reference.key += f"@{where}"
+    if flags & _SIGNED:
+        at = _read_signature(reference, body, at)
+    if at != len(body):
+        raise ValueError(f"it is cut off, or {len(body) - at} bytes follow its end")
+
+
+def check_uri(uri: str) -> None:
+    """Refuse a URI that no store writes into a reference.
+
+    Raises:
+        ValueError: It is not printable text of a reasonable length.
+    """
+    if type(uri) is not str or not 0 < len(uri) <= _MAXIMUM_URI or not uri.isprintable():
+        raise ValueError(f"its URI is not printable text of at most {_MAXIMUM_URI} characters")
+
+
+def _read_signature(reference: Reference, body: bytes, at: int) -> int:
+    name, at = _read_text(body, at)
+    if not is_signing_key_name(name):
+        raise ValueError(f"its signing key's name {name!r:.80} is malformed")
+    reference.signed_by = name
+    reference.mac = body[at : at + MAC_SIZE]
+    return at + MAC_SIZE
+
+
+def _write_text(text: str) -> bytes:
+    encoded = text.encode("ascii")
+    return bytes((len(encoded),)) + encoded
+
+
+def _read_text(body: bytes, at: int) -> tuple[str, int]:
+    end = at + 1 + body[at]
+    return body[at + 1 : end].decode("ascii"), end
+
+
+def _write_varint(value: int) -> bytes:
+    if not 0 <= value < _MAXIMUM_NBYTES:
+        raise ValueError(f"{value} is no size in bytes")
+    encoded = bytearray()
+    while value > 0x7F:  # noqa: PLR2004  # LEB128: seven bits a byte
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _read_varint(body: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 63:  # noqa: PLR2004  # a size has at most 63 bits: nine bytes
+        byte = body[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte <= 0x7F:  # noqa: PLR2004  # LEB128: the last byte has its high bit clear
+            if not byte and shift:
+                raise ValueError("its size is not in its shortest form")
+            return value, at
+        shift += 7
+    raise ValueError("its size is out of range")
