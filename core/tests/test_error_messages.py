@@ -60,13 +60,13 @@ def conflicting_update(store):
 
 #: Error class -> (how a user meets it, words that its message must hold: what failed, what exists, what to do).
 MEETINGS = {
-    errors.DeadlineError: (with_store(lambda store: store.wait(KEY, timeout=0.01)), ["0.01", "producer"]),
+    errors.DeadlineError: (with_store(lambda store: store.wait(KEY, timeout=0.01)), ["keys", "timeout"]),
     errors.SerializationError: (with_store(lambda store: store.put(n for n in ())), ["generator"]),
     errors.CodecError: (lambda: find_codec("arrow"), ["arrow", "pickle", "register_codec"]),
     errors.CodecNotPortableError: (with_store(pickle.dumps, serializer=bytes), ["serializer", "register_codec"]),
     errors.CodecRefusedError: (with_store(lambda store: store.get(store.put([1])), codecs="raw"), ["pickle", "raw"]),
     errors.PayloadError: (lambda: Payload.parse(b"\x00" * 100), ["no payload", "found"]),
-    errors.InvalidReferenceError: (lambda: Reference.from_bytes("local://x", b"\x09" * 40), ["version 9", "found"]),
+    errors.InvalidReferenceError: (lambda: Reference.from_bytes("local://x", b"\x09" * 40), ["version 9", "version is 1"]),
     errors.SigningKeyMissingError: (lambda: find_signing_key("absent"), ["absent", "PSK_SIGNING_KEY_ABSENT", "set_signing_key"]),
     errors.UnknownConnectorError: (lambda: Store("s", "ucx://h"), ["ucx", "pip install psk-connector-ucx", "file", "local"]),
     errors.ConnectorConfigError: (lambda: Store("s", "file:///tmp/x?durable=1"), ["durable", "durability"]),

@@ -80,6 +80,7 @@ def test_a_failed_resolve_names_its_cause(tmp_path):
         path = tmp_path / "objects" / get_key(proxy)
         path.chmod(0o600)
         path.write_bytes(b"garbage")
+        path.chmod(0o400)
         with pytest.raises(ProxyResolveError) as caught:
             len(proxy)
         assert get_key(proxy) in str(caught.value)

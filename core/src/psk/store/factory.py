@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from psk.store.store import Store
 
 T = TypeVar("T")
+#: Equal URIs as one object, so that proxies which arrived one by one share theirs when they travel on together.
+_uris: dict[str, str] = {}
+MOST_URIS = 1024
 
 
 class Factory(Generic[T]):
@@ -94,7 +97,7 @@ def restore_factory(uri: str, body: bytes) -> Factory[Any]:
     Raises:
         InvalidReferenceError: The reference is malformed.
     """
-    return Factory(Reference.from_bytes(uri, body))
+    return Factory(Reference.from_bytes(_shared(uri), body))
 
 
 def restore_proxy(uri: str, body: bytes) -> Proxy[Any]:
@@ -103,8 +106,16 @@ def restore_proxy(uri: str, body: bytes) -> Proxy[Any]:
     Raises:
         InvalidReferenceError: The reference is malformed.
     """
-    reference = Reference.from_bytes(uri, body)
+    reference = Reference.from_bytes(_shared(uri), body)
     return make_proxy(Factory(reference), type_of(reference.type_code), reference.hash)
+
+
+def _shared(uri: Any) -> Any:
+    if type(uri) is not str:  # a forged pickle may hold anything: the reference refuses it
+        return uri
+    if len(_uris) >= MOST_URIS:
+        _uris.clear()
+    return _uris.setdefault(uri, uri)
 
 
 # Short module paths make short pickles.
