@@ -1,4 +1,4 @@
-"""What moves payloads? Connectors: the contract they keep, the powers they may have, and the built-in ones."""
+"""What moves payloads? Connectors: the contract they keep, the powers they may have, the built-in ones."""
 
 from psk.connectors.capabilities import (
     CAPABILITIES,
@@ -15,7 +15,6 @@ from psk.connectors.capabilities import (
 from psk.connectors.catalog import find_connector, open_connector
 from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector
 from psk.connectors.key import Key, validate_key
-
 from psk.connectors.uri import format_uri, parse_uri
 from psk.wire import Frames, Payload
 from psk.wire.memory import allocate

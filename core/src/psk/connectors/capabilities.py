@@ -1,7 +1,7 @@
 """What can some channels do beyond the contract? One small protocol for each optional power.
 
-`isinstance(connector, SupportsTake)` says that the connector knows how; where the place it was opened on cannot
-(a lock on a network file system, say) the method raises `CapabilityError`.
+`isinstance(connector, SupportsTake)` says that the connector knows how; where the place it was opened on
+cannot (a lock on a network file system, say) the method raises `CapabilityError`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ class SupportsReserve(Protocol):
     """Name an object before it exists."""
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
-        """Return the key under which the object with this 16-byte id will stand; `get` gives None until then."""
+        """Return the key under which the object with this 16-byte id will stand."""
         ...
 
-    def fulfil(
-        self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None
-    ) -> None:
+    def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Put the payload under its reserved key; its object id must begin the key (InvalidKeyError)."""
         ...
 
@@ -35,7 +33,7 @@ class SupportsWait(Protocol):
     """Block until an object arrives, without polling."""
 
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
-        """Return those of `keys` that exist, at least one, in the order given; DeadlineError when time is up."""
+        """Return those of `keys` that exist, at least one, in their order; DeadlineError when time is up."""
         ...
 
 
@@ -80,13 +78,11 @@ class SupportsExpiry(Protocol):
 class SupportsTake(Protocol):
     """Give one object to exactly one of many claimants."""
 
-    def take(
-        self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None
-    ) -> Frames | None:
+    def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
         """Claim the object and fetch it.
 
-        The first claim wins; the same claim asking again gets the same object, its lease starting anew; any other
-        gets None, as for a missing object. `evict` ends it.
+        The first claim wins; the same claim asking again gets the same object, its lease starting anew; any
+        other gets None, as for a missing object. `evict` ends it.
 
         Args:
             key: The object.
@@ -104,13 +100,11 @@ class SupportsTake(Protocol):
 class SupportsSwap(Protocol):
     """Replace an object by its next version, if nobody else did so first."""
 
-    def swap(
-        self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None
-    ) -> None:
+    def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Put `payload` in place of the current version.
 
-        Its revision must be the current one plus 1 and its object id must begin the key. The current payload again
-        is one swap. `ttl` None leaves the expiry as it is.
+        Its revision must be the current one plus 1 and its object id must begin the key. The current payload
+        again is one swap. `ttl` None leaves the expiry as it is.
 
         Raises:
             RevisionConflictError: The current version is another; its revision is named.
@@ -123,10 +117,8 @@ class SupportsSwap(Protocol):
 class SupportsRange(Protocol):
     """Read a part of a payload."""
 
-    def get_range(
-        self, key: Key, offset: int, length: int, *, timeout: float | None = None
-    ) -> memoryview | None:
-        """Return up to `length` bytes of the payload from `offset` on: fewer at its end, None if it is missing."""
+    def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
+        """Return up to `length` bytes of the payload from `offset` on: fewer at its end, None if missing."""
         ...
 
 
@@ -135,7 +127,7 @@ class SupportsList(Protocol):
     """Tell what is there, and delete it on purpose."""
 
     def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
-        """Iterate over the keys of completed, unexpired objects; concurrent changes may or may not be seen."""
+        """Iterate over the keys of completed, unexpired objects; concurrent changes may be seen or not."""
         ...
 
     def clear(self, *, timeout: float | None = None) -> int:
@@ -152,7 +144,7 @@ class SupportsAsync(Protocol):
         payload: Payload,
         *,
         ttl: float | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  the same parameter as in `put`, kept by the channel
+        timeout: float | None = None,
         hints: Mapping[str, object] | None = None,
     ) -> Key:
         """Do what `put` does."""
@@ -163,7 +155,7 @@ class SupportsAsync(Protocol):
         key: Key,
         *,
         size: int | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  the same parameter as in `get`
+        timeout: float | None = None,
     ) -> Frames | None:
         """Do what `get` does."""
         ...
@@ -172,7 +164,7 @@ class SupportsAsync(Protocol):
         self,
         key: Key,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  the same parameter as in `exists`
+        timeout: float | None = None,
     ) -> bool:
         """Do what `exists` does."""
         ...
@@ -181,7 +173,7 @@ class SupportsAsync(Protocol):
         self,
         key: Key,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  the same parameter as in `evict`
+        timeout: float | None = None,
     ) -> None:
         """Do what `evict` does."""
         ...

@@ -1,4 +1,4 @@
-"""Which connector serves a scheme? A table of built-ins, loaded when asked for; the plug-in door will extend it."""
+"""Which connector serves a scheme? A table of built-ins, each loaded when asked for."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def find_connector(scheme: str) -> type[Connector]:
     """Return the connector class that serves a scheme.
 
     Raises:
-        UnknownConnectorError: None does here; lists the schemes there are, and what to install if one of our own
-            distributions serves it.
+        UnknownConnectorError: None does here; lists the schemes there are, and what to install if one of our
+            own distributions serves it.
     """
     place = BUILT_IN.get(scheme) if isinstance(scheme, str) else None
     if place is None:

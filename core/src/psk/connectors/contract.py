@@ -1,4 +1,4 @@
-"""What must every channel be able to do? Five methods, `close` and `config`; docs/contract.md numbers each duty."""
+"""What must every channel be able to do? docs/contract.md numbers each duty; these are its methods."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ DURABILITIES: Final = ("volatile", "host", "disk", "replicated")
 """The levels a channel can promise, weakest first (docs/contract.md, C30)."""
 
 DEFAULT_TIMEOUT: Final = 600.0
-"""Seconds a call may take when nobody says otherwise: long enough for gigabytes on a slow disk, but finite."""
+"""Seconds a call may take when nobody says otherwise: enough for gigabytes on a slow disk, but finite."""
 
 
 @runtime_checkable
 class Connector(Protocol):
     """Moves payloads to and from one channel.
 
-    Every method is thread-safe, ends within its deadline in a value or an error from `psk.errors`, and accepts
-    `timeout` in seconds (None: the connector's own finite default).
+    Every method is thread-safe, ends within its deadline in a value or an error from `psk.errors`, and
+    accepts `timeout` in seconds (None: the connector's own finite default).
     """
 
     scheme: ClassVar[str]

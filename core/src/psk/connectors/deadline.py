@@ -1,4 +1,4 @@
-"""When must a call be over, and when does an object expire? Times are checked here, before anything is done."""
+"""When must a call be over, and when does an object expire? Times are checked before anything is done."""
 
 from __future__ import annotations
 

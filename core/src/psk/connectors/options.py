@@ -30,7 +30,7 @@ def read_options(
         The options that were given, by name, without `scheme`.
 
     Raises:
-        ConnectorConfigError: Another scheme, an unknown or missing option, or a value that its reader refuses.
+        ConnectorConfigError: Another scheme, an unknown or missing option, or a value that was refused.
     """
     given = config.get("scheme", scheme)
     if given != scheme:

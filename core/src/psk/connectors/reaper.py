@@ -7,13 +7,16 @@ import sys
 import threading
 import time
 import weakref
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 SHORTEST_PAUSE: Final = 0.25
 """Seconds between two rounds at least: objects that expire one after the other are freed in groups."""
 
 LONGEST_PAUSE: Final = 1.0
-"""Seconds between two looks at most, so that the thread ends soon after its last owner was garbage-collected."""
+"""Seconds between two looks at most, so that the thread ends soon after its last owner is gone."""
 
 
 class Reapable(Protocol):
@@ -39,7 +42,7 @@ class Reaper:
         self._thread: threading.Thread | None = None
 
     def watch(self, owner: Reapable, when: float) -> None:
-        """Call `owner.reap` soon after `when` (by `time.monotonic`), unless an earlier call is already planned."""
+        """Call `owner.reap` soon after `when` (by `time.monotonic`), unless an earlier call is planned."""
         with self._changed:
             if self._due.get(owner, float("inf")) <= when:
                 return
@@ -67,8 +70,8 @@ class Reaper:
                 owner = ready.pop()
                 try:
                     when = owner.reap()
-                except Exception:  # noqa: BLE001  one owner's trouble must not stop the others
-                    sys.unraisablehook(_Unraisable(owner))
+                except Exception as error:  # noqa: BLE001  one owner's trouble must not stop the others
+                    sys.unraisablehook(_Unraisable(error, owner))
                     when = time.monotonic() + LONGEST_PAUSE
                 if when is not None:
                     self.watch(owner, max(when, time.monotonic() + SHORTEST_PAUSE))
@@ -92,10 +95,12 @@ class Reaper:
 class _Unraisable:
     """The argument of `sys.unraisablehook`, whose own type cannot be made from Python."""
 
-    def __init__(self, owner: object) -> None:
-        self.exc_type, self.exc_value, self.exc_traceback = sys.exc_info()
-        self.err_msg = "psk could not free what has expired"
-        self.object = type(owner)
+    def __init__(self, error: BaseException, owner: object) -> None:
+        self.exc_type: type[BaseException] = type(error)
+        self.exc_value: BaseException | None = error
+        self.exc_traceback: TracebackType | None = error.__traceback__
+        self.err_msg: str | None = "psk could not free what has expired"
+        self.object: object = type(owner)
 
 
 REAPER: Final = Reaper()

@@ -1,4 +1,4 @@
-"""How is a connector's configuration written on one line? As `scheme://authority/path?option=value&...`, canonically.
+"""How is a configuration written on one line? As `scheme://authority/path?option=value`, canonically.
 
 The grammar is RFC 3986 without fragments and without passwords: a URI travels in every proxy.
 """
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 LONGEST_URI = 2048
 
 _split = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,31})://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?"
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,31})://"
+    r"(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?"
 ).fullmatch
 _is_scheme = re.compile(r"[a-z][a-z0-9+.-]{0,31}").fullmatch
 _is_option = re.compile(r"[a-z][a-z0-9_]{0,63}").fullmatch
@@ -33,23 +34,19 @@ def format_uri(config: Mapping[str, object]) -> str:
     """Write a configuration as a URI; equal configurations give equal URIs.
 
     Args:
-        config: `scheme`, perhaps `authority` and `path`, and options whose values are text, numbers or booleans;
-            an option that is None is left out.
+        config: `scheme`, perhaps `authority` and `path`, and options whose values are text, numbers or
+            booleans; an option that is None is left out.
 
     Raises:
         ConnectorConfigError: It cannot be written as a URI.
     """
     scheme = config.get("scheme")
     if not (isinstance(scheme, str) and _is_scheme(scheme)):
-        raise ConnectorConfigError(
-            f"{shown(scheme)} is no scheme of a URI", remedy="name a connector, like 'file'"
-        )
+        raise ConnectorConfigError(f"{shown(scheme)} is no scheme of a URI", remedy="name a connector, like 'file'")
     authority = _checked("authority", _plain_text("authority", config.get("authority", "")))
     path = _checked("path", _plain_text("path", config.get("path", "")))
     uri = f"{scheme}://{_escaped(authority)}{_escaped(path)}"
-    options = sorted(
-        (name, value) for name, value in config.items() if name not in _PARTS and value is not None
-    )
+    options = sorted((name, value) for name, value in config.items() if name not in _PARTS and value is not None)
     mark = "?"
     for name, value in options:
         if not _is_option(name):
@@ -68,8 +65,8 @@ def parse_uri(uri: str) -> dict[str, object]:
     """Read a URI as a configuration: the inverse of `format_uri`, every value as text.
 
     Raises:
-        ConnectorConfigError: It is no URI of the form above, is longer than 2048 characters, holds a password,
-            control characters, a dot segment, or an option twice.
+        ConnectorConfigError: It is no URI of the form above, is longer than 2048 characters, holds a
+            password, control characters, a dot segment, or an option twice.
     """
     if not isinstance(uri, str) or len(uri) > LONGEST_URI or not (found := _split(uri)):
         raise ConnectorConfigError(f"{shown(uri)} is no URI of a connector", remedy=_FORM)
@@ -126,7 +123,7 @@ def _plain_text(name: str, value: object) -> str:
 def _escaped(value: str) -> str:
     if _is_plain(value):
         return value
-    from urllib.parse import quote  # noqa: PLC0415  5 ms of import that plain URIs never need
+    from urllib.parse import quote
 
     # Linux paths are bytes: what is not UTF-8 in them arrives as surrogates and must travel too.
     return quote(value, safe="/:@+,=!", encoding="utf-8", errors="surrogateescape")
@@ -137,6 +134,6 @@ def _unescaped(written: str) -> str:
         return written
     if not _is_written(written):
         raise ConnectorConfigError(f"{shown(written)} in a URI is not percent-encoded properly", remedy=_FORM)
-    from urllib.parse import unquote  # noqa: PLC0415  as above
+    from urllib.parse import unquote
 
     return unquote(written, encoding="utf-8", errors="surrogateescape")

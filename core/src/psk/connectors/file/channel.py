@@ -1,4 +1,4 @@
-"""What may happen to the directory behind a connector's back, and what then? It may go, come back, or be closed."""
+"""What if the directory goes, comes back or is closed meanwhile? Each operation runs through here."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ class Channel:
         """
         directory = self._directory
         if directory is None:
-            raise ConnectorClosedError(
-                f"the connector to file://{self.path} is closed", remedy="open a new one"
-            )
+            raise ConnectorClosedError(f"the connector to file://{self.path} is closed", remedy="open a new one")
         return directory
 
     def run(
@@ -56,8 +54,8 @@ class Channel:
     ) -> T:
         """Run an operation that finds something or not.
 
-        A directory that was removed behind our back has nothing in it; then the one that bears its name now is
-        asked, and if there is none that is an error, not a missing object.
+        A directory that was removed behind our back has nothing in it; then the one that bears its name now
+        is asked, and if there is none that is an error, not a missing object.
 
         Args:
             doing: What the operation does, as a verb phrase that the path completes.
@@ -108,9 +106,7 @@ class Channel:
         except PskError:
             raise
         except OSError as error:
-            raise failure(
-                error, "write to", self.path, descriptor=directory.descriptor, nbytes=nbytes
-            ) from error
+            raise failure(error, "write to", self.path, descriptor=directory.descriptor, nbytes=nbytes) from error
 
     def _reopen(self, *, create: bool) -> Directory:
         directory = self._directory = Directory(self.path, create=create)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def take_object(
-    directory: Directory, name: str, claim: str, lease: float | None, clock: ServerClock, deadline: float
+    directory: Directory, name: str, claim: str, lease: float | None, *, clock: ServerClock, deadline: float
 ) -> Frames | None:
     """Claim an object and read it.
 
@@ -55,7 +55,7 @@ def take_object(
     try:
         lock(descriptor, deadline, f"claiming {name}")
         try:
-            won = _decide(directory, name, descriptor, claim.encode(), until, clock, deadline)
+            won = _decide(directory, name, descriptor, claim.encode(), expires=until, clock=clock, deadline=deadline)
         finally:
             unlock(descriptor)
         return read_frames(descriptor, found.st_size, name, deadline) if won else None
@@ -68,7 +68,8 @@ def _decide(
     name: str,
     descriptor: int,
     claim: bytes,
-    lease: int | None,
+    *,
+    expires: int | None,
     clock: ServerClock,
     deadline: float,
 ) -> bool:
@@ -83,7 +84,7 @@ def _decide(
         name + CLAIM_SUFFIX,
         [claim],
         len(claim),
-        expires=lease,
+        expires=expires,
         durable=False,
         deadline=deadline,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
@@ -21,6 +20,7 @@ from psk.connectors.options import read_options, seconds
 from psk.connectors.ranges import check_range
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator, Mapping
 
     from psk.connectors.key import Key
@@ -32,8 +32,8 @@ class FileConnector:
 
     Args:
         path: The directory; made with mode 0700 if it is missing. Relative to the current directory.
-        durability: What an acknowledged `put` survives: "host" (and "volatile") the death of every psk process,
-            "disk" the loss of power as well.
+        durability: What an acknowledged `put` survives: "host" (and "volatile") the death of every psk
+            process, "disk" the loss of power as well.
         timeout: Seconds a call may take when it does not say otherwise.
 
     Raises:
@@ -42,27 +42,24 @@ class FileConnector:
         ChannelUnavailableError: The directory cannot be opened, or anybody may write to it.
     """
 
-    __slots__ = ("__weakref__", "_channel", "_durability", "_durable", "_timeout")
+    __slots__ = ("__weakref__", "_channel", "_durability", "_durable", "_timeout", "durabilities")
 
     scheme: ClassVar[str] = "file"
     leaves_host: ClassVar[bool] = True
+    durabilities: tuple[str, ...]
 
     def __init__(
         self, path: str | os.PathLike[str], *, durability: str = "host", timeout: float = DEFAULT_TIMEOUT
     ) -> None:
-        options = {"path": absolute(path), "durability": durability, "timeout": timeout}
-        read_options(options, scheme=self.scheme, readers=READERS)
+        place = absolute(path)
+        read_options({"durability": durability, "timeout": timeout}, scheme=self.scheme, readers=READERS)
         self._durability = durability
         self._durable = durability == "disk"
         self._timeout = float(timeout)
-        self._channel = Channel(options["path"])
+        self._channel = Channel(place)
+        in_memory = self._channel.directory().filesystem in mounts.MEMORY
+        self.durabilities = DURABILITIES[:2] if in_memory else DURABILITIES[:3]
         check_durability(durability, self.durabilities, self._channel)
-
-    @property
-    def durabilities(self) -> tuple[str, ...]:
-        """What the directory's file system can promise."""
-        kept_in_memory = self._channel.directory().filesystem in mounts.MEMORY
-        return DURABILITIES[:2] if kept_in_memory else DURABILITIES[:3]
 
     def put(
         self,
@@ -70,21 +67,25 @@ class FileConnector:
         *,
         ttl: float | None = None,
         timeout: float | None = None,
-        hints: Mapping[str, object] | None = None,  # noqa: ARG002  the contract's parameter; none is known here
+        hints: Mapping[str, object] | None = None,  # noqa: ARG002  none is known
     ) -> Key:
         """Write the payload to a file and name it; see `Connector.put`."""
         deadline = deadline_after(timeout, self._timeout)
         channel = self._channel
         if ttl is not None:
             check_ttl(ttl)
-        key = channel.write(
-            payload.nbytes, put_object, payload, ttl, channel.clock, deadline, durable=self._durable
-        )
+        key = channel.write(payload.nbytes, put_object, payload, ttl, channel.clock, deadline, durable=self._durable)
         if ttl is not None:
             channel.expect(key, ttl)
         return key
 
-    def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:  # noqa: ARG002  fstat knows
+    def get(
+        self,
+        key: Key,
+        *,
+        size: int | None = None,  # noqa: ARG002  fstat knows better
+        timeout: float | None = None,
+    ) -> Frames | None:
         """Read the file into private memory; see `Connector.get`."""
         validate_plain_key(key)
         deadline = deadline_after(timeout, self._timeout)
@@ -134,9 +135,7 @@ class FileConnector:
         self._channel.directory()
         return key_of(object_id)
 
-    def fulfil(
-        self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None
-    ) -> None:
+    def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Put the object that was reserved."""
         check_object_id(validate_plain_key(key), payload.object_id)
         self.put(payload, ttl=ttl, timeout=timeout)
@@ -153,9 +152,7 @@ class FileConnector:
             channel.expect(key, ttl)
         return there
 
-    def take(
-        self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None
-    ) -> Frames | None:
+    def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
         """Claim the object; the first claim wins. On local file systems only."""
         validate_plain_key(key)
         check_claim(claim)
@@ -163,11 +160,9 @@ class FileConnector:
         if lease is not None:
             check_ttl(lease, "lease")
         channel = self._channel
-        return channel.run("claim a file in", take_object, key, claim, lease, channel.clock, deadline)
+        return channel.run("claim a file in", take_object, key, claim, lease, clock=channel.clock, deadline=deadline)
 
-    def get_range(
-        self, key: Key, offset: int, length: int, *, timeout: float | None = None
-    ) -> memoryview | None:
+    def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
         """Read a part of the payload into private memory."""
         validate_plain_key(key)
         check_range(offset, length)

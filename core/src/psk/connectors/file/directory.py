@@ -1,9 +1,10 @@
-"""Which directory is the channel? It is opened once, and everything in it is named relative to that descriptor."""
+"""Which directory is the channel? It is opened once, and all in it is named relative to that descriptor."""
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import Final
 
 from psk.connectors.file import mounts
@@ -28,7 +29,7 @@ class Directory:
         ChannelUnavailableError: It cannot be opened or made, or anybody may write to it.
     """
 
-    __slots__ = ("_filesystem", "descriptor", "has_unnamed", "owner", "path")
+    __slots__ = ("_filesystem", "descriptor", "has_unnamed", "keeps_modes", "owner", "path")
 
     def __init__(self, path: str, *, create: bool) -> None:
         self.descriptor = -1
@@ -36,6 +37,8 @@ class Directory:
         self._filesystem: str | None = None
         # Whether the file system has files without a name; the first write finds out.
         self.has_unnamed = hasattr(os, "O_TMPFILE")
+        # Whether modes are what they were set to; the first write finds out.
+        self.keeps_modes = False
         if not SUPPORTED:
             raise ChannelUnavailableError(
                 "this system has no files relative to a directory, which the file connector needs",
@@ -47,9 +50,7 @@ class Directory:
             self.descriptor = os.open(path, _FLAGS)
             found = os.fstat(self.descriptor)
         except FileExistsError as error:
-            raise unavailable(
-                NotADirectoryError(error.errno, "Not a directory"), "open the directory", path
-            ) from error
+            raise unavailable(NotADirectoryError(error.errno, "Not a directory"), "open the directory", path) from error
         except OSError as error:
             raise unavailable(error, "open the directory", path) from error
         if found.st_mode & stat.S_IWOTH:
@@ -92,7 +93,7 @@ class Directory:
         # Opened anew: a descriptor has one reading position, which concurrent listings would share.
         own = os.open(".", _FLAGS, dir_fd=self.descriptor)
         try:
-            return os.listdir(own)
+            return os.listdir(own)  # noqa: PTH208  pathlib knows no descriptors
         finally:
             os.close(own)
 
@@ -103,15 +104,13 @@ class Directory:
     def __del__(self) -> None:
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
-            try:
+            with suppress(OSError):  # nobody is left to tell
                 os.close(descriptor)
-            except OSError:
-                pass  # nobody is left to tell
 
 
 def sync(descriptor: int) -> None:
     """Bring a file to the disk itself: on macOS fsync alone stops at the drive's cache."""
-    import fcntl  # noqa: PLC0415  missing on Windows
+    import fcntl
 
     full = getattr(fcntl, "F_FULLFSYNC", None)
     if full is not None:

@@ -27,9 +27,7 @@ def unavailable(error: OSError, doing: str, path: str) -> ChannelUnavailableErro
     return ChannelUnavailableError(f"cannot {doing} {path!a}: {reason}", remedy=remedy)
 
 
-def failure(
-    error: OSError, doing: str, path: str, *, descriptor: int = -1, nbytes: int = 0
-) -> ConnectorError:
+def failure(error: OSError, doing: str, path: str, *, descriptor: int = -1, nbytes: int = 0) -> ConnectorError:
     """Build the typed error for a failed system call.
 
     Args:

@@ -1,10 +1,11 @@
-"""Who may change a file's name or claim? The holder of its lock, which the kernel takes back from the dead."""
+"""Who may change a file's name or claim? Who holds its lock, which the kernel takes back from the dead."""
 
 from __future__ import annotations
 
 import errno
 import os
 import time
+from contextlib import suppress
 from typing import Final
 
 from psk.connectors.deadline import deadline_error
@@ -22,7 +23,7 @@ def try_lock(descriptor: int) -> bool | None:
     Returns:
         True if it is ours now, False if another holds it, None if the file system has no locks.
     """
-    import fcntl  # noqa: PLC0415  missing on Windows
+    import fcntl
 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,12 +54,10 @@ def lock(descriptor: int, deadline: float, doing: str) -> bool | None:
 
 def unlock(descriptor: int) -> None:
     """Unlock a file: a child forked meanwhile holds the same lock, which closing alone would leave to it."""
-    import fcntl  # noqa: PLC0415  missing on Windows
+    import fcntl
 
-    try:
+    with suppress(OSError):  # the file system has no locks
         fcntl.flock(descriptor, fcntl.LOCK_UN)
-    except OSError:
-        pass  # the file system has no locks
 
 
 def close_locked(descriptor: int) -> None:

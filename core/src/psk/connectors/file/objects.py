@@ -1,4 +1,4 @@
-"""What stands under a name? An object of psk, an expired one, nothing, or something that does not belong there."""
+"""What stands under a name? An object, an expired one, nothing, or what does not belong there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.file.locks import close_locked, lock, try_lock
-from psk.connectors.file.writing import EXPIRING_MODE
+from psk.connectors.file.writing import EXPIRING_MODE, MODE_BITS, PERMANENT_MODE
 from psk.errors import ChannelDataError
 
 if TYPE_CHECKING:
@@ -17,17 +17,14 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"\x93PSK"
 CLAIM_SUFFIX: Final = ".claim"
-MODE_BITS: Final = 0o777
 
 # Never through a link, never waiting for the other end of a FIFO.
-_READ: Final = (
-    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-)
+_READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _PLANTED: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP})
 
 
 def open_object(directory: Directory, name: str) -> tuple[int, os.stat_result] | None:
-    """Open the regular file under a name; return its descriptor and what fstat says, or None if it is missing.
+    """Open the regular file under a name; return its descriptor and what fstat says, or None if missing.
 
     Raises:
         ChannelDataError: A link, a FIFO, a directory or another user's file stands there.
@@ -42,14 +39,15 @@ def open_object(directory: Directory, name: str) -> tuple[int, os.stat_result] |
         raise
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise _foreign(directory, name, "a directory, FIFO or device")
-        if found.st_uid not in {directory.owner, os.geteuid()}:
-            raise _foreign(directory, name, f"a file of user {found.st_uid}")
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor, found
+    if stat.S_ISREG(found.st_mode) and (found.st_uid == directory.owner or found.st_uid == os.geteuid()):
+        return descriptor, found
+    os.close(descriptor)
+    is_file = stat.S_ISREG(found.st_mode)
+    what = f"a file of user {found.st_uid}" if is_file else "a directory, FIFO or device"
+    raise _foreign(directory, name, what)
 
 
 def can_expire(found: os.stat_result) -> bool:
@@ -113,7 +111,7 @@ def reap_object(directory: Directory, name: str, clock: ServerClock) -> float | 
 
 
 def renew(directory: Directory, name: str, ttl: float | None, clock: ServerClock, deadline: float) -> bool:
-    """Let an object expire `ttl` seconds from now by the file server's time, or never; False if it is gone."""
+    """Let an object expire `ttl` seconds from now by the file server's time, or never; False if gone."""
     expires = None if ttl is None else clock.after(directory, ttl)
     opened = open_object(directory, name)
     if opened is None:
@@ -132,7 +130,7 @@ def renew(directory: Directory, name: str, ttl: float | None, clock: ServerClock
 def set_expiry(descriptor: int, expires: int | None) -> None:
     """Write down when a file expires; at no instant does it look expired because of it."""
     if expires is None:
-        os.fchmod(descriptor, 0o400)
+        os.fchmod(descriptor, PERMANENT_MODE)
         return
     os.utime(descriptor, ns=(expires, expires))
     os.fchmod(descriptor, EXPIRING_MODE)

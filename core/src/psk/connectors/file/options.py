@@ -47,9 +47,7 @@ def check_durability(asked: str, possible: tuple[str, ...], channel: Channel) ->
     kind = channel.directory().filesystem or "its file system"
     channel.close()
     if asked not in DURABILITIES:
-        raise ConnectorConfigError(
-            f"{shown(asked)} is no durability", found=possible, remedy="use one of those found"
-        )
+        raise ConnectorConfigError(f"{shown(asked)} is no durability", found=possible, remedy="use one of those found")
     raise DurabilityError(
         f"{channel.path!a} on {kind} cannot promise the durability {asked!r}",
         found=possible,

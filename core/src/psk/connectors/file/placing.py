@@ -38,18 +38,14 @@ def put_object(
     name = payload.key
     buffers = payload.buffers()
     expires = None if ttl is None else clock.after(directory, ttl)
-    while not place(
-        directory, name, buffers, payload.nbytes, expires=expires, durable=durable, deadline=deadline
-    ):
+    while not place(directory, name, buffers, payload.nbytes, expires=expires, durable=durable, deadline=deadline):
         if _is_the_same(directory, name, bytes(buffers[0][:HEADER_BYTES]), clock, durable=durable):
             break
         expired(deadline, f"putting {name}")
     return name
 
 
-def _is_the_same(
-    directory: Directory, name: str, header: bytes, clock: ServerClock, *, durable: bool
-) -> bool:
+def _is_the_same(directory: Directory, name: str, header: bytes, clock: ServerClock, *, durable: bool) -> bool:
     opened = open_object(directory, name)
     if opened is None:
         return False  # evicted meanwhile: the name is free again

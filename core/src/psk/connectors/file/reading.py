@@ -1,4 +1,4 @@
-"""How do an object's bytes get into private memory? Read, never mapped, and summed while they come when they are many."""
+"""How do an object's bytes get into private memory? Read, never mapped; many are summed while they come."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHECKSUM_START: Final = 48
 """The checksum covers the payload from here on first (docs/wire.md)."""
 
 PIPELINE_BYTES: Final = 4 * 1024 * 1024
-"""From here on a second thread sums what has arrived while the next piece is read: 25 ms instead of 41 per 100 MB."""
+"""From here on a second thread sums what has arrived while more is read: 100 MB in 25 ms, not 41."""
 
 STEP_BYTES: Final = 1024 * 1024
 _FLAGS_BYTE: Final = 5
@@ -45,10 +45,8 @@ def read_object(directory: Directory, name: str, clock: ServerClock, deadline: f
         os.close(descriptor)
 
 
-def read_part(
-    directory: Directory, name: str, clock: ServerClock, offset: int, length: int
-) -> memoryview | None:
-    """Read a part of the object under a name: fewer bytes at its end, None if it is missing or has expired."""
+def read_part(directory: Directory, name: str, clock: ServerClock, offset: int, length: int) -> memoryview | None:
+    """Read a part of the object under a name: fewer bytes at its end, None if missing or expired."""
     opened = open_object(directory, name)
     if opened is None:
         return None
@@ -131,14 +129,12 @@ class _Summing:
     __slots__ = ("_crc", "_ends", "_thread", "_view")
 
     def __init__(self, view: memoryview) -> None:
-        from _queue import SimpleQueue  # noqa: PLC0415  only large objects need it
+        from _queue import SimpleQueue
 
         self._view = view
         self._crc = 0
         self._ends: SimpleQueue[int] = SimpleQueue()
-        self._thread: threading.Thread | None = threading.Thread(
-            target=self._run, name="psk-checksum", daemon=True
-        )
+        self._thread: threading.Thread | None = threading.Thread(target=self._run, name="psk-checksum", daemon=True)
         try:
             self._thread.start()
         except RuntimeError:  # no thread to be had: whoever verifies will sum by himself

@@ -1,4 +1,4 @@
-"""What did the dead leave behind? Temporaries without a writer, claims without an object, objects past their time."""
+"""What did the dead leave behind? Unwritten temporaries, claims without object, expired objects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psk.connectors.file.directory import Directory
 
 ABANDONED_NANOSECONDS: Final = 3600 * 1_000_000_000
-"""How old a temporary must be where a lock does not prove that its writer is dead: on network file systems."""
+"""How old a temporary must be where no lock proves that its writer is dead: on network file systems."""
 
 is_object_name = re.compile(r"[0-9a-f]{32}").fullmatch
 _is_claim_name = re.compile(r"[0-9a-f]{32}\.claim").fullmatch

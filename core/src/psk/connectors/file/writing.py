@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.directory import sync
+from psk.errors import CapabilityError, ChannelUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,8 @@ PERMANENT_MODE: Final = 0o400
 
 EXPIRING_MODE: Final = 0o600
 """The mode of a file that expires at its modification time."""
+
+MODE_BITS: Final = 0o777
 
 TEMPORARY_PREFIX: Final = ".tmp-"
 STEP_BYTES: Final = 32 * 1024 * 1024
@@ -59,6 +62,7 @@ def place(
     Raises:
         OSError: The file system refused; nothing is left behind.
         DeadlineError: Time was up; nothing is left behind.
+        CapabilityError: The file system cannot keep an expiry.
     """
     descriptor, temporary = open_temporary(directory, PERMANENT_MODE)
     try:
@@ -69,6 +73,8 @@ def place(
             os.fchmod(descriptor, EXPIRING_MODE)
         elif temporary is not None:
             os.fchmod(descriptor, PERMANENT_MODE)
+        if expires is not None or not directory.keeps_modes:
+            _check_mode(directory, descriptor, expires=expires is not None)
         if durable:
             sync(descriptor)
         try:
@@ -79,9 +85,7 @@ def place(
                 raise
             # No /proc here: the file cannot be named by its descriptor.
             directory.has_unnamed = False
-            return place(
-                directory, name, buffers, nbytes, expires=expires, durable=durable, deadline=deadline
-            )
+            return place(directory, name, buffers, nbytes, expires=expires, durable=durable, deadline=deadline)
     finally:
         if temporary is not None:
             directory.remove(temporary)
@@ -91,10 +95,26 @@ def place(
     return True
 
 
+def _check_mode(directory: Directory, descriptor: int, *, expires: bool) -> None:
+    """Make sure that the file system keeps the modes that tell what expires; some network ones invent them."""
+    looks_expiring = os.fstat(descriptor).st_mode & MODE_BITS == EXPIRING_MODE
+    if looks_expiring and not expires:
+        raise ChannelUnavailableError(
+            f"the file system of {directory.path!a} keeps no modes: every object would seem to expire",
+            remedy="mount it with permissions, or with another file_mode than 0600",
+        )
+    if expires and not looks_expiring:
+        raise CapabilityError(
+            f"the file system of {directory.path!a} keeps no modes, so it cannot keep a ttl",
+            remedy="put without ttl=, or mount it with permissions",
+        )
+    directory.keeps_modes = True
+
+
 def _link(directory: Directory, descriptor: int, temporary: str | None, name: str) -> bool:
     try:
         if temporary is None:
-            # With a descriptor for the target given, this is linkat(..., AT_SYMLINK_FOLLOW): see open(2), O_TMPFILE.
+            # Given a descriptor for the target, this is linkat with AT_SYMLINK_FOLLOW: see open(2).
             os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=directory.descriptor)
         else:
             os.link(
@@ -132,11 +152,11 @@ def open_unnamed(directory: Directory, mode: int) -> int:
 
 def open_named(directory: Directory) -> tuple[int, str]:
     """Open a file under a temporary name, and hold its lock."""
-    from psk.connectors.file.locks import try_lock  # noqa: PLC0415  only where it is needed
+    from psk.connectors.file.locks import try_lock
 
     while True:
         name = TEMPORARY_PREFIX + os.urandom(12).hex()
-        # Writable for its owner until it is complete: some network file systems lock only what they may write.
+        # Writable until it is complete: some network file systems lock only what they may write.
         descriptor = os.open(name, _NAMED, 0o600, dir_fd=directory.descriptor)
         try:
             # A sweeper may have found the name in the instant before it was locked.

@@ -28,9 +28,7 @@ class Batches:
         """Put each payload."""
         return [self.put(payload, ttl=ttl, timeout=timeout, hints=hints) for payload in payloads]
 
-    def get_batch(
-        self: Connector, keys: Sequence[Key], *, timeout: float | None = None
-    ) -> list[Frames | None]:
+    def get_batch(self: Connector, keys: Sequence[Key], *, timeout: float | None = None) -> list[Frames | None]:
         """Get each key."""
         return [self.get(key, timeout=timeout) for key in keys]
 
@@ -54,7 +52,7 @@ class Coroutines:
         payload: Payload,
         *,
         ttl: float | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  the contract's parameter
+        timeout: float | None = None,
         hints: Mapping[str, object] | None = None,
     ) -> Key:
         """Do what `put` does."""
@@ -65,7 +63,7 @@ class Coroutines:
         key: Key,
         *,
         size: int | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  the contract's parameter
+        timeout: float | None = None,
     ) -> Frames | None:
         """Do what `get` does."""
         return self.get(key, size=size, timeout=timeout)
@@ -74,7 +72,7 @@ class Coroutines:
         self: Connector,
         key: Key,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  the contract's parameter
+        timeout: float | None = None,
     ) -> bool:
         """Do what `exists` does."""
         return self.exists(key, timeout=timeout)
@@ -83,7 +81,7 @@ class Coroutines:
         self: Connector,
         key: Key,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  the contract's parameter
+        timeout: float | None = None,
     ) -> None:
         """Do what `evict` does."""
         self.evict(key, timeout=timeout)

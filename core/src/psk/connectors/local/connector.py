@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
@@ -32,8 +33,8 @@ _READERS = {"name": text, "authority": text, "process": text}
 class LocalConnector(Batches, Coroutines):
     """Keep objects in this process's memory, under a name that all its threads can open.
 
-    Data stays until it is evicted, cleared or expires, also after `close()`. A forked child sees a snapshot that
-    it can read, not change; no other process can reach it.
+    Data stays until it is evicted, cleared or expires, also after `close()`. A forked child sees a snapshot
+    that it can read, not change; no other process can reach it.
 
     Args:
         name: The space to open, new if there is none; None makes one with a random name.
@@ -66,7 +67,7 @@ class LocalConnector(Batches, Coroutines):
         *,
         ttl: float | None = None,
         timeout: float | None = None,
-        hints: Mapping[str, object] | None = None,  # noqa: ARG002  the contract's parameter; none is known here
+        hints: Mapping[str, object] | None = None,  # noqa: ARG002  none is known
     ) -> Key:
         """Store a copy of the payload; see `Connector.put`."""
         space = self._space
@@ -78,7 +79,13 @@ class LocalConnector(Batches, Coroutines):
         space.place(key, copy_in(payload), None if ttl is None else time.monotonic() + check_ttl(ttl))
         return key
 
-    def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:  # noqa: ARG002  a hint
+    def get(
+        self,
+        key: Key,
+        *,
+        size: int | None = None,  # noqa: ARG002  nothing is received
+        timeout: float | None = None,
+    ) -> Frames | None:
         """Return the stored buffers, which are shared and read-only; see `Connector.get`."""
         space = self._space
         if space is None:
@@ -111,7 +118,7 @@ class LocalConnector(Batches, Coroutines):
             leave_space(space)
 
     def config(self) -> dict[str, object]:
-        """Name the space and the process it lives in; elsewhere `from_config` raises ChannelUnavailableError."""
+        """Name the space and its process; elsewhere `from_config` raises ChannelUnavailableError."""
         return {"scheme": self.scheme, "authority": self._name, "process": TOKEN}
 
     @classmethod
@@ -131,9 +138,7 @@ class LocalConnector(Batches, Coroutines):
         self._writable()
         return key_of(object_id)
 
-    def fulfil(
-        self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None
-    ) -> None:
+    def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Put the object that was reserved."""
         check_object_id(validate_key(key), payload.object_id)
         self.put(payload, ttl=ttl, timeout=timeout)
@@ -152,26 +157,20 @@ class LocalConnector(Batches, Coroutines):
         expires = None if ttl is None else time.monotonic() + check_ttl(ttl)
         return self._writable().renew(validate_key(key), expires)
 
-    def take(
-        self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None
-    ) -> Frames | None:
+    def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
         """Claim the object; the first claim wins."""
         check_timeout(timeout)
         until = float("inf") if lease is None else time.monotonic() + check_ttl(lease, "lease")
         return self._writable().take(validate_key(key), check_claim(claim), until)
 
-    def swap(
-        self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None
-    ) -> None:
+    def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Replace the object by its next version; readers of the old one keep it."""
         check_timeout(timeout)
         check_object_id(validate_key(key), payload.object_id)
         expires = None if ttl is None else time.monotonic() + check_ttl(ttl)
         self._writable().swap(key, copy_in(payload), expires)
 
-    def get_range(
-        self, key: Key, offset: int, length: int, *, timeout: float | None = None
-    ) -> memoryview | None:
+    def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
         """Return a part of the payload: a read-only view where it lies in one buffer, else a copy."""
         check_range(offset, length)
         frames = self.get(key, timeout=timeout)
@@ -204,9 +203,7 @@ class LocalConnector(Batches, Coroutines):
     def _readable(self) -> Space:
         space = self._space
         if space is None:
-            raise ConnectorClosedError(
-                f"the connector to local://{self._name} is closed", remedy="open a new one"
-            )
+            raise ConnectorClosedError(f"the connector to local://{self._name} is closed", remedy="open a new one")
         return space
 
     def _writable(self) -> Space:
@@ -225,7 +222,6 @@ class LocalConnector(Batches, Coroutines):
         return f"LocalConnector({self._name!r})"
 
     def __del__(self) -> None:
-        try:
+        # A finaliser never raises: the instance may be half made, or the interpreter ending.
+        with suppress(Exception):
             self.close()
-        except Exception:  # noqa: BLE001, S110  a half-made instance, or modules gone at interpreter exit
-            pass

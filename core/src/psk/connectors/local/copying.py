@@ -1,4 +1,4 @@
-"""How does a payload become memory that nobody can change? Copied once; what is immutable already is kept as it is."""
+"""How does a payload become memory that nobody can change? Copied once; what is immutable already is kept."""
 
 from __future__ import annotations
 

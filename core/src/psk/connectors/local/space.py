@@ -1,4 +1,4 @@
-"""What is behind the name of a local channel? One space of this process's memory, shared by all who open it."""
+"""What is behind the name of a local channel? A space of this process's memory, shared by all who open it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HEADER_BYTES: Final = 48
 class Space:
     """Hold the objects of one named local channel.
 
-    Plain `put` and `get` are single dictionary operations, which the interpreter makes atomic; everything that
-    looks before it changes does so under `lock`.
+    Plain `put` and `get` are single dictionary operations, which the interpreter makes atomic; everything
+    that looks before it changes does so under `lock`.
     """
 
     __slots__ = (
