@@ -1,4 +1,4 @@
-"""Where does work run that the caller does not wait for? In a bounded pool of daemon threads that end when idle."""
+"""Where does work run that nobody waits for yet? In a bounded pool of daemon threads that end when idle."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Futur
     Returns:
         The future of its result. A forked child must not wait for a future of its parent.
     """
-    from concurrent.futures import Future  # noqa: PLC0415  # costs 17 ms, and most processes never submit
+    from concurrent.futures import Future  # costs 17 ms, and most processes never submit
 
     future: Future[T] = Future()
     context = copy_context()
@@ -126,14 +126,11 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Futur
 
 
 def _report(function: Callable[..., Any]) -> None:
+    from types import SimpleNamespace
+
     kind, error, trace = sys.exc_info()
-    arguments: Any = (kind, error, trace, "exception ignored in background task", function)
-    sys.unraisablehook(threading_unraisable(arguments))
-
-
-def threading_unraisable(arguments: Any) -> Any:
-    """Build the argument of `sys.unraisablehook`, which has no constructor."""
-    from types import SimpleNamespace  # noqa: PLC0415
-
-    names = ("exc_type", "exc_value", "exc_traceback", "err_msg", "object")
-    return SimpleNamespace(**dict(zip(names, arguments, strict=True)))
+    # The real argument type has no constructor; any object with its attributes will do.
+    report: Any = SimpleNamespace(
+        exc_type=kind, exc_value=error, exc_traceback=trace, err_msg="Exception ignored in background", object=function
+    )
+    sys.unraisablehook(report)

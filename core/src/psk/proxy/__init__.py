@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, Union
+from typing import TYPE_CHECKING, TypeVar, Union
 
 from psk.proxy.functions import (
     aresolve,
@@ -14,7 +14,12 @@ from psk.proxy.functions import (
     resolve_async,
 )
 from psk.proxy.locker import ProxyLocker
-from psk.proxy.proxy import Proxy, make_proxy
+from psk.proxy.proxy import make_proxy
+
+if TYPE_CHECKING:
+    from psk.proxy.static import Proxy
+else:
+    from psk.proxy.proxy import Proxy
 
 T = TypeVar("T")
 

@@ -1,19 +1,23 @@
-"""What can one do to a proxy, rather than to its target? Resolve it, now or in the background, and look inside."""
+"""What can one do to a proxy itself? Resolve it, now or in the background, and look inside."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from psk import background
 from psk.errors import NotAProxyError
-from psk.proxy.layout import is_proxy, read_factory, read_target
+from psk.proxy.layout import UNRESOLVED, is_proxy, read_factory, read_target
 from psk.proxy.resolution import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from psk.proxy.static import Proxy
 
-def extract(proxy: Any) -> Any:
+T = TypeVar("T")
+
+
+def extract(proxy: Proxy[T]) -> T:
     """Return the target of a proxy, resolving it if need be.
 
     It is also the remedy where C code refuses a proxy, as in `json.dumps(data, default=extract)`.
@@ -22,10 +26,10 @@ def extract(proxy: Any) -> Any:
         NotAProxyError: If the argument is no proxy.
         ProxyResolveError: If the factory fails.
     """
-    return target_of(_checked(proxy))
+    return cast("T", target_of(_checked(proxy)))
 
 
-def resolve(proxy: Any) -> None:
+def resolve(proxy: Proxy[Any]) -> None:
     """Resolve a proxy; nothing happens if it is resolved already.
 
     Raises:
@@ -35,7 +39,7 @@ def resolve(proxy: Any) -> None:
     target_of(_checked(proxy))
 
 
-def resolve_async(proxy: Any) -> None:
+def resolve_async(proxy: Proxy[Any]) -> None:
     """Start resolving a proxy in the background, and return at once.
 
     A use of the proxy meanwhile waits for that same resolution. If it fails, a use that waits for it gets the
@@ -48,7 +52,7 @@ def resolve_async(proxy: Any) -> None:
         background.start(_resolve_quietly, proxy)
 
 
-async def aresolve(proxy: Any) -> Any:
+async def aresolve(proxy: Proxy[T]) -> T:
     """Return the target of a proxy without blocking the event loop.
 
     Raises:
@@ -56,32 +60,28 @@ async def aresolve(proxy: Any) -> Any:
         ProxyResolveError: If the factory fails.
     """
     if is_resolved(proxy):
-        return target_of(proxy)
-    import asyncio  # noqa: PLC0415  # costs tens of ms; whoever awaits this has it already
+        return cast("T", target_of(proxy))
+    import asyncio  # costs tens of ms; whoever awaits this has it already
 
-    return await asyncio.wrap_future(background.submit(target_of, proxy))
+    return cast("T", await asyncio.wrap_future(background.submit(target_of, proxy)))
 
 
-def is_resolved(proxy: Any) -> bool:
+def is_resolved(proxy: Proxy[Any]) -> bool:
     """Tell whether a proxy has its target already; never resolves it.
 
     Raises:
         NotAProxyError: If the argument is no proxy.
     """
-    try:
-        read_target(_checked(proxy))
-    except AttributeError:
-        return False
-    return True
+    return read_target(_checked(proxy)) is not UNRESOLVED
 
 
-def get_factory(proxy: Any) -> Callable[[], Any]:
+def get_factory(proxy: Proxy[T]) -> Callable[[], T]:
     """Return the factory of a proxy; never resolves it.
 
     Raises:
         NotAProxyError: If the argument is no proxy.
     """
-    return read_factory(_checked(proxy))  # type: ignore[no-any-return]  # a slot has no type
+    return cast("Callable[[], T]", read_factory(_checked(proxy)))
 
 
 def _resolve_quietly(proxy: Any) -> None:

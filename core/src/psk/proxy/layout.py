@@ -12,8 +12,8 @@ class Layout:
     """The memory of every proxy, resolved or not.
 
     The slots that carry the names of operations hold C callables bound to the target once there is one; the
-    class `Proxy.Resolved` exposes them in place of methods, so that the operation runs without a Python frame.
-    The `__proxy_*__` slots are the proxy's own state. A slot that was never filled means "not known".
+    class `Proxy.Resolved` exposes them in place of methods, so that the operation needs no Python frame. The
+    `__proxy_*__` slots are the proxy's own state. A slot that was never filled means "not known".
     """
 
     __slots__ = (
@@ -33,7 +33,6 @@ class Layout:
 
 _SLOTS: dict[str, Any] = dict(vars(Layout))
 
-# Each raises AttributeError while its slot is empty.
 read_target: Callable[[Any], Any] = _SLOTS["__proxy_target__"].__get__
 read_factory: Callable[[Any], Any] = _SLOTS["__proxy_factory__"].__get__
 read_default_class: Callable[[Any], Any] = _SLOTS["__proxy_default_class__"].__get__
@@ -44,7 +43,17 @@ write_factory: Callable[[Any, Any], None] = _SLOTS["__proxy_factory__"].__set__
 write_default_class: Callable[[Any, Any], None] = _SLOTS["__proxy_default_class__"].__set__
 write_default_hash: Callable[[Any, Any], None] = _SLOTS["__proxy_default_hash__"].__set__
 
-clear_target: Callable[[Any], None] = _SLOTS["__proxy_target__"].__delete__
+
+class _Unresolved:
+    """The type of UNRESOLVED; an empty slot would say the same, but reading one costs an exception."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNRESOLVED"
+
+
+UNRESOLVED = _Unresolved()
 
 # The operations fast enough in C to be worth a slot each.
 FAST_OPERATIONS = ("__getattribute__", "__len__", "__getitem__", "__eq__", "__call__")

@@ -1,4 +1,4 @@
-"""How does one carry a proxy past code that must not touch it? Locked away, until it is unlocked on purpose."""
+"""How does one carry a proxy past code that must not touch it? In a box, until it is unlocked on purpose."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from psk.errors import ProxyLockedError
 
 if TYPE_CHECKING:
-    from psk.proxy.proxy import Proxy
+    from psk.proxy.static import Proxy
 
 T = TypeVar("T")
 

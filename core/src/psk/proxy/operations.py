@@ -1,7 +1,7 @@
 """Which operations does a proxy forward, and to what? One line each: the name, and a callable of the target.
 
-Everything that Python looks up on the type must be here; everything that it looks up on the instance is attribute
-access. tests/proxy/operations.toml lists both, and what is left out with its reason.
+Everything that Python looks up on the type must be here; everything that it looks up on the instance is
+attribute access. tests/proxy/operations.toml lists both, and what is left out with its reason.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from psk.proxy.layout import read_target
+from psk.proxy.layout import UNRESOLVED, read_target
 from psk.proxy.protocols import (
     array_ufunc,
     async_enter,
@@ -21,47 +21,24 @@ from psk.proxy.protocols import (
     enter,
     exit_,
 )
-from psk.proxy.resolution import target_of
+from psk.proxy.resolution import resolve_target, target_of
 from psk.proxy.resolved import fast_target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FunctionType
 
-# Called as function(target, *arguments).
-FORWARDED: dict[str, Callable[..., Any]] = {
+# Called as function(target).
+UNARY: dict[str, Callable[..., Any]] = {
     "__str__": str,
     "__bytes__": bytes,
-    "__format__": format,
     "__fspath__": os.fspath,
     "__dir__": dir,
     "__bool__": bool,
-    "__lt__": operator.lt,
-    "__le__": operator.le,
-    "__ne__": operator.ne,
-    "__gt__": operator.gt,
-    "__ge__": operator.ge,
     "__length_hint__": operator.length_hint,
-    "__setitem__": operator.setitem,
-    "__delitem__": operator.delitem,
-    "__contains__": operator.contains,
     "__iter__": iter,
     "__next__": next,
     "__reversed__": reversed,
-    "__add__": operator.add,
-    "__sub__": operator.sub,
-    "__mul__": operator.mul,
-    "__matmul__": operator.matmul,
-    "__truediv__": operator.truediv,
-    "__floordiv__": operator.floordiv,
-    "__mod__": operator.mod,
-    "__divmod__": divmod,
-    "__pow__": pow,
-    "__lshift__": operator.lshift,
-    "__rshift__": operator.rshift,
-    "__and__": operator.and_,
-    "__xor__": operator.xor,
-    "__or__": operator.or_,
     "__neg__": operator.neg,
     "__pos__": operator.pos,
     "__abs__": abs,
@@ -70,31 +47,44 @@ FORWARDED: dict[str, Callable[..., Any]] = {
     "__float__": float,
     "__complex__": complex,
     "__index__": operator.index,
-    "__round__": round,
     "__trunc__": math.trunc,
     "__floor__": math.floor,
     "__ceil__": math.ceil,
     "__enter__": enter,
-    "__exit__": exit_,
     "__await__": await_,
     "__aiter__": aiter,
     "__anext__": anext,
     "__aenter__": async_enter,
-    "__aexit__": async_exit,
+}
+
+# Called as function(target, other).
+BINARY: dict[str, Callable[..., Any]] = {
+    "__format__": format,
+    "__lt__": operator.lt,
+    "__le__": operator.le,
+    "__ne__": operator.ne,
+    "__gt__": operator.gt,
+    "__ge__": operator.ge,
+    "__contains__": operator.contains,
+    "__delitem__": operator.delitem,
+    "__add__": operator.add,
+    "__sub__": operator.sub,
+    "__mul__": operator.mul,
+    "__matmul__": operator.matmul,
+    "__truediv__": operator.truediv,
+    "__floordiv__": operator.floordiv,
+    "__mod__": operator.mod,
+    "__divmod__": divmod,
+    "__lshift__": operator.lshift,
+    "__rshift__": operator.rshift,
+    "__and__": operator.and_,
+    "__xor__": operator.xor,
+    "__or__": operator.or_,
     "__instancecheck__": lambda target, value: isinstance(value, target),
     "__subclasscheck__": lambda target, value: issubclass(value, target),
-    "__array_ufunc__": array_ufunc,
 }
 if sys.version_info >= (3, 12):
-    FORWARDED["__buffer__"] = lambda target, _flags: memoryview(target)
-
-# The same, for the operations that become C calls once the proxy is resolved (see resolved.py).
-FAST: dict[str, Callable[..., Any]] = {
-    "__len__": len,
-    "__getitem__": operator.getitem,
-    "__eq__": operator.eq,
-    "__call__": operator.call,
-}
+    BINARY["__buffer__"] = lambda target, _flags: memoryview(target)
 
 # Called as function(other, target).
 REFLECTED: dict[str, Callable[..., Any]] = {
@@ -106,7 +96,6 @@ REFLECTED: dict[str, Callable[..., Any]] = {
     "__rfloordiv__": operator.floordiv,
     "__rmod__": operator.mod,
     "__rdivmod__": divmod,
-    "__rpow__": pow,
     "__rlshift__": operator.lshift,
     "__rrshift__": operator.rshift,
     "__rand__": operator.and_,
@@ -131,14 +120,64 @@ IN_PLACE: dict[str, Callable[..., Any]] = {
     "__ior__": operator.ior,
 }
 
+# Called as function(target, *arguments).
+VARIADIC: dict[str, Callable[..., Any]] = {
+    "__round__": round,
+    "__pow__": pow,
+    "__rpow__": lambda target, base, *modulus: pow(base, target, *modulus),
+    "__setitem__": operator.setitem,
+    "__exit__": exit_,
+    "__aexit__": async_exit,
+    "__array_ufunc__": array_ufunc,
+}
 
-def _forwarded(function: Callable[..., Any]) -> Any:
-    def method(self: Any, /, *arguments: Any) -> Any:
-        try:
-            target = read_target(self)
-        except AttributeError:
-            target = target_of(self)
-        return function(target, *arguments)
+# Called as function(target, *arguments); once the proxy is resolved they become C calls (see resolved.py).
+FAST: dict[str, Callable[..., Any]] = {
+    "__len__": len,
+    "__getitem__": operator.getitem,
+    "__eq__": operator.eq,
+    "__call__": operator.call,
+}
+
+
+def _unary(function: Callable[..., Any]) -> Any:
+    def method(self: Any, /) -> Any:
+        target = read_target(self)
+        return function(resolve_target(self) if target is UNRESOLVED else target)
+
+    return method
+
+
+def _binary(function: Callable[..., Any]) -> Any:
+    def method(self: Any, other: Any, /) -> Any:
+        target = read_target(self)
+        return function(resolve_target(self) if target is UNRESOLVED else target, other)
+
+    return method
+
+
+def _reflected(function: Callable[..., Any]) -> Any:
+    def method(self: Any, other: Any, /) -> Any:
+        target = read_target(self)
+        return function(other, resolve_target(self) if target is UNRESOLVED else target)
+
+    return method
+
+
+def _in_place(function: Callable[..., Any]) -> Any:
+    def method(self: Any, other: Any, /) -> Any:
+        target = target_of(self)
+        result = function(target, other)
+        # A target that changed itself stays behind its proxy; a new object (3 += 1) takes the proxy's place,
+        # since other names for the proxy must keep the old value.
+        return self if result is target else result
+
+    return method
+
+
+def _variadic(function: Callable[..., Any]) -> Any:
+    def method(self: Any, /, *arguments: Any, **named: Any) -> Any:
+        return function(target_of(self), *arguments, **named)
 
     return method
 
@@ -150,35 +189,19 @@ def _fast(function: Callable[..., Any]) -> Any:
     return method
 
 
-def _reflected(function: Callable[..., Any]) -> Any:
-    def method(self: Any, other: Any, /, *modulus: Any) -> Any:
-        try:
-            target = read_target(self)
-        except AttributeError:
-            target = target_of(self)
-        return function(other, target, *modulus)
-
-    return method
-
-
-def _in_place(function: Callable[..., Any]) -> Any:
-    def method(self: Any, other: Any, /) -> Any:
-        target = target_of(self)
-        result = function(target, other)
-        # A target that changed itself stays behind its proxy; a new object (3 += 1) takes the proxy's place, since
-        # other names for the proxy must keep the old value.
-        return self if result is target else result
-
-    return method
+TABLES: tuple[tuple[dict[str, Callable[..., Any]], Callable[[Callable[..., Any]], Any]], ...] = (
+    (UNARY, _unary),
+    (BINARY, _binary),
+    (REFLECTED, _reflected),
+    (IN_PLACE, _in_place),
+    (VARIADIC, _variadic),
+    (FAST, _fast),
+)
 
 
 def methods() -> dict[str, Any]:
     """Return every generated method of Proxy by name."""
-    made: dict[str, Any] = {}
-    for table, make in ((FORWARDED, _forwarded), (FAST, _fast), (REFLECTED, _reflected), (IN_PLACE, _in_place)):
-        for name, function in table.items():
-            made[name] = _named(make(function), name)
-    return made
+    return {name: _named(make(function), name) for table, make in TABLES for name, function in table.items()}
 
 
 def _named(method: FunctionType, name: str) -> FunctionType:

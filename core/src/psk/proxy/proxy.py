@@ -1,4 +1,4 @@
-"""What is a proxy? An object that behaves like the one its factory returns, and calls the factory on first use."""
+"""What is a proxy? An object that behaves like the one its factory returns, and calls it on first use."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psk.errors import InvalidFactoryError
 from psk.proxy.layout import (
     FAST_OPERATIONS,
+    UNRESOLVED,
     Layout,
     read_default_class,
     read_default_hash,
@@ -47,16 +48,16 @@ _PORTABLE_HASHES = frozenset({int, float, complex, bool})
 class Proxy(Layout):
     """A transparent stand-in for a target, which is fetched by a factory on first use.
 
-    Every operation and every attribute is the target's; `isinstance` holds for the target's class and for Proxy.
-    Pickling or copying a proxy takes the factory along, never the target. The proxy's own attributes begin with
-    `__proxy_`: `p.__proxy_factory__`; `p.__proxy_resolved__`; `p.__proxy_wrapped__`, the target, which can be set,
-    and deleted to make the proxy unresolved again.
+    Every operation and every attribute is the target's; `isinstance` holds for the target's class and for
+    Proxy. Pickling or copying a proxy takes the factory along, never the target. The proxy's own attributes
+    begin with `__proxy_`: `p.__proxy_factory__`; `p.__proxy_resolved__`; `p.__proxy_wrapped__`, the target,
+    which can be set, and deleted to make the proxy unresolved again.
 
     A subclass may override operations; its own attributes must begin with `__proxy_` as well.
 
     Args:
-        factory: Callable without arguments that returns the target. It is called once, by the first use, however
-            many threads make it; a failed call is repeated by the next use.
+        factory: Callable without arguments that returns the target. It is called once, by the first use,
+            however many threads make it; a failed call is repeated by the next use.
         cache_defaults: Keep the class and hash of `target`, so that asking for them never resolves, not even
             after pickling.
         target: The target, where it is known already; None stands for unknown.
@@ -67,7 +68,7 @@ class Proxy(Layout):
 
     __slots__ = ()
     __module__ = "psk.proxy"
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(self, factory: Callable[[], Any], *, cache_defaults: bool = False, target: Any = None) -> None:
         if not callable(factory):
@@ -77,6 +78,7 @@ class Proxy(Layout):
             )
         write_factory(self, factory)
         if target is None:
+            write_target(self, UNRESOLVED)
             return
         write_target(self, target)
         if cache_defaults:
@@ -98,7 +100,7 @@ class Proxy(Layout):
             return object.__getattribute__(self, name)
         target = fast_target_of(self)
         if name in _FALLBACK:
-            return _fallback(self, target, name)
+            return _fallback(target, name)
         return getattr(target, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -116,22 +118,21 @@ class Proxy(Layout):
         else:
             delattr(target_of(self), name)
 
-    def __hash__(self) -> int:
-        if not self.__proxy_resolved__:
+    def __hash__(self) -> int:  # type: ignore[override]  # Layout has none
+        target = read_target(self)
+        if target is UNRESOLVED:
             default_class, default_hash = _defaults(self)
             if default_hash is not None:
-                return default_hash
+                return int(default_hash)
             if default_class is not None and default_class.__hash__ is None:
                 raise TypeError(f"unhashable type: {default_class.__name__!r}")
-        return hash(target_of(self))
+            target = target_of(self)
+        return hash(target)
 
     def __repr__(self) -> str:
         name = public_class(self).__name__
-        try:
-            target = read_target(self)
-        except AttributeError:
-            pass
-        else:
+        target = read_target(self)
+        if target is not UNRESOLVED:
             return f"<{name}: {target!r}>"
         try:
             of = f" of {read_default_class(self).__name__}"
@@ -177,11 +178,7 @@ class Proxy(Layout):
 
     @property
     def __proxy_resolved__(self) -> bool:
-        try:
-            read_target(self)
-        except AttributeError:
-            return False
-        return True
+        return read_target(self) is not UNRESOLVED
 
 
 def _resolved_getattr(self: Any, name: str) -> Any:
@@ -190,11 +187,11 @@ def _resolved_getattr(self: Any, name: str) -> Any:
         return object.__getattribute__(self, name)
     target = target_of(self)
     if name in _FALLBACK:
-        return _fallback(self, target, name)
+        return _fallback(target, name)
     return getattr(target, name)
 
 
-def _fallback(proxy: Any, target: Any, name: str) -> Any:
+def _fallback(target: Any, name: str) -> Any:
     numpy = sys.modules.get("numpy")
     if name == "__array__" and numpy is not None and not hasattr(target, name):
         # numpy would take a proxy of 3 for an object of unknown type.
@@ -205,11 +202,8 @@ def _fallback(proxy: Any, target: Any, name: str) -> Any:
 
 
 def _class_of(proxy: Any) -> Any:
-    try:
-        target = read_target(proxy)
-    except AttributeError:
-        pass
-    else:
+    target = read_target(proxy)
+    if target is not UNRESOLVED:
         return target.__class__
     try:
         return read_default_class(proxy)
@@ -243,6 +237,7 @@ def rebuild_proxy(cls: Any, factory: Any, default_class: Any = None, default_has
     """Make an unresolved proxy of a given class, without calling its `__init__`."""
     made = object.__new__(cls)
     write_factory(made, factory)
+    write_target(made, UNRESOLVED)
     if default_class is not None:
         write_default_class(made, default_class)
     if default_hash is not None:
@@ -250,9 +245,7 @@ def rebuild_proxy(cls: Any, factory: Any, default_class: Any = None, default_has
     return made
 
 
-def make_proxy(
-    factory: Callable[[], Any], default_class: type | None = None, default_hash: int | None = None
-) -> Any:
+def make_proxy(factory: Callable[[], Any], default_class: type | None = None, default_hash: int | None = None) -> Any:
     """Make an unresolved proxy whose class or hash is known beforehand.
 
     Args:

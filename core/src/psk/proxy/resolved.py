@@ -1,4 +1,4 @@
-"""How does a resolved proxy answer at the speed of C? It changes its class to one whose methods are its own slots."""
+"""How does a resolved proxy answer at the speed of C? By changing to a class whose methods are its own slots."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 
 from psk.proxy.layout import (
     FAST_OPERATIONS,
-    clear_target,
+    UNRESOLVED,
     fast_slots,
     is_proxy,
     read_target,
     write_target,
 )
-from psk.proxy.resolution import target_of
+from psk.proxy.resolution import resolve_target
 
 _switching = threading.RLock()
 _set_class: Any = vars(object)["__class__"].__set__
@@ -39,12 +39,11 @@ if hasattr(os, "register_at_fork"):
 
 def fast_target_of(proxy: Any) -> Any:
     """Return the target, and make the next operations fast if the proxy is used a second time."""
-    try:
-        target = read_target(proxy)
-    except AttributeError:
-        return target_of(proxy)
-    # cloudpickle takes whatever says it is a function by value, and a proxy of a proxy must not show the inner
-    # one's state as its own: these two stay with methods that look first.
+    target = read_target(proxy)
+    if target is UNRESOLVED:
+        return resolve_target(proxy)
+    # cloudpickle takes whatever says it is a function by value, and a proxy of a proxy must not show the
+    # inner one's state as its own: these two stay with methods that look first.
     if type(target) is not FunctionType and not is_proxy(target):
         _speed_up(proxy, target)
     return target
@@ -52,10 +51,7 @@ def fast_target_of(proxy: Any) -> Any:
 
 def _speed_up(proxy: Any, target: Any) -> None:
     with _switching:
-        try:
-            if read_target(proxy) is not target:
-                return
-        except AttributeError:
+        if read_target(proxy) is not target:
             return
         _write_getattribute(proxy, partial(getattr, target))
         _write_len(proxy, partial(len, target))
@@ -86,10 +82,7 @@ def forget_target(proxy: Any) -> None:
     """Make a proxy unresolved again and drop its hold on the target; nothing happens if it has none."""
     with _switching:
         _slow_down(proxy)
-        try:
-            clear_target(proxy)
-        except AttributeError:
-            return
+        write_target(proxy, UNRESOLVED)
 
 
 def public_class(proxy: Any) -> Any:
@@ -99,7 +92,8 @@ def public_class(proxy: Any) -> Any:
 
 
 def _reduce(proxy: Any) -> Any:
-    return type(proxy).__reduce_ex__(proxy, 4)
+    cls: Any = type(proxy)
+    return cls.__reduce_ex__(proxy, 4)
 
 
 def _deepcopy(proxy: Any, memo: dict[int, Any]) -> Any:
@@ -114,9 +108,7 @@ def add_resolved_form(cls: Any, plain: dict[str, Any]) -> None:
         plain: The fast operations of Proxy itself (where `cls` has its own, the twin keeps that one), and the
             `__getattr__` that twins need.
     """
-    namespace: dict[str, Any] = {
-        name: slot for name, slot in fast_slots.items() if getattr(cls, name) is plain[name]
-    }
+    namespace: dict[str, Any] = {name: slot for name, slot in fast_slots.items() if getattr(cls, name) is plain[name]}
     if "__getattribute__" in namespace:
         namespace.setdefault("__getattr__", plain["__getattr__"])
     namespace["__slots__"] = ()
@@ -129,7 +121,7 @@ def add_resolved_form(cls: Any, plain: dict[str, Any]) -> None:
     cls.Resolved = type(cls)(cls.__name__, (cls,), namespace, resolved_form=True)
     cls.Resolved.Resolved = cls.Resolved
     for form in (cls, cls.Resolved):
-        # The fast form answers an instance's `__reduce_ex__` and `__deepcopy__` with the target's; pickle and copy
-        # ask these tables first.
+        # The fast form answers an instance's `__reduce_ex__` and `__deepcopy__` with the target's; pickle and
+        # copy ask these tables first.
         copyreg.pickle(form, _reduce)
         copy._deepcopy_dispatch[form] = _deepcopy  # type: ignore[attr-defined]  # noqa: SLF001
