@@ -6,18 +6,39 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psk
 import pytest
+
+import psk
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(ROOT.glob("core/src/**/*.py")) + sorted(ROOT.glob("packages/*/src/**/*.py"))
 
 #: What `import psk` offers; changing it is a change for every user.
-SURFACE = """
-FileConnector LocalConnector Proxy ProxyOr PskError Store StoreConfig aresolve extract find_connector get_factory
-get_key get_or_create_store get_store is_resolved register_codec register_store resolve resolve_async set_policy
-set_signing_key store_registration unregister_store
-""".split()
+SURFACE = [
+    "FileConnector",
+    "LocalConnector",
+    "Proxy",
+    "ProxyOr",
+    "PskError",
+    "Store",
+    "StoreConfig",
+    "aresolve",
+    "extract",
+    "find_connector",
+    "get_factory",
+    "get_key",
+    "get_or_create_store",
+    "get_store",
+    "is_resolved",
+    "register_codec",
+    "register_store",
+    "resolve",
+    "resolve_async",
+    "set_policy",
+    "set_signing_key",
+    "store_registration",
+    "unregister_store",
+]
 
 
 def test_the_public_surface_is_pinned():
@@ -70,17 +91,77 @@ print(*sorted(set(sys.modules) - before), sep="\\n")
 """
 #: What importing psk and opening a file store may load beside psk itself, over a bare interpreter.
 ALLOWED = {
-    *"__future__ _ast _bisect _bz2 _collections _compat_pickle _compression _functools _lzma _operator _pickle _random".split(),
-    *"_struct _thread _typing _weakref _weakrefset bisect collections collections.abc contextlib copyreg errno fcntl".split(),
-    *"functools heapq itertools keyword math mmap operator pickle random re re._casefix re._compiler re._constants".split(),
-    *"re._parser reprlib select struct threading time types typing typing.io typing.re weakref zlib enum".split(),
-    *"_heapq _weakref _locale locale stat".split(),
+    *[
+        "__future__",
+        "_ast",
+        "_bisect",
+        "_bz2",
+        "_collections",
+        "_compat_pickle",
+        "_compression",
+        "_functools",
+        "_lzma",
+        "_operator",
+        "_pickle",
+        "_random",
+    ],
+    *[
+        "_struct",
+        "_thread",
+        "_typing",
+        "_weakref",
+        "_weakrefset",
+        "bisect",
+        "collections",
+        "collections.abc",
+        "contextlib",
+        "copyreg",
+        "errno",
+        "fcntl",
+    ],
+    *[
+        "functools",
+        "heapq",
+        "itertools",
+        "keyword",
+        "math",
+        "mmap",
+        "operator",
+        "pickle",
+        "random",
+        "re",
+        "re._casefix",
+        "re._compiler",
+        "re._constants",
+    ],
+    *[
+        "re._parser",
+        "reprlib",
+        "select",
+        "struct",
+        "threading",
+        "time",
+        "types",
+        "typing",
+        "typing.io",
+        "typing.re",
+        "weakref",
+        "zlib",
+        "enum",
+    ],
+    *["_heapq", "_weakref", "_locale", "locale", "stat"],
 }
 
 
 def test_importing_psk_and_opening_a_file_store_loads_little(tmp_path):
     code = IMPORTED.format(uri=f"file://{tmp_path}/objects")
-    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'core/src')!r})\n{code}"]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(ROOT / 'core/src')!r})\n{code}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = {name for name in done.stdout.split() if name.partition(".")[0] != "psk"}
     assert loaded <= ALLOWED

@@ -17,7 +17,10 @@ def find_python(version):
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         return sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    for candidate in (*sorted(pyenv.glob(f"versions/{version}.*/bin/python")), shutil.which(f"python{version}")):
+    for candidate in (
+        *sorted(pyenv.glob(f"versions/{version}.*/bin/python")),
+        shutil.which(f"python{version}"),
+    ):
         if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
             return str(candidate)
     return None
@@ -25,7 +28,9 @@ def find_python(version):
 
 def uv(*arguments):
     beside = Path(sys.executable).with_name("uv")
-    done = subprocess.run([beside if beside.exists() else "uv", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [beside if beside.exists() else "uv", *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -53,7 +58,10 @@ def test_the_core_installs_itself_alone_and_does_its_main_job(python):
     listed = uv("pip", "list", "--python", str(python), "--format", "freeze")
     assert [line.partition("==")[0] for line in listed.split()] == ["psk-core"]
     example = subprocess.run(
-        [python, ROOT / "examples/map_reduce.py", "--megabytes", "1"], capture_output=True, text=True, check=False
+        [python, ROOT / "examples/map_reduce.py", "--megabytes", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert example.returncode == 0, example.stderr
 

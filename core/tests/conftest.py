@@ -8,7 +8,11 @@ def uri(request, tmp_path):
     """The URI of each channel in turn, empty."""
     from psk.connectors import open_connector
 
-    address = f"file://{tmp_path}/objects" if request.param == "file" else f"local://{request.node.nodeid.encode().hex()[-24:]}"
+    address = (
+        f"file://{tmp_path}/objects"
+        if request.param == "file"
+        else f"local://{request.node.nodeid.encode().hex()[-24:]}"
+    )
     yield address
     with_objects = open_connector(address)
     with_objects.clear()

@@ -4,8 +4,9 @@ import inspect
 import os
 import pickle
 
-import psk
 import pytest
+
+import psk
 from psk import Proxy, Store, StoreConfig, errors
 from psk.connectors import open_connector
 from psk.proxy import ProxyLocker
@@ -63,24 +64,51 @@ MEETINGS = {
     errors.DeadlineError: (with_store(lambda store: store.wait(KEY, timeout=0.01)), ["keys", "timeout"]),
     errors.SerializationError: (with_store(lambda store: store.put(n for n in ())), ["generator"]),
     errors.CodecError: (lambda: find_codec("arrow"), ["arrow", "pickle", "register_codec"]),
-    errors.CodecNotPortableError: (with_store(pickle.dumps, serializer=bytes), ["serializer", "register_codec"]),
-    errors.CodecRefusedError: (with_store(lambda store: store.get(store.put([1])), codecs="raw"), ["pickle", "raw"]),
+    errors.CodecNotPortableError: (
+        with_store(pickle.dumps, serializer=bytes),
+        ["serializer", "register_codec"],
+    ),
+    errors.CodecRefusedError: (
+        with_store(lambda store: store.get(store.put([1])), codecs="raw"),
+        ["pickle", "raw"],
+    ),
     errors.PayloadError: (lambda: Payload.parse(b"\x00" * 100), ["no payload", "found"]),
-    errors.InvalidReferenceError: (lambda: Reference.from_bytes("local://x", b"\x09" * 40), ["version 9", "version is 1"]),
-    errors.SigningKeyMissingError: (lambda: find_signing_key("absent"), ["absent", "PSK_SIGNING_KEY_ABSENT", "set_signing_key"]),
-    errors.UnknownConnectorError: (lambda: Store("s", "ucx://h"), ["ucx", "pip install psk-connector-ucx", "file", "local"]),
+    errors.InvalidReferenceError: (
+        lambda: Reference.from_bytes("local://x", b"\x09" * 40),
+        ["version 9", "version is 1"],
+    ),
+    errors.SigningKeyMissingError: (
+        lambda: find_signing_key("absent"),
+        ["absent", "PSK_SIGNING_KEY_ABSENT", "set_signing_key"],
+    ),
+    errors.UnknownConnectorError: (
+        lambda: Store("s", "ucx://h"),
+        ["ucx", "pip install psk-connector-ucx", "file", "local"],
+    ),
     errors.ConnectorConfigError: (lambda: Store("s", "file:///tmp/x?durable=1"), ["durable", "durability"]),
     errors.ConnectorClosedError: (closed_connector, ["closed", "open"]),
-    errors.DurabilityError: (lambda: Store("s", f"file:///dev/shm/psk-{os.getpid()}?durability=disk"), ["disk", "host"]),
+    errors.DurabilityError: (
+        lambda: Store("s", f"file:///dev/shm/psk-{os.getpid()}?durability=disk"),
+        ["disk", "host"],
+    ),
     errors.InvalidKeyError: (with_store(lambda store: store.get("../x")), ["../x", "32"]),
     errors.RevisionConflictError: (with_store(conflicting_update), ["revision", "0"]),
     errors.StoreExistsError: (taken_name, ["taken", "unregister"]),
     errors.StoreClosedError: (closed_store, ["messages", "closed", "from_config"]),
-    errors.StoreConfigError: (lambda: StoreConfig("s", "local://x", cach_size=1), ["cach_size", "cache_size"]),
+    errors.StoreConfigError: (
+        lambda: StoreConfig("s", "local://x", cach_size=1),
+        ["cach_size", "cache_size"],
+    ),
     errors.PatternMissingError: (with_store(lambda store: store.future()), ["future", "psk_patterns"]),
-    errors.NonProxiableTypeError: (with_store(lambda store: store.proxy(None)), ["None", "skip_nonproxiable"]),
+    errors.NonProxiableTypeError: (
+        with_store(lambda store: store.proxy(None)),
+        ["None", "skip_nonproxiable"],
+    ),
     errors.ProxyResolveError: (lambda: psk.resolve(Proxy(lambda: 1 / 0)), ["ZeroDivisionError"]),
-    errors.ProxyResolveMissingKeyError: (resolve_missing, ["messages", "local://error-messages", KEY, "evicted"]),
+    errors.ProxyResolveMissingKeyError: (
+        resolve_missing,
+        ["messages", "local://error-messages", KEY, "evicted"],
+    ),
     errors.ProxyStoreFactoryError: (lambda: psk.get_key(Proxy(list)), ["factory", "Store.proxy"]),
     errors.ProxyLockedError: (lambda: ProxyLocker(Proxy(list))._proxy, ["unlock"]),
 }
@@ -105,9 +133,7 @@ ELSEWHERE = {
 
 
 def public_errors():
-    return {
-        error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, errors.PskError)
-    }
+    return {error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, errors.PskError)}
 
 
 def test_every_error_is_met_here_or_elsewhere():
@@ -126,10 +152,11 @@ def test_a_message_says_what_failed_what_exists_and_what_to_do(kind):
     assert len(str(error)) < 500
 
 
-@pytest.mark.parametrize("kind", sorted(public_errors(), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", sorted(public_errors(), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
+)
 def test_an_error_travels_between_processes(kind):
     error = kind("what failed", found=["this", 1], remedy="do that")
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind
     assert str(again) == str(error) == "what failed; do that (found: this, 1)"
-

@@ -49,15 +49,15 @@ def named_residue():
     return {
         f"file {place}/{name}"
         for place in places
-        if os.path.isdir(place)  # noqa: PTH112  one stat, run around every test
-        for name in os.listdir(place)  # noqa: PTH208
+        if os.path.isdir(place)
+        for name in os.listdir(place)
         if MARKER in name and not name.startswith("pytest-of-")
     }
 
 
 def snapshot():
     """List everything of this process that could leak."""
-    if not os.path.isdir("/proc/self/fd"):  # noqa: PTH112
+    if not os.path.isdir("/proc/self/fd"):
         return threads()
     return descriptors() | threads() | children() | named_residue()
 

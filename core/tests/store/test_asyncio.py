@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+
 from psk import Store
 from psk.connectors.local import LocalConnector
 from psk.errors import DeadlineError, SerializationError

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from psk import Store
 from psk.errors import PskError
 

@@ -4,8 +4,9 @@ import copy
 import pickle
 
 import numpy as np
-import psk
 import pytest
+
+import psk
 from psk import Proxy, Store, StoreConfig, extract, get_factory, get_key, get_store, is_resolved
 from psk.errors import (
     CodecNotPortableError,
@@ -168,7 +169,10 @@ def test_a_proxy_resolves_after_its_store_was_closed(uri):
 
 
 def test_two_stores_of_one_name_are_not_confused(tmp_path):
-    with Store("same", f"file://{tmp_path}/a") as a, Store("same", f"file://{tmp_path}/b", register=True) as b:
+    with (
+        Store("same", f"file://{tmp_path}/a") as a,
+        Store("same", f"file://{tmp_path}/b", register=True) as b,
+    ):
         proxy = travelled(a.proxy("from a"))
         assert proxy == "from a"
         assert get_factory(proxy).store() is not b

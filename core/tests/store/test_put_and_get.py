@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from psk import Store
 from psk.errors import (
     CapabilityError,
@@ -12,7 +13,19 @@ from psk.errors import (
     UnknownConnectorError,
 )
 
-OBJECTS = [b"raw", "text", bytearray(b"b"), 7, {"a": [1, 2.5, None]}, [], (1, "x"), {3, 4}, None, True, 1 + 2j]
+OBJECTS = [
+    b"raw",
+    "text",
+    bytearray(b"b"),
+    7,
+    {"a": [1, 2.5, None]},
+    [],
+    (1, "x"),
+    {3, 4},
+    None,
+    True,
+    1 + 2j,
+]
 
 
 @pytest.mark.parametrize("obj", OBJECTS, ids=repr)
@@ -62,7 +75,7 @@ def test_a_closed_store_says_so(uri):
     key = store.put(1)
     store.close()
     store.close()
-    for call in (lambda: store.put(1), lambda: store.get(key), lambda: store.proxy(2), lambda: store.list()):
+    for call in (lambda: store.put(1), lambda: store.get(key), lambda: store.proxy(2), store.list):
         with pytest.raises(StoreClosedError, match="gone"):
             call()
 
@@ -73,7 +86,13 @@ def test_an_unknown_scheme_lists_what_exists():
 
 
 def test_an_impossible_option_is_refused(uri):
-    for options in ({"cache_size": -1}, {"cache": "none"}, {"signing": "maybe"}, {"codecs": "some"}, {"verify": 3}):
+    for options in (
+        {"cache_size": -1},
+        {"cache": "none"},
+        {"signing": "maybe"},
+        {"codecs": "some"},
+        {"verify": 3},
+    ):
         with pytest.raises(StoreConfigError):
             Store("s", uri, **options)
 

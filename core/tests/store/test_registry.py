@@ -1,8 +1,17 @@
 """Does the registry keep names unique, and clean up after itself?"""
 
-import psk
 import pytest
-from psk import Store, StoreConfig, get_or_create_store, get_store, register_store, store_registration, unregister_store
+
+import psk
+from psk import (
+    Store,
+    StoreConfig,
+    get_or_create_store,
+    get_store,
+    register_store,
+    store_registration,
+    unregister_store,
+)
 from psk.errors import StoreExistsError
 
 
@@ -35,7 +44,11 @@ def test_registration_ends_with_its_block_even_if_it_fails(uri):
 
 
 def test_a_failing_registration_leaves_nothing_registered(uri):
-    with Store("first", uri) as first, Store("second", uri, register=True) as holder, Store("second", uri) as second:
+    with (
+        Store("first", uri) as first,
+        Store("second", uri, register=True) as holder,
+        Store("second", uri) as second,
+    ):
         with pytest.raises(StoreExistsError), store_registration(first, second):
             pytest.fail("must not get here")
         assert get_store("first") is None

@@ -3,8 +3,9 @@
 import os
 import pickle
 
-import psk
 import pytest
+
+import psk
 from psk import Store, set_policy
 from psk.connectors import open_connector
 from psk.errors import (
@@ -80,7 +81,7 @@ def test_an_unsigned_payload_is_refused_before_it_is_decoded(signed):
     with pytest.raises(UnsignedError):
         signed.get(key)
     connector.close()
-    assert not os.path.exists(f"/tmp/psk-gadget-{os.getpid()}")  # noqa: PTH110
+    assert not os.path.exists(f"/tmp/psk-gadget-{os.getpid()}")
 
 
 def test_an_unsigned_payload_under_a_signed_reference_is_refused(signed):
@@ -106,7 +107,7 @@ def test_a_forged_reference_is_refused(signed):
 def test_a_swapped_object_is_noticed(tmp_path):
     with Store("swapped", f"file://{tmp_path}/objects") as store:
         keys = store.put_batch([[1], [2]])
-        os.replace(tmp_path / "objects" / keys[0], tmp_path / "objects" / keys[1])  # noqa: PTH105
+        os.replace(tmp_path / "objects" / keys[0], tmp_path / "objects" / keys[1])
         with pytest.raises(PayloadError, match="another object"):
             store.get(keys[1])
         store.clear()
@@ -146,7 +147,11 @@ def test_the_policy_is_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("PSK_CODECS", "raw")
     monkeypatch.setattr("psk.store.policy._current", None)
     policy = psk.store.get_policy()
-    assert (policy.signing, policy.trusted, policy.codecs) == ("required", ("file:///a/*", "local://*"), "raw")
+    assert (policy.signing, policy.trusted, policy.codecs) == (
+        "required",
+        ("file:///a/*", "local://*"),
+        "raw",
+    )
 
 
 def test_a_key_without_enforcement_is_refused(tmp_path):

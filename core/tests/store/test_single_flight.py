@@ -5,8 +5,9 @@ import threading
 import time
 
 import numpy as np
-import psk
 import pytest
+
+import psk
 from psk import Store
 from psk.connectors.local import LocalConnector
 from psk.errors import DeadlineError
@@ -59,7 +60,7 @@ def test_many_threads_cause_one_fetch_and_share_nothing(slow, size):
     assert SlowConnector.gets == 1
     for target in targets:
         assert target.sum() == 0
-        target += 1
+        target[:] = 1
 
 
 def test_different_objects_do_not_wait_for_each_other(slow):

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+
 from psk.errors import DeadlineError
 from psk.wire import encode, new_object_id
 

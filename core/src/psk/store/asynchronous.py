@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from psk.store.lifetime import Lifetime
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class AsyncMethods(ProxyMethods):
-    """The part of a store for asyncio: through the channel's own asynchronous calls where it has them (encoding and
-    decoding then run in the loop), else in a bounded pool of daemon threads. See `Store`.
+    """The part of a store for asyncio; see `Store`.
+
+    Where the channel has asynchronous calls of its own they are used, and encoding and decoding run in the loop;
+    elsewhere each call runs whole in a bounded pool of daemon threads.
     """
 
     async def aput(
@@ -56,7 +59,7 @@ class AsyncMethods(ProxyMethods):
         return (await _in_background(self.wait, key, timeout=timeout))[0]
 
 
-async def _in_background(call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+async def _in_background(call: Callable[..., R], *args: Any, **options: Any) -> R:
     import asyncio  # costs 30 ms, and whoever awaits has it already
 
     return await asyncio.wrap_future(submit(lambda: call(*args, **options)))

@@ -57,13 +57,16 @@ class StoreConfig:
         for option, choices in CHOICES.items():
             if option in options and options[option] not in choices:
                 raise StoreConfigError(
-                    f"store option {option}={options[option]!r} is not possible", found=map(repr, choices), remedy="choose one"
+                    f"store option {option}={options[option]!r} is not possible",
+                    found=map(repr, choices),
+                    remedy="choose one",
                 )
         for option in ("cache_size", "cache_bytes"):
             value = options.get(option, 0)
             if type(value) is not int or value < 0:
                 raise StoreConfigError(
-                    f"store option {option}={value!r} is not possible", remedy="give a whole number, 0 to switch the cache off"
+                    f"store option {option}={value!r} is not possible",
+                    remedy="give a whole number, 0 to switch the cache off",
                 )
         self.name = name
         self.connector = connector
@@ -119,7 +122,9 @@ class StoreConfig:
         for needed in ("name", "connector"):
             if not isinstance(options.get(needed), str):
                 raise StoreConfigError(
-                    f"a store's configuration needs a text {needed!r}", found=options, remedy=f'add {needed} = "..."'
+                    f"a store's configuration needs a text {needed!r}",
+                    found=options,
+                    remedy=f'add {needed} = "..."',
                 )
         return cls(**options)
 

@@ -32,7 +32,7 @@ class Encoder:
         self.signing_key = find_signing_key(config.signing_key) if config.signing_key else None
         if config.signing == "optional" and config.signing_key:
             raise SigningError(
-                f"store {config.name!r} signs with key {config.signing_key!r} but signing='optional' would accept forgeries",
+                f"store {config.name!r} signs with key {config.signing_key!r}, but signing='optional' takes forgeries",
                 remedy="leave signing away, or set it to 'required'",
             )
 

@@ -34,6 +34,7 @@ class Factory(Generic[T]):
         self._store = store
 
     def __call__(self) -> T:
+        """Resolve, as every factory does when it is called."""
         return self.resolve()
 
     def __repr__(self) -> str:
@@ -48,7 +49,7 @@ class Factory(Generic[T]):
             UnknownConnectorError: No connector is installed for its scheme.
         """
         if self._store is None or self._store.closed:
-            from psk.store.registry import store_for  # the registry knows factories; a factory needs it only here
+            from psk.store.registry import store_for  # the registry knows factories: here only, to break the circle
 
             self._store = store_for(self.reference)
         return self._store
@@ -85,7 +86,7 @@ class Factory(Generic[T]):
     def _travel(self) -> tuple[str, bytes]:
         if self.deserializer is not None:
             raise CodecNotPortableError(
-                f"the proxy of object {self.reference.key} has a deserializer that only this process knows: {self.deserializer!r}",
+                f"the proxy of {self.reference.key} has a deserializer only this process knows: {self.deserializer!r}",
                 remedy="register it with psk.register_codec and name it as serializer=, which travels in the payload",
             )
         return self.reference.uri, self.reference.to_bytes()

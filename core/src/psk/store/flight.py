@@ -16,33 +16,52 @@ PATIENCE_SECONDS = 600.0
 
 
 class Flight:
-    """One piece of work under way."""
+    """One piece of work under way, and the locks of those who wait for it; None seals the list at landing."""
 
-    __slots__ = ("done", "error", "followers", "result")
+    __slots__ = ("error", "result", "waiters")
 
     def __init__(self) -> None:
-        self.done = threading.Lock()  # held while under way: cheaper than an Event, and as good
-        self.done.acquire()  # noqa: SIM115  released by whoever lands the flight
-        self.followers = 0
+        self.waiters: list[threading.Lock | None] = []
         self.result: Any = None
         self.error: BaseException | None = None
 
+    def join(self) -> threading.Lock | None:
+        """Give the lock that the landing will release; None if the flight has landed without us."""
+        waiter = threading.Lock()
+        waiter.acquire()
+        self.waiters.append(waiter)
+        # Appending is atomic: who stands before the seal is seen by the leader, who stands behind it came too late.
+        return None if None in self.waiters[: self.waiters.index(waiter)] else waiter
+
+    def land(self) -> None:
+        """Wake all who wait."""
+        for waiter in self.waiters:
+            if waiter is not None:
+                waiter.release()
+
+
+def _as_it_is(result: Any) -> Any:
+    return result
+
 
 class SingleFlight:
-    """Let the first caller for a key do the work and the others wait for its result. No lock is held meanwhile."""
+    """Let the first caller for a key do the work and the others wait for its result.
 
-    __slots__ = ("_flights", "_lock")
+    No lock is held meanwhile, and a caller who stays alone pays for two dictionary operations.
+    """
+
+    __slots__ = ("_flights",)
 
     def __init__(self) -> None:
         self._flights: dict[str, Flight] = {}
-        self._lock = threading.Lock()
 
     def run(
         self,
         key: str,
-        work: Callable[[], Any],
+        work: Callable[..., Any],
+        arguments: tuple[Any, ...] = (),
         *,
-        share: Callable[[Any], Any] = lambda result: result,
+        share: Callable[[Any], Any] = _as_it_is,
         timeout: float | None = None,
     ) -> Any:
         """Do the work for a key, or wait for the caller who is doing it.
@@ -50,6 +69,7 @@ class SingleFlight:
         Args:
             key: Names the work.
             work: Called once, by the first caller, in its own thread.
+            arguments: What to call it with.
             share: Turns the result into something that several callers can use; called only if there are several.
             timeout: Seconds a follower waits at most.
 
@@ -60,39 +80,47 @@ class SingleFlight:
             DeadlineError: The leader has not finished in time.
             BaseException: Whatever `work` raised, for all who waited.
         """
-        deadline = time.monotonic() + (PATIENCE_SECONDS if timeout is None else timeout)
-        while True:
-            with self._lock:
-                flight = self._flights.get(key)
-                if flight is None:
-                    own = self._flights[key] = Flight()
-                    break
-                flight.followers += 1
-            if not flight.done.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                raise DeadlineError(
-                    f"another thread has been fetching {key!r} for {timeout} s and has not finished",
-                    remedy="raise the timeout, or see what the channel is doing",
-                )
-            flight.done.release()
-            if flight.error is None:
-                return flight.result
-            # The leader's deadline may have been shorter than ours: try again in our own time.
-            if not isinstance(flight.error, DeadlineError):
-                raise flight.error
-        return self._lead(key, own, work, share)
+        own = Flight()
+        flight = self._flights.setdefault(key, own)
+        if flight is own:
+            return self._lead(key, own, work, arguments, share)
+        patience = PATIENCE_SECONDS if timeout is None else timeout
+        deadline = time.monotonic() + patience
+        while flight is not own:
+            waiter = flight.join()
+            if waiter is not None:
+                if not waiter.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                    raise DeadlineError(
+                        f"another thread has been fetching {key!r} for {patience:g} s and has not finished",
+                        remedy="raise the timeout, or see what the channel is doing",
+                    )
+                if flight.error is None:
+                    return flight.result
+                # The leader's deadline may have been shorter than ours: try again in our own time.
+                if not isinstance(flight.error, DeadlineError):
+                    raise flight.error
+            flight = self._flights.setdefault(key, own)
+        return self._lead(key, own, work, arguments, share)
 
-    def _lead(self, key: str, own: Flight, work: Callable[[], Any], share: Callable[[Any], Any]) -> Any:
+    def _lead(
+        self,
+        key: str,
+        own: Flight,
+        work: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        share: Callable[[Any], Any],
+    ) -> Any:
         try:
-            result = work()
-            with self._lock:
-                del self._flights[key]
-            own.result = share(result) if own.followers else result
+            own.result = work(*arguments)
+            del self._flights[key]
+            own.waiters.append(None)
+            if len(own.waiters) > 1:
+                own.result = share(own.result)
         except BaseException as error:
             own.error = error
-            with self._lock:
-                if self._flights.get(key) is own:
-                    del self._flights[key]
+            self._flights.pop(key, None)
+            own.waiters.append(None)
             raise
         finally:
-            own.done.release()
+            own.land()
         return own.result

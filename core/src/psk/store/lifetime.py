@@ -1,4 +1,4 @@
-"""What must a lifetime do so that a store can attach objects to it? (Lifetimes themselves live in psk-patterns.)"""
+"""What must a lifetime do so that a store can attach objects to it? Lifetimes themselves live in psk-patterns."""
 
 from __future__ import annotations
 

@@ -14,9 +14,20 @@ if TYPE_CHECKING:
     from psk.store.objects import ObjectMethods
 
 #: Upper bounds of the histogram's buckets in seconds: 1 us, 2 us, 4 us, ... 67 s, and one for all that is longer.
-BOUNDS = tuple(1e-6 * 2**power for power in range(27))
+BOUNDS: tuple[float, ...] = tuple(1e-6 * 2**power for power in range(27))
 #: Which methods are timed, by the name under which they are reported.
-STORE_METHODS = ("put", "get", "exists", "evict", "proxy", "wait", "put_batch", "get_batch", "evict_batch", "proxy_batch")
+STORE_METHODS = (
+    "put",
+    "get",
+    "exists",
+    "evict",
+    "proxy",
+    "wait",
+    "put_batch",
+    "get_batch",
+    "evict_batch",
+    "proxy_batch",
+)
 
 
 class Histogram:
@@ -99,7 +110,9 @@ class StoreMetrics:
         """How many gets the cache could not serve."""
         return int(self._cache.misses)
 
-    def record(self, operation: str, seconds: float, direction: str = "", nbytes: int = 0, *, failed: bool = False) -> None:
+    def record(
+        self, operation: str, seconds: float, direction: str = "", nbytes: int = 0, *, failed: bool = False
+    ) -> None:
         """Count one operation."""
         with self._lock:
             histogram = self.times.get(operation)

@@ -110,7 +110,9 @@ class ObjectMethods:
             StoreClosedError: The store is closed.
         """
         self._check_open()
-        target = self._reader.read(validate_key(key), deserializer=deserializer, timeout=timeout)
+        if type(key) is not str:  # the form of a text is the connector's to check, once
+            validate_key(key)
+        target = self._reader.read(key, deserializer=deserializer, timeout=timeout)
         return default if target is MISSING else target
 
     def exists(self, key: str, *, timeout: float | None = None) -> bool:
@@ -210,12 +212,13 @@ class ObjectMethods:
 
     def _attach(self, lifetime: Lifetime | None, *keys: str) -> None:
         if lifetime is not None:
-            lifetime.add_key(*keys, store=self)  # type: ignore[arg-type]  # only Store is ever instantiated
+            lifetime.add_key(*keys, store=self)  # type: ignore[arg-type]  # self is a Store
 
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosedError(
-                f"store {self._config.name!r} ({self.uri}) is closed", remedy="open it again with Store.from_config or Store.from_uri"
+                f"store {self._config.name!r} ({self.uri}) is closed",
+                remedy="open it again with Store.from_config or Store.from_uri",
             )
 
     def _listing(self, wish: str) -> SupportsList:

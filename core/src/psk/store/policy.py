@@ -26,9 +26,7 @@ class Policy:
 
     __slots__ = ("codecs", "signing", "trusted")
 
-    def __init__(
-        self, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any"
-    ) -> None:
+    def __init__(self, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any") -> None:
         for option, value, choices in (
             ("signing", signing, ("optional", "required")),
             ("codecs", codecs, ("any", "raw")),
@@ -60,7 +58,8 @@ class Policy:
             reference.verify(find_signing_key(reference.signed_by))
         elif self.signing == "required":
             raise UnsignedError(
-                f"the proxy of object {reference.key!r} is not signed", remedy="make it with a store that has a signing_key"
+                f"the proxy of object {reference.key!r} is not signed",
+                remedy="make it with a store that has a signing_key",
             )
 
     def _trusts(self, uri: str) -> bool:
@@ -94,9 +93,7 @@ def get_policy() -> Policy:
     return _current
 
 
-def set_policy(
-    *, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any"
-) -> Policy:
+def set_policy(*, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any") -> Policy:
     """Set the rules for every proxy that this process resolves from now on; see `Policy`.
 
     Returns:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
-from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
 from psk.connectors import validate_key
+from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
 from psk.proxy import Proxy, ProxyLocker, make_proxy
 from psk.store.batches import BatchMethods
 from psk.store.factory import Factory
@@ -71,7 +71,9 @@ class ProxyMethods(BatchMethods):
         self._check_open()
         payload = self._encoder.encode(obj, serializer, expires=ttl is not None)
         key = self._place(payload, lifetime, ttl=ttl, timeout=timeout, hints=hints)
-        return self._proxy_of(obj, key, payload, evict, deserializer, populate_target)
+        return self._proxy_of(
+            obj, key, payload, evict=evict, deserializer=deserializer, populate_target=populate_target
+        )
 
     def proxy_batch(
         self,
@@ -96,7 +98,9 @@ class ProxyMethods(BatchMethods):
         payloads = [self._encoder.encode(made[place], serializer, expires=ttl is not None) for place in places]
         keys = self._place_batch(payloads, lifetime, ttl=ttl, timeout=timeout, hints=hints)
         for place, key, payload in zip(places, keys, payloads, strict=True):
-            made[place] = self._proxy_of(made[place], key, payload, evict, deserializer, populate_target)
+            made[place] = self._proxy_of(
+                made[place], key, payload, evict=evict, deserializer=deserializer, populate_target=populate_target
+            )
         return made
 
     def proxy_from_key(
@@ -118,7 +122,7 @@ class ProxyMethods(BatchMethods):
         self._check_open()
         reference = self._signed(Reference(self.uri, validate_key(key), evict=evict))
         self._attach(lifetime, key)
-        return make_proxy(Factory(reference, self, deserializer))
+        return make_proxy(Factory(reference, self, deserializer))  # type: ignore[arg-type]  # self is a Store
 
     def locked_proxy(self, obj: T, *, skip_nonproxiable: bool = True, **options: Any) -> ProxyLocker[T]:
         """Store an object and give its proxy in a lock that keeps it from being resolved by accident.
@@ -135,7 +139,8 @@ class ProxyMethods(BatchMethods):
             PatternMissingError: Always; it names the distribution to use.
         """
         raise PatternMissingError(
-            "Store.owned_proxy is not part of psk-core", remedy="pip install psk-patterns and use psk_patterns.owned_proxy(store, obj)"
+            "Store.owned_proxy is not part of psk-core",
+            remedy="pip install psk-patterns and use psk_patterns.owned_proxy(store, obj)",
         )
 
     def future(self, *_args: Any, **_options: Any) -> Never:
@@ -145,11 +150,12 @@ class ProxyMethods(BatchMethods):
             PatternMissingError: Always; it names the distribution to use.
         """
         raise PatternMissingError(
-            "Store.future is not part of psk-core", remedy="pip install psk-patterns and use psk_patterns.future(store)"
+            "Store.future is not part of psk-core",
+            remedy="pip install psk-patterns and use psk_patterns.future(store)",
         )
 
     def _proxy_of(
-        self, obj: T, key: str, payload: Payload, evict: bool, deserializer: Any, populate_target: bool | None
+        self, obj: T, key: str, payload: Payload, *, evict: bool, deserializer: Any, populate_target: bool | None
     ) -> Proxy[T]:
         target_type = type(obj)
         known_hash = _known_hash(obj)
@@ -162,7 +168,7 @@ class ProxyMethods(BatchMethods):
             type_code=code_of(target_type),
             hash=known_hash if target_type in HASH_TRAVELS else None,
         )
-        factory: Factory[T] = Factory(self._signed(reference), self, deserializer)
+        factory: Factory[T] = Factory(self._signed(reference), self, deserializer)  # type: ignore[arg-type]  # self is a Store
         if populate_target is None:
             populate_target = self._config.populate_target and not evict
         if populate_target:

@@ -34,10 +34,11 @@ class Reader:
     def __init__(self, connector: Connector, config: StoreConfig) -> None:
         self.cache = Cache(config.cache_size, config.cache_bytes, objects=config.cache == "objects")
         self._connector = connector
-        self._config = config
         self._flights = SingleFlight()
-        signing = config.signing or ("required" if config.signing_key else "optional")
-        self._signature_required = signing == "required"
+        self._deserializer = config.deserializer
+        self._verify = config.verify
+        self._codecs = config.codecs
+        self._signature_required = config.signing == "required" or bool(config.signing_key)
         _readers.add(self)
 
     def read(
@@ -61,12 +62,11 @@ class Reader:
             SigningError: A signature is missing or wrong.
             ConnectorError: The channel failed.
         """
-        deserializer = deserializer or self._config.deserializer
+        if deserializer is None:
+            deserializer = self._deserializer
         source = self.cache.get(key) if deserializer is None else None
         if source is None:
-            source = self._flights.run(
-                key, lambda: self.fetch(key, reference, timeout), share=_shareable, timeout=timeout
-            )
+            source = self._flights.run(key, self.fetch, (key, reference, timeout), share=_shareable, timeout=timeout)
             if source is MISSING:
                 return MISSING
         return self._opened(key, source, deserializer)
@@ -89,14 +89,17 @@ class Reader:
 
     def check(self, key: str, payload: Payload, reference: Reference | None) -> None:
         """Refuse a payload that is damaged, swapped or not signed as it must be."""
-        if payload.key != key[:32]:
+        if payload.object_id.hex() != key[:32]:
             raise PayloadError(
-                f"under key {key!r} stands another object, {payload.key!r}", remedy="the channel was tampered with; put again"
+                f"under key {key!r} stands another object, {payload.key!r}",
+                remedy="the channel was tampered with; put again",
             )
-        verify = self._config.verify
-        if verify is not False:
-            if verify and payload.checksum is None:
-                raise PayloadError(f"object {key!r} has no checksum", remedy="put it with verify=True, or read with verify=None")
+        if self._verify is not False:
+            if self._verify and payload.checksum is None:
+                raise PayloadError(
+                    f"object {key!r} has no checksum",
+                    remedy="put it with verify=True, or read with verify=None",
+                )
             payload.verify()
         if payload.signed_by:
             payload.verify_signature(find_signing_key(payload.signed_by))
@@ -125,7 +128,7 @@ class Reader:
     def decode(self, key: str, payload: Payload, deserializer: Any) -> Any:
         """Decode a checked payload, and keep the object where sharing it can do no harm."""
         if deserializer is None:
-            target = decode(payload, allowed=self._config.codecs)
+            target = decode(payload, allowed=self._codecs)
             self.cache.keep_object(key, target, payload)
             return target
         if callable(deserializer):
@@ -137,7 +140,7 @@ class Reader:
                     f"deserializer {deserializer!r} failed on object {key!r}: {error!r}",
                     remedy="use the deserializer that matches the serializer",
                 ) from error
-        return decode(payload, allowed=self._config.codecs, codec=find_codec(deserializer))
+        return decode(payload, allowed=self._codecs, codec=find_codec(deserializer))
 
     def renew_locks(self) -> None:
         """Start afresh in a forked child: threads that held locks or led flights are not there."""

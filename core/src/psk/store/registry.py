@@ -118,9 +118,7 @@ def store_for(reference: Reference) -> Store:
     """
     policy = get_policy()
     policy.admit(reference)
-    store = find_by_uri(reference.uri)
-    if store is None:
-        store = _openings.run(reference.uri, lambda: _open(reference.uri))
+    store: Store = find_by_uri(reference.uri) or _openings.run(reference.uri, _open, (reference.uri,))
     if store.config().signing == "required" and not reference.signed_by:
         raise UnsignedError(
             f"the proxy of object {reference.key!r} is not signed, which store {store.name!r} requires",
@@ -172,7 +170,8 @@ def store_factory(proxy: Proxy[Any]) -> Factory[Any]:
     factory = get_factory(proxy)
     if not isinstance(factory, Factory):
         raise ProxyStoreFactoryError(
-            f"the proxy's factory is a {type(factory).__qualname__}, not one of a store", remedy="make the proxy with Store.proxy"
+            f"the proxy's factory is a {type(factory).__qualname__}, not one of a store",
+            remedy="make the proxy with Store.proxy",
         )
     return factory
 

@@ -94,7 +94,7 @@ class Store(AsyncMethods):
 
     @classmethod
     def from_uri(cls, uri: str, *, name: str | None = None, **options: Any) -> Self:
-        """Open a store from a connector's URI, named after it unless told otherwise; options and errors as of `Store`."""
+        """Open a store from a connector's URI, named after it if not otherwise; options and errors as of `Store`."""
         return cls(uri if name is None else name, uri, **options)
 
     @classmethod
