@@ -108,7 +108,8 @@ def restore_proxy(uri: str, body: bytes) -> Proxy[Any]:
         InvalidReferenceError: The reference is malformed.
     """
     reference = Reference.from_bytes(_shared(uri), body)
-    return make_proxy(Factory(reference), type_of(reference.type_code), reference.hash)
+    proxy: Proxy[Any] = make_proxy(Factory(reference), type_of(reference.type_code), reference.hash)
+    return proxy
 
 
 def _shared(uri: Any) -> Any:

@@ -9,7 +9,7 @@ from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigEr
 from psk.proxy import Proxy, ProxyLocker, make_proxy
 from psk.store.batches import BatchMethods
 from psk.store.factory import Factory
-from psk.wire import Reference, code_of
+from psk.wire import Reference, code_of, portable_hash
 
 if TYPE_CHECKING:
     import builtins
@@ -22,8 +22,6 @@ T = TypeVar("T")
 #: Hashing longer ones would cost more than it can save.
 LONGEST_HASHED = 4096
 SIZED_HASHABLES = (bytes, str, tuple, frozenset)
-#: Their hash is the same in every process; that of texts and bytes is not.
-HASH_TRAVELS = frozenset({int, float, complex})
 
 
 class ProxyMethods(BatchMethods):
@@ -122,7 +120,9 @@ class ProxyMethods(BatchMethods):
         self._check_open()
         reference = self._signed(Reference(self.uri, validate_key(key), evict=evict))
         self._attach(lifetime, key)
-        return make_proxy(Factory(reference, self, deserializer))  # type: ignore[arg-type]  # self is a Store
+        factory: Factory[Any] = Factory(reference, self, deserializer)  # type: ignore[arg-type]  # self is a Store
+        proxy: Proxy[Any] = make_proxy(factory)
+        return proxy
 
     def locked_proxy(self, obj: T, *, skip_nonproxiable: bool = True, **options: Any) -> ProxyLocker[T]:
         """Store an object and give its proxy in a lock that keeps it from being resolved by accident.
@@ -158,7 +158,6 @@ class ProxyMethods(BatchMethods):
         self, obj: T, key: str, payload: Payload, *, evict: bool, deserializer: Any, populate_target: bool | None
     ) -> Proxy[T]:
         target_type = type(obj)
-        known_hash = _known_hash(obj)
         reference = Reference(
             self.uri,
             key,
@@ -166,14 +165,15 @@ class ProxyMethods(BatchMethods):
             nbytes=payload.nbytes,
             checksum=payload.checksum,
             type_code=code_of(target_type),
-            hash=known_hash if target_type in HASH_TRAVELS else None,
+            hash=portable_hash(obj),
         )
         factory: Factory[T] = Factory(self._signed(reference), self, deserializer)  # type: ignore[arg-type]  # self is a Store
         if populate_target is None:
             populate_target = self._config.populate_target and not evict
         if populate_target:
             return Proxy(factory, target=obj)
-        return make_proxy(factory, None if isinstance(obj, Proxy) else target_type, known_hash)
+        proxy: Proxy[T] = make_proxy(factory, None if isinstance(obj, Proxy) else target_type, _known_hash(obj))
+        return proxy
 
     def _signed(self, reference: Reference) -> Reference:
         key = self._encoder.signing_key

@@ -118,7 +118,8 @@ def store_for(reference: Reference) -> Store:
     """
     policy = get_policy()
     policy.admit(reference)
-    store: Store = find_by_uri(reference.uri) or _openings.run(reference.uri, _open, (reference.uri,))
+    found = find_by_uri(reference.uri)
+    store: Store = _openings.run(reference.uri, _open, (reference.uri,)) if found is None else found
     if store.config().signing == "required" and not reference.signed_by:
         raise UnsignedError(
             f"the proxy of object {reference.key!r} is not signed, which store {store.name!r} requires",
@@ -132,8 +133,8 @@ def find_by_uri(uri: str) -> Store | None:
     for store in list(_named.values()):
         if store.uri == uri and not store.closed:
             return store
-    store = _opened.get(uri)
-    return None if store is None or store.closed else store
+    opened = _opened.get(uri)
+    return None if opened is None or opened.closed else opened
 
 
 def _open(uri: str) -> Store:
