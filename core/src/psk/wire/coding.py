@@ -67,9 +67,7 @@ def encode(
     )
 
 
-def _second_try(
-    obj: object, codec: Codec, error: Exception, *, any_codec: bool
-) -> tuple[str, Sequence[Frame]]:
+def _second_try(obj: object, codec: Codec, error: Exception, *, any_codec: bool) -> tuple[str, Sequence[Frame]]:
     second = None
     if codec is PICKLE and any_codec:
         try:
@@ -78,7 +76,7 @@ def _second_try(
             raise
         except Exception as failure:  # noqa: BLE001  # reported below, with the first error as its cause
             second = failure
-    from psk.wire.culprit import describe_failure  # noqa: PLC0415  # only failures need it
+    from psk.wire.culprit import describe_failure  # only failures need it
 
     raise describe_failure(obj, codec.name, error, second) from error
 

@@ -17,9 +17,7 @@ _MAXIMUM_DEPTH = 12
 _MAXIMUM_TEXT = 200
 
 
-def describe_failure(
-    obj: object, codec: str, error: Exception, second: Exception | None = None
-) -> SerializationError:
+def describe_failure(obj: object, codec: str, error: Exception, second: Exception | None = None) -> SerializationError:
     """Return the error that says why an object cannot be encoded, where, and what to do about it.
 
     Args:
@@ -35,10 +33,10 @@ def describe_failure(
     if path:
         what += f", because of obj{path}, of type {_type_name(part)}"
     what += f": {type(error).__name__}: {_short(error)}"
-    if second is None or isinstance(second, SerializationError):
-        remedy = (
-            "leave that part out, make it picklable, or pip install cloudpickle for functions and classes"
-        )
+    if not codec.endswith("pickle"):
+        remedy = "leave the codec away, or use one made for this type"
+    elif second is None or isinstance(second, SerializationError):
+        remedy = "leave that part out, make it picklable, or pip install cloudpickle for functions and classes"
     else:
         what += f"; cloudpickle: {_short(second)}"
         remedy = "leave that part out or give its class a __reduce__ method"

@@ -131,9 +131,7 @@ class Header:
                 and (flags & HAS_CHECKSUM or not crc)
                 and padding == ZEROS[_SHORT_NAME - codec_size]
             ):
-                self._block = (
-                    whole if type(whole) is bytes and given == ALIGNMENT else bytes(whole[:ALIGNMENT])
-                )
+                self._block = whole if type(whole) is bytes and given == ALIGNMENT else bytes(whole[:ALIGNMENT])
                 self.codec = read_codec_name(codec)
                 self.signed_by = ""
                 self._table = (entry,)
@@ -184,9 +182,7 @@ class Header:
                 remedy="put the object again",
             )
         self.codec = read_codec_name(block[FIXED_SIZE : FIXED_SIZE + codec_size])
-        self.signed_by = (
-            read_signing_key_name(block[FIXED_SIZE + codec_size : table_offset]) if key_size else ""
-        )
+        self.signed_by = read_signing_key_name(block[FIXED_SIZE + codec_size : table_offset]) if key_size else ""
         self._table = table = read_table(block, table_offset, count)
         self.frame_sizes = tuple([entry & SIZE_MASK for entry in table])
         self.object_id = object_id

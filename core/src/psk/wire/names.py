@@ -35,7 +35,5 @@ def read_signing_key_name(encoded: bytes) -> str:
     """
     name = encoded.decode("ascii", "replace")
     if not is_signing_key_name(name):
-        raise PayloadError(
-            f"a payload's signing key name {encoded!r} is malformed", remedy="put the object again"
-        )
+        raise PayloadError(f"a payload's signing key name {encoded!r} is malformed", remedy="put the object again")
     return name

@@ -206,9 +206,8 @@ class Payload(Header):
         """
         views = []
         for frame, entry in zip(self._frames, self._table):  # noqa: B905  # equal by construction, and a hot path
-            if type(frame) is memoryview:
-                view = frame
-            else:
+            view = frame
+            if type(view) is not memoryview:
                 view = memoryview(b"".join(frame) if type(frame) is list else frame)  # type: ignore[arg-type]  # narrowed
             if not view.readonly and (entry >= READ_ONLY or not self._received):
                 view = view.toreadonly()
@@ -242,9 +241,7 @@ class Payload(Header):
             SignatureError: Another key signed it, or it was changed since.
         """
         if not self.signed_by:
-            raise UnsignedError(
-                f"payload {self.key} is not signed", remedy="have its producer set a signing key"
-            )
+            raise UnsignedError(f"payload {self.key} is not signed", remedy="have its producer set a signing key")
         block = self._block
         offset = FIXED_SIZE + len(self.codec) + len(self.signed_by) + 8 * len(self.frame_sizes)
         end = offset + MAC_SIZE

@@ -62,7 +62,7 @@ def encode_cloudpickle(obj: object) -> list[Frame]:
         Exception: Whatever cloudpickle or the object's own methods raise.
     """
     try:
-        import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415  # has no types; optional, 30 ms
+        import cloudpickle  # type: ignore[import-untyped]  # has no types; optional, 30 ms
     except ImportError as error:
         raise SerializationError(
             f"the codec cloudpickle cannot encode {type(obj).__qualname__}: it is not installed",

@@ -132,11 +132,7 @@ class Reference:
             raise UnsignedError(
                 f"the reference to {self.key} is not signed", remedy="have its producer set a signing key"
             )
-        if (
-            key.name != self.signed_by
-            or len(self.mac) != MAC_SIZE
-            or not key.matches(self.mac, self._signed_parts())
-        ):
+        if key.name != self.signed_by or len(self.mac) != MAC_SIZE or not key.matches(self.mac, self._signed_parts()):
             raise SignatureError(
                 f"the reference to {self.key} does not carry a valid signature of key {key.name!r}",
                 found=[f"signed by {self.signed_by!r}"],

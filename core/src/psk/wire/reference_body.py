@@ -71,9 +71,7 @@ def read_body(reference: Reference, body: bytes) -> None:
         raise TypeError(f"its body is {type(body).__name__}, not bytes")
     version, flags, reference.type_code, object_id = _FIXED.unpack_from(body)
     if version != VERSION or flags & ~_KNOWN_FLAGS:
-        raise ValueError(
-            f"version {version} with flags {flags:#x} is not known here, where version is {VERSION}"
-        )
+        raise ValueError(f"version {version} with flags {flags:#x} is not known here, where version is {VERSION}")
     reference.key = object_id.hex()
     reference.evict = flags & _EVICT != 0
     reference.wait = flags & _WAIT != 0

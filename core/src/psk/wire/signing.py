@@ -19,6 +19,8 @@ _MAXIMUM_FILE = 4096
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
+_SPACE = " \t\r\n"
+
 _keys: dict[str, SigningKey] = {}
 
 
@@ -46,7 +48,7 @@ class SigningKey:
 
     def authenticate(self, parts: Iterable[Buffer]) -> bytes:
         """Return the HMAC-SHA256 (RFC 2104) of the parts, one after the other: 32 bytes."""
-        import hmac  # noqa: PLC0415  # costs 3 ms that unsigned stores need not pay
+        import hmac  # costs 3 ms that unsigned stores need not pay
 
         mac = hmac.new(self._secret, digestmod="sha256")
         for part in parts:
@@ -55,7 +57,7 @@ class SigningKey:
 
     def matches(self, mac: bytes, parts: Iterable[Buffer]) -> bool:
         """Return whether a MAC, whole or cut to its first bytes, is that of the parts; in constant time."""
-        import hmac  # noqa: PLC0415  # as above
+        import hmac  # as above
 
         return hmac.compare_digest(self.authenticate(parts)[: len(mac)], mac)
 
@@ -126,11 +128,11 @@ def _read_secret(text: str) -> bytes:
     What would be shorter than a secret may be is taken as the text itself. The rule must give the same bytes
     on every host, so it looks at nothing but the text.
     """
-    text = text.strip()
+    text = text.strip(_SPACE)
     if len(text) >= 2 * MINIMUM_SECRET and _HEX.fullmatch(text):
         return bytes.fromhex(text)
     if _BASE64.fullmatch(text):
-        import binascii  # noqa: PLC0415  # only where a key is read
+        import binascii  # only where a key is read
 
         secret = binascii.a2b_base64(text)
         if len(secret) >= MINIMUM_SECRET:
@@ -140,12 +142,7 @@ def _read_secret(text: str) -> bytes:
 
 def _read_key_file(path: str) -> bytes | None:
     """Return the secret in a key file, or None if there is no such file."""
-    flags = (
-        os.O_RDONLY
-        | getattr(os, "O_NOFOLLOW", 0)
-        | getattr(os, "O_NONBLOCK", 0)
-        | getattr(os, "O_CLOEXEC", 0)
-    )
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
@@ -165,18 +162,18 @@ def _read_key_file(path: str) -> bytes | None:
     if len(content) > _MAXIMUM_FILE:
         raise SigningError(f"key file {path} is no key", found=[f"more than {_MAXIMUM_FILE} bytes"])
     try:
-        return _read_secret(content.decode())
+        text = content.decode()
     except UnicodeDecodeError:
-        return content  # random bytes rather than text
+        return content
+    # Random bytes may happen to be UTF-8: only what somebody could have typed is text.
+    return _read_secret(text) if text.strip(_SPACE).isprintable() else content
 
 
 def _check_private(path: str, status: os.stat_result) -> None:
-    import stat  # noqa: PLC0415  # only where a key is read
+    import stat  # only where a key is read
 
     if not stat.S_ISREG(status.st_mode):
-        raise SigningError(
-            f"key file {path} is not a regular file", remedy="write the key into a file of mode 0600"
-        )
+        raise SigningError(f"key file {path} is not a regular file", remedy="write the key into a file of mode 0600")
     if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o077):
         raise SigningError(
             f"key file {path} is not private",
