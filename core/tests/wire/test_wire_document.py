@@ -1,0 +1,106 @@
+"""Does docs/wire.md describe what the code writes? Its examples, and a second writer made from its tables."""
+
+import hashlib
+import hmac
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from psk.wire import Payload, Reference, SigningKey, decode, encode, layout, register_codec, registry
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "wire.md"
+ID = bytes(range(16))
+SECRET = b"0123456789abcdef"
+KEY = SigningKey("demo", SECRET)
+URI = "file:///scratch/psk"
+
+
+def examples():
+    found = {}
+    for name, dump in re.findall(r"^```hex ([\w ]+)\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL):
+        found[name] = b"".join(bytes.fromhex(line.split("  ", 1)[1]) for line in dump.splitlines())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("bytes", lambda: encode(b"hello", object_id=ID).tobytes()),
+        (
+            "memory",
+            lambda: encode(memoryview(bytearray(b"\1\0\2\0")).cast("h"), object_id=ID, checksum=False).tobytes(),
+        ),
+        ("signed", lambda: encode(b"hello", object_id=ID, revision=1, signing_key=KEY).tobytes()),
+        (
+            "reference",
+            lambda: Reference(URI, ID.hex(), nbytes=300, checksum=0xAFD3E56D, type_code=5, evict=True).to_bytes(),
+        ),
+        ("signed reference", lambda: Reference(URI, f"{ID.hex()}@n7", hash=-2, type_code=1).sign(KEY).to_bytes()),
+    ],
+)
+def test_the_examples_are_what_the_code_writes(name, written):
+    assert written() == examples()[name]
+
+
+def test_the_examples_are_read_back():
+    found = examples()
+    assert len(found) == 5
+    assert decode(Payload.parse(found["bytes"])) == b"hello"
+    memory = decode(Payload.parse(found["memory"]))
+    assert (memory.tolist(), memory.readonly) == ([1, 2], False)
+    signed = Payload.parse(found["signed"])
+    signed.verify()
+    signed.verify_signature(KEY)
+    assert Reference.from_bytes(URI, found["reference"]).nbytes == 300
+    Reference.from_bytes(URI, found["signed reference"]).verify(KEY)
+
+
+def write_by_the_document(codec, frames, *, revision, expires, signed):
+    """Write a signed or unsigned payload with nothing but the document's table at hand."""
+    key_name = b"demo" if signed else b""
+    used = 48 + len(codec) + len(key_name) + 8 * len(frames) + (32 if signed else 0)
+    block_size = -(-used // 64) * 64
+    body = b""
+    for frame in frames:
+        body += bytes(-len(body) % 64) + frame
+    flags = 1 | (2 if signed else 0) | (4 if expires else 0)
+
+    def whole(mac, checksum):
+        block = b"\x93PSK" + bytes([1, flags, len(codec), len(key_name)]) + ID
+        block += struct.pack("<QIIII", block_size + len(body), len(frames), revision, 0, checksum)
+        block += codec + key_name + b"".join(struct.pack("<Q", len(frame) | 1 << 63) for frame in frames) + mac
+        return block.ljust(block_size, b"\0") + body
+
+    mac = b""
+    if signed:
+        mac = hmac.new(SECRET, b"psk payload 1\0" + whole(bytes(32), 0), hashlib.sha256).digest()
+    without = whole(mac, 0)
+    return whole(mac, zlib.crc32(without[:44], zlib.crc32(without[48:])))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("frames", [[], [b""], [b"a" * 64], [b"a", b"", b"b" * 200], [b"x"] * 40], ids=len)
+@pytest.mark.parametrize("codec", ["x", "bytearray", "c" * 32])
+def test_a_second_writer_agrees(codec, frames, signed):
+    expected = Payload.build(
+        codec, frames, object_id=ID, revision=3, expires=signed, signing_key=KEY if signed else None
+    ).tobytes()
+    written = write_by_the_document(codec.encode(), frames, revision=3, expires=signed, signed=signed)
+    assert written == expected
+    parsed = Payload.parse(written)
+    parsed.verify()
+    assert [bytes(view) for view in parsed.frame_views()] == frames
+    assert (parsed.revision, parsed.expires, parsed.codec) == (3, signed, codec)
+    if signed:
+        parsed.verify_signature(KEY)
+
+
+def test_the_tables_name_every_codec_and_limit():
+    text = DOCUMENT.read_text()
+    for name in (*registry._by_name, registry.PRIVATE_CODEC):
+        assert f"`{name}`" in text
+    assert f"at most {layout.MAXIMUM_FRAMES:,}" in text
+    assert register_codec.__name__ in text
