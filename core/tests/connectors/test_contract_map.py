@@ -1,0 +1,64 @@
+"""Does docs/contract.md say what the code does: the map of capabilities, and the numbers that are cited?"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from psk import connectors, errors
+from psk.connectors import CAPABILITIES, find_connector
+from psk.connectors.catalog import BUILT_IN
+
+ROOT = Path(__file__).parents[3]
+CONTRACT = (ROOT / "docs/contract.md").read_text()
+ROWS = [
+    [cell.strip(" `") for cell in line.strip("|").split("|")]
+    for line in CONTRACT.splitlines()
+    if line.startswith("|")
+]
+
+
+def test_the_map_has_every_channel_and_every_capability():
+    header = next(row for row in ROWS if row[0] == "capability")
+    assert sorted(header[1:]) == sorted(BUILT_IN)
+    assert [row[0] for row in ROWS if row[0].startswith("Supports")] == [power.__name__ for power in CAPABILITIES]
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda power: power.__name__)
+def test_the_map_says_what_isinstance_says(connector, capability):  # C39
+    header = next(row for row in ROWS if row[0] == "capability")
+    row = next(row for row in ROWS if row[0] == capability.__name__)
+    assert isinstance(connector, capability) == (row[header.index(connector.scheme)] != "no")
+
+
+def test_durabilities_and_leaving_the_host_are_as_the_map_says(connector):
+    header = next(row for row in ROWS if row[0] == "capability")
+    column = header.index(connector.scheme)
+    promised = next(row for row in ROWS if row[0] == "durabilities")[column]
+    assert all(durability in promised for durability in connector.durabilities)
+    leaves = next(row for row in ROWS if row[0] == "leaves_host")[column]
+    assert connector.leaves_host == (leaves == "yes")
+
+
+def test_every_error_of_the_table_exists():
+    table = [row[1] for row in ROWS if row[1].endswith("Error")]
+    assert len(table) > 10
+    assert all(issubclass(getattr(errors, name), errors.PskError) for name in table)
+
+
+def test_rules_are_numbered_once_and_in_order():
+    numbers = [int(number) for number in re.findall(r"^- \*\*C(\d+)\*\*", CONTRACT, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_rule_that_is_cited_exists():
+    rules = set(re.findall(r"^- \*\*(C\d+)\*\*", CONTRACT, re.MULTILINE))
+    sources = [*Path(__file__).parent.glob("*.py"), *Path(connectors.__file__).parent.rglob("*.py")]
+    cited = {rule for source in sources for rule in re.findall(r"\bC\d+\b", source.read_text())}
+    assert cited - rules == set()
+    assert len(rules - cited) < 6, f"rules that no test cites: {sorted(rules - cited)}"
+
+
+def test_every_public_name_is_there():
+    assert all(hasattr(connectors, name) for name in connectors.__all__)
+    assert all(find_connector(scheme).scheme == scheme for scheme in BUILT_IN)
