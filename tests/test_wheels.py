@@ -58,7 +58,7 @@ def test_the_core_installs_itself_alone_and_does_its_main_job(python):
     listed = uv("pip", "list", "--python", str(python), "--format", "freeze")
     assert [line.partition("==")[0] for line in listed.split()] == ["psk-core"]
     example = subprocess.run(
-        [python, ROOT / "examples/map_reduce.py", "--megabytes", "1"],
+        [python, ROOT / "examples/map_reduce.py", "--files", "20"],
         capture_output=True,
         text=True,
         check=False,

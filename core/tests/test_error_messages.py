@@ -109,6 +109,9 @@ MEETINGS = {
         resolve_missing,
         ["messages", "local://error-messages", KEY, "evicted"],
     ),
+    errors.InvalidFactoryError: (lambda: Proxy(3), ["int", "callable"]),
+    errors.NotAProxyError: (lambda: psk.resolve(3), ["int", "prox"]),
+    errors.InvalidArgumentError: (with_store(lambda store: store.put(1, ttl=-1)), ["ttl", "-1"]),
     errors.ProxyStoreFactoryError: (lambda: psk.get_key(Proxy(list)), ["factory", "Store.proxy"]),
     errors.ProxyLockedError: (lambda: ProxyLocker(Proxy(list))._proxy, ["unlock"]),
 }

@@ -51,7 +51,7 @@ def named_residue():
         for place in places
         if os.path.isdir(place)
         for name in os.listdir(place)
-        if MARKER in name and not name.startswith("pytest-of-")
+        if name.startswith(MARKER)
     }
 
 

@@ -71,7 +71,7 @@ def test_an_absent_key_is_named(signed, monkeypatch):
 def test_an_unsigned_proxy_is_refused_before_anything_is_opened(tmp_path):
     set_policy(signing="required")
     reference = Reference(f"file://{tmp_path}/never-opened", "0" * 32)
-    assert isinstance(cause_of(psk.Proxy(psk.store.Factory(reference))), UnsignedError)
+    assert isinstance(cause_of(psk.Proxy(psk.store.StoreFactory(reference))), UnsignedError)
     assert not (tmp_path / "never-opened").exists()
 
 
@@ -126,7 +126,7 @@ def test_a_replaced_object_is_noticed_by_its_proxy(tmp_path):
 def test_a_channel_that_is_not_trusted_is_not_opened(tmp_path):
     set_policy(trusted=[f"file://{tmp_path}/mine/*"])
     for place in ("theirs", "mine/../theirs", "mine/%2e%2e/theirs"):
-        proxy = psk.Proxy(psk.store.Factory(Reference(f"file://{tmp_path}/{place}", "0" * 32)))
+        proxy = psk.Proxy(psk.store.StoreFactory(Reference(f"file://{tmp_path}/{place}", "0" * 32)))
         assert isinstance(cause_of(proxy), (UntrustedChannelError, psk.errors.ConnectorConfigError))
     assert not (tmp_path / "theirs").exists()
 
@@ -139,6 +139,41 @@ def test_raw_codecs_decode_no_pickle(tmp_path):
         set_policy(codecs="raw")
         assert isinstance(cause_of(pickle.loads(pickle.dumps(store.proxy([1])))), CodecRefusedError)
         store.clear()
+
+
+def test_the_policy_holds_for_stores_that_are_open_already(tmp_path):
+    with Store("open", f"file://{tmp_path}/objects", register=True) as store:
+        body = pickle.dumps(store.proxy([1]))
+        psk.resolve(pickle.loads(body))
+        set_policy(codecs="raw")
+        assert isinstance(cause_of(pickle.loads(body)), CodecRefusedError)
+        set_policy(signing="required")
+        assert isinstance(cause_of(pickle.loads(body)), UnsignedError)
+        assert psk.extract(store.proxy([1], populate_target=False)) == [1]
+        store.clear()
+
+
+def test_a_store_believes_its_own_key_only(signed):
+    psk.set_signing_key("others", KEY[::-1])
+    with Store("others", signed.uri, signing_key="others") as others, pytest.raises(SignatureError, match="others"):
+        signed.get(others.put([1]))
+
+
+def test_a_store_without_a_key_cannot_put_what_it_would_not_believe(signed):
+    with Store("reader", signed.uri, signing="required") as reader:
+        assert reader.get(signed.put([1])) == [1]
+        with pytest.raises(SigningError, match="signing_key"):
+            reader.put([1])
+
+
+def test_a_signed_proxy_is_not_served_an_unsigned_object_from_the_cache(signed):
+    with Store("lax", signed.uri, register=True) as lax:
+        body = pickle.dumps(signed.proxy([1]))
+        key = psk.get_key(pickle.loads(body))
+        signed.evict(key)
+        lax.connector.put(encode([2], object_id=bytes.fromhex(key)))
+        assert lax.get(key) == lax.get(key) == [2]
+        assert isinstance(cause_of(pickle.loads(body)), (PayloadError, UnsignedError))
 
 
 def test_the_policy_is_read_from_the_environment(monkeypatch):

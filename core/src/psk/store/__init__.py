@@ -1,10 +1,10 @@
 """Where does an object wait for those who use it? In a store."""
 
 from psk.store.config import StoreConfig
-from psk.store.factory import Factory, restore_factory, restore_proxy
+from psk.store.factory import StoreFactory, restore_factory, restore_proxy
 from psk.store.lifetime import Lifetime
 from psk.store.metrics import StoreMetrics
-from psk.store.policy import Policy, get_policy, set_policy
+from psk.store.policy import TrustPolicy, get_policy, set_policy
 from psk.store.registry import (
     close_opened_stores,
     get_key,
@@ -18,13 +18,13 @@ from psk.store.stat import ObjectStat
 from psk.store.store import Store
 
 __all__ = [
-    "Factory",
     "Lifetime",
     "ObjectStat",
-    "Policy",
     "Store",
     "StoreConfig",
+    "StoreFactory",
     "StoreMetrics",
+    "TrustPolicy",
     "close_opened_stores",
     "get_key",
     "get_or_create_store",

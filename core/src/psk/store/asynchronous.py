@@ -48,7 +48,7 @@ class AsyncMethods(ProxyMethods):
         if options or key in self._reader.cache or not isinstance(self._connector, SupportsAsync):
             return await _in_background(self.get, key, default=default, timeout=timeout, **options)
         frames = await self._connector.aget(validate_key(key), timeout=timeout)
-        return self._reader.open(key, frames, default)
+        return self._reader.accept(key, frames, default)
 
     async def aproxy(self, obj: T, **options: Any) -> Proxy[T]:
         """Store an object and give its proxy; options and errors as of `proxy`."""

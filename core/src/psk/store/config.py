@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psk.connectors import format_uri
 from psk.errors import CodecNotPortableError, StoreConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
+
+    from psk.connectors import Connector
 
 #: Every option with its default, in the order in which `repr` and a file show them.
 DEFAULTS: dict[str, Any] = {
@@ -41,7 +44,7 @@ class StoreConfig:
 
     Args:
         name: The store's name in this process.
-        connector: The connector's URI, as in `file:///scratch/psk?durability=disk`.
+        connector: The connector's URI, as in `file:///scratch/psk?durability=disk`, or a connector.
         **options: Keyword arguments of `Store`, by name; see there for their meaning.
 
     Raises:
@@ -50,7 +53,7 @@ class StoreConfig:
 
     __slots__ = ("connector", "name", "options")
 
-    def __init__(self, name: str, connector: str, **options: Any) -> None:
+    def __init__(self, name: str, connector: str | Connector, **options: Any) -> None:
         unknown = sorted(options.keys() - DEFAULTS.keys())
         if unknown:
             raise StoreConfigError(f"a store has no option {unknown[0]!r}", found=DEFAULTS, remedy="check its name")
@@ -69,7 +72,7 @@ class StoreConfig:
                     remedy="give a whole number, 0 to switch the cache off",
                 )
         self.name = name
-        self.connector = connector
+        self.connector = connector if isinstance(connector, str) else format_uri(connector.config())
         self.options = {option: options.get(option, default) for option, default in DEFAULTS.items()}
 
     def __getattr__(self, option: str) -> Any:

@@ -30,6 +30,7 @@ class Encoder:
         self._serializer = config.serializer
         self._checksum = connector.leaves_host if config.verify is None else config.verify
         self.signing_key = find_signing_key(config.signing_key) if config.signing_key else None
+        self._signature_required = config.signing == "required"
         if config.signing == "optional" and config.signing_key:
             raise SigningError(
                 f"store {config.name!r} signs with key {config.signing_key!r}, but signing='optional' takes forgeries",
@@ -46,7 +47,13 @@ class Encoder:
 
         Raises:
             SerializationError: The object cannot be encoded.
+            SigningError: The store requires signatures and has no key.
         """
+        if self._signature_required and self.signing_key is None:
+            raise SigningError(
+                "this store believes only what is signed, and has no key to sign with",
+                remedy="open it with signing_key=..., or only read through it",
+            )
         chosen = serializer or self._serializer
         if chosen is None or isinstance(chosen, str):
             return encode(obj, codec=chosen, checksum=self._checksum, signing_key=self.signing_key, expires=expires)

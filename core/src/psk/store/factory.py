@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from psk.errors import CodecNotPortableError, ProxyResolveError, ProxyResolveMissingKeyError
 from psk.proxy import Proxy, make_proxy
+from psk.store.policy import get_policy
 from psk.wire import Reference, type_of
 
 if TYPE_CHECKING:
@@ -17,28 +18,33 @@ _uris: dict[str, str] = {}
 MOST_URIS = 1024
 
 
-class Factory(Generic[T]):
+class StoreFactory(Generic[T]):
     """Fetch the object that a reference names, from whatever process it is called in.
 
     Args:
         reference: Channel, key and what is known of the object.
         store: The store that made the object; None finds or opens one for the reference's channel.
         deserializer: What the proxy's maker wants decoded with, if not with the codec that the payload names.
+        private: A callable that encoded or decodes the object and that only this process has; None lets it travel.
     """
 
-    __slots__ = ("_store", "deserializer", "reference")
+    __slots__ = ("_foreign", "_private", "_store", "deserializer", "reference")
 
-    def __init__(self, reference: Reference, store: Store | None = None, deserializer: Any = None) -> None:
+    def __init__(
+        self, reference: Reference, store: Store | None = None, deserializer: Any = None, *, private: Any = None
+    ) -> None:
         self.reference = reference
         self.deserializer = deserializer
+        self._private = private
         self._store = store
+        self._foreign = store is None
 
     def __call__(self) -> T:
         """Resolve, as every factory does when it is called."""
         return self.resolve()
 
     def __repr__(self) -> str:
-        return f"Factory({self.reference.uri!r}, {self.reference.key!r})"
+        return f"StoreFactory({self.reference.uri!r}, {self.reference.key!r})"
 
     def store(self) -> Store:
         """Find the store that resolves this reference; a closed one is replaced by one for the same channel.
@@ -64,7 +70,9 @@ class Factory(Generic[T]):
         reference = self.reference
         try:
             store = self.store()
-            found, target = store.resolve_reference(reference, self.deserializer)
+            # What arrived from outside is held to the process's rules as well as to the store's.
+            codecs = "raw" if self._foreign and get_policy().codecs == "raw" else None
+            found, target = store.resolve_reference(reference, self.deserializer, codecs=codecs)
         except Exception as error:
             raise ProxyResolveError(
                 f"cannot resolve object {reference.key} of {reference.uri}: {error}", remedy="see its cause"
@@ -84,21 +92,21 @@ class Factory(Generic[T]):
         return restore_proxy, self._travel()
 
     def _travel(self) -> tuple[str, bytes]:
-        if self.deserializer is not None:
+        if self._private is not None:
             raise CodecNotPortableError(
-                f"the proxy of {self.reference.key} has a deserializer only this process knows: {self.deserializer!r}",
-                remedy="register it with psk.register_codec and name it as serializer=, which travels in the payload",
+                f"the proxy of object {self.reference.key} depends on {self._private!r}, which only this process has",
+                remedy="register it with psk.register_codec, and pass the codec's name as serializer=",
             )
         return self.reference.uri, self.reference.to_bytes()
 
 
-def restore_factory(uri: str, body: bytes) -> Factory[Any]:
+def restore_factory(uri: str, body: bytes) -> StoreFactory[Any]:
     """Rebuild a factory from a reference that arrived; nothing is opened yet.
 
     Raises:
         InvalidReferenceError: The reference is malformed.
     """
-    return Factory(Reference.from_bytes(_shared(uri), body))
+    return StoreFactory(Reference.from_bytes(_shared(uri), body))
 
 
 def restore_proxy(uri: str, body: bytes) -> Proxy[Any]:
@@ -108,7 +116,7 @@ def restore_proxy(uri: str, body: bytes) -> Proxy[Any]:
         InvalidReferenceError: The reference is malformed.
     """
     reference = Reference.from_bytes(_shared(uri), body)
-    proxy: Proxy[Any] = make_proxy(Factory(reference), type_of(reference.type_code), reference.hash)
+    proxy: Proxy[Any] = make_proxy(StoreFactory(reference), type_of(reference.type_code), reference.hash)
     return proxy
 
 

@@ -188,8 +188,15 @@ class ObjectMethods:
         self._reader.cache.clear()
         return self._listing("clear").clear(timeout=timeout)
 
-    def resolve_reference(self, reference: Reference, deserializer: Any = None) -> tuple[bool, Any]:
+    def resolve_reference(
+        self, reference: Reference, deserializer: Any = None, *, codecs: str | None = None
+    ) -> tuple[bool, Any]:
         """Fetch what a proxy refers to, and evict it if the reference says so.
+
+        Args:
+            reference: What the proxy carries.
+            deserializer: As of `get`.
+            codecs: `"raw"` narrows what may be decoded; None leaves it to the store.
 
         Returns:
             Whether there is such an object, and the object.
@@ -198,7 +205,7 @@ class ObjectMethods:
             PskError: As `get`.
         """
         self._check_open()
-        target = self._reader.read(reference.key, reference=reference, deserializer=deserializer)
+        target = self._reader.read_reference(reference, deserializer=deserializer, codecs=codecs)
         if target is MISSING:
             return False, None
         if reference.evict:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from psk.wire import Reference
 
 
-class Policy:
+class TrustPolicy:
     """Rules for every proxy that reaches this process from outside.
 
     Args:
@@ -73,19 +73,19 @@ class Policy:
         return any(fnmatchcase(canonical, pattern) for pattern in self.trusted or ())
 
 
-def _from_environment() -> Policy:
+def _from_environment() -> TrustPolicy:
     trusted = os.environ.get("PSK_TRUSTED")
-    return Policy(
+    return TrustPolicy(
         signing=os.environ.get("PSK_SIGNING", "optional"),
         trusted=None if trusted is None else [pattern for pattern in trusted.split(",") if pattern],
         codecs=os.environ.get("PSK_CODECS", "any"),
     )
 
 
-_current: Policy | None = None
+_current: TrustPolicy | None = None
 
 
-def get_policy() -> Policy:
+def get_policy() -> TrustPolicy:
     """Give the policy of this process: as set, or from PSK_SIGNING, PSK_TRUSTED (comma-separated) and PSK_CODECS."""
     global _current  # noqa: PLW0603  one policy per process is the point
     if _current is None:
@@ -93,8 +93,8 @@ def get_policy() -> Policy:
     return _current
 
 
-def set_policy(*, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any") -> Policy:
-    """Set the rules for every proxy that this process resolves from now on; see `Policy`.
+def set_policy(*, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any") -> TrustPolicy:
+    """Set the rules for every proxy that this process resolves from now on; see `TrustPolicy`.
 
     Returns:
         The policy that was in force before.
@@ -104,5 +104,5 @@ def set_policy(*, signing: str = "optional", trusted: Iterable[str] | None = Non
     """
     global _current  # noqa: PLW0603  as above
     before = get_policy()
-    _current = Policy(signing, trusted, codecs)
+    _current = TrustPolicy(signing, trusted, codecs)
     return before

@@ -8,7 +8,7 @@ from psk.connectors import validate_key
 from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
 from psk.proxy import Proxy, ProxyLocker, make_proxy
 from psk.store.batches import BatchMethods
-from psk.store.factory import Factory
+from psk.store.factory import StoreFactory
 from psk.wire import Reference, code_of, portable_hash
 
 if TYPE_CHECKING:
@@ -70,7 +70,13 @@ class ProxyMethods(BatchMethods):
         payload = self._encoder.encode(obj, serializer, expires=ttl is not None)
         key = self._place(payload, lifetime, ttl=ttl, timeout=timeout, hints=hints)
         return self._proxy_of(
-            obj, key, payload, evict=evict, deserializer=deserializer, populate_target=populate_target
+            obj,
+            key,
+            payload,
+            evict=evict,
+            serializer=serializer,
+            deserializer=deserializer,
+            populate_target=populate_target,
         )
 
     def proxy_batch(
@@ -97,7 +103,13 @@ class ProxyMethods(BatchMethods):
         keys = self._place_batch(payloads, lifetime, ttl=ttl, timeout=timeout, hints=hints)
         for place, key, payload in zip(places, keys, payloads, strict=True):
             made[place] = self._proxy_of(
-                made[place], key, payload, evict=evict, deserializer=deserializer, populate_target=populate_target
+                made[place],
+                key,
+                payload,
+                evict=evict,
+                serializer=serializer,
+                deserializer=deserializer,
+                populate_target=populate_target,
             )
         return made
 
@@ -118,10 +130,9 @@ class ProxyMethods(BatchMethods):
         if evict and lifetime is not None:
             raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the object")
         self._check_open()
-        reference = self._signed(Reference(self.uri, validate_key(key), evict=evict))
+        reference = Reference(self.uri, validate_key(key), evict=evict)
         self._attach(lifetime, key)
-        factory: Factory[Any] = Factory(reference, self, deserializer)  # type: ignore[arg-type]  # self is a Store
-        proxy: Proxy[Any] = make_proxy(factory)
+        proxy: Proxy[Any] = make_proxy(self._factory(reference, None, deserializer))
         return proxy
 
     def locked_proxy(self, obj: T, *, skip_nonproxiable: bool = True, **options: Any) -> ProxyLocker[T]:
@@ -155,7 +166,15 @@ class ProxyMethods(BatchMethods):
         )
 
     def _proxy_of(
-        self, obj: T, key: str, payload: Payload, *, evict: bool, deserializer: Any, populate_target: bool | None
+        self,
+        obj: T,
+        key: str,
+        payload: Payload,
+        *,
+        evict: bool,
+        serializer: Any,
+        deserializer: Any,
+        populate_target: bool | None,
     ) -> Proxy[T]:
         target_type = type(obj)
         reference = Reference(
@@ -167,7 +186,7 @@ class ProxyMethods(BatchMethods):
             type_code=code_of(target_type),
             hash=portable_hash(obj),
         )
-        factory: Factory[T] = Factory(self._signed(reference), self, deserializer)  # type: ignore[arg-type]  # self is a Store
+        factory = self._factory(reference, serializer, deserializer)
         if populate_target is None:
             populate_target = self._config.populate_target and not evict
         if populate_target:
@@ -175,9 +194,15 @@ class ProxyMethods(BatchMethods):
         proxy: Proxy[T] = make_proxy(factory, None if isinstance(obj, Proxy) else target_type, _known_hash(obj))
         return proxy
 
-    def _signed(self, reference: Reference) -> Reference:
+    def _factory(self, reference: Reference, serializer: Any, deserializer: Any) -> StoreFactory[Any]:
         key = self._encoder.signing_key
-        return reference if key is None else reference.sign(key)
+        callables = serializer or self._config.serializer, deserializer or self._config.deserializer
+        return StoreFactory(
+            reference if key is None else reference.sign(key),
+            self,  # type: ignore[arg-type]  # self is a Store
+            deserializer,
+            private=next(filter(callable, callables), None),
+        )
 
 
 def _is_proxiable(obj: object, skip: bool) -> bool:

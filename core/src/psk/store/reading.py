@@ -6,11 +6,12 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from psk.errors import PayloadError, UnsignedError
+from psk.errors import PayloadError
 from psk.store.cache import Cache
+from psk.store.checking import Checker, check_agreement
 from psk.store.flight import SingleFlight
 from psk.store.pristine import Pristine
-from psk.wire import Payload, decode, find_codec, find_signing_key
+from psk.wire import Payload, decode, find_codec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,26 +35,17 @@ class Reader:
     def __init__(self, connector: Connector, config: StoreConfig) -> None:
         self.cache = Cache(config.cache_size, config.cache_bytes, objects=config.cache == "objects")
         self._connector = connector
+        self._checker = Checker(config)
         self._flights = SingleFlight()
         self._deserializer = config.deserializer
-        self._verify = config.verify
         self._codecs = config.codecs
-        self._signature_required = config.signing == "required" or bool(config.signing_key)
         _readers.add(self)
 
-    def read(
-        self,
-        key: str,
-        *,
-        reference: Reference | None = None,
-        deserializer: Any = None,
-        timeout: float | None = None,
-    ) -> Any:
+    def read(self, key: str, *, deserializer: Any = None, timeout: float | None = None) -> Any:
         """Give the object of a key, or `MISSING`.
 
         Args:
             key: The object's key.
-            reference: What a proxy knows of the object; it must agree with what is found.
             deserializer: Codec name or callable to use instead of the one that the payload names.
             timeout: Seconds for the connector's call.
 
@@ -66,15 +58,26 @@ class Reader:
             deserializer = self._deserializer
         source = self.cache.get(key) if deserializer is None else None
         if source is None:
-            source = self._flights.run(key, self.fetch, (key, reference, timeout), share=_shareable, timeout=timeout)
-            if source is MISSING:
-                return MISSING
-        return self._opened(key, source, deserializer)
+            source = self._flights.run(key, self.fetch, (key, None, timeout), share=_shareable, timeout=timeout)
+        return self._open(key, source, deserializer)
 
-    def _opened(self, key: str, source: Any, deserializer: Any = None) -> Any:
-        if type(source) is Pristine:
-            source = source.payload()
-        return self.decode(key, source, deserializer) if type(source) is Payload else source
+    def read_reference(self, reference: Reference, *, deserializer: Any = None, codecs: str | None = None) -> Any:
+        """Give the object that a proxy refers to, or `MISSING`; arguments and errors as of `read`.
+
+        Args:
+            reference: What the proxy knows of the object; it must agree with what is found.
+            deserializer: As of `read`.
+            codecs: `"raw"` narrows what may be decoded; None leaves it to the store.
+        """
+        key = reference.key
+        if deserializer is None:
+            deserializer = self._deserializer
+        # Where unsigned objects are believed too, one of them may be in the cache: a signed proxy wants better.
+        believed = self._checker.signature_required or not reference.signed_by
+        source = self.cache.get(key) if deserializer is None and believed else None
+        if source is None:
+            source = self._flights.run(key, self.fetch, (key, reference.nbytes, None), share=_shareable)
+        return self._open(key, source, deserializer, reference, codecs)
 
     def read_batch(
         self, connector: SupportsBatch, keys: Sequence[str], *, default: Any, timeout: float | None
@@ -84,86 +87,64 @@ class Reader:
         absent = [key for key, entry in kept.items() if entry is None]
         frames = dict(zip(absent, connector.get_batch(absent, timeout=timeout) if absent else (), strict=True))
         return [
-            self.open(key, frames[key], default) if kept[key] is None else self._opened(key, kept[key]) for key in keys
+            self.accept(key, frames[key], default) if kept[key] is None else self._open(key, kept[key]) for key in keys
         ]
 
-    def check(self, key: str, payload: Payload, reference: Reference | None) -> None:
-        """Refuse a payload that is damaged, swapped or not signed as it must be."""
-        if payload.object_id.hex() != key[:32]:
-            raise PayloadError(
-                f"under key {key!r} stands another object, {payload.key!r}",
-                remedy="the channel was tampered with; put again",
-            )
-        if self._verify is not False:
-            if self._verify and payload.checksum is None:
-                raise PayloadError(
-                    f"object {key!r} has no checksum",
-                    remedy="put it with verify=True, or read with verify=None",
-                )
-            payload.verify()
-        if payload.signed_by:
-            payload.verify_signature(find_signing_key(payload.signed_by))
-        elif self._signature_required:
-            raise UnsignedError(f"object {key!r} is not signed", remedy="put it through a store with signing_key=...")
-        if reference is not None:
-            _check_reference(payload, reference)
+    def accept(self, key: str, frames: Frames | None, default: Any) -> Any:
+        """Check and decode what somebody else fetched for a key."""
+        return default if frames is None else self._open(key, self._checked(key, frames))
 
-    def fetch(self, key: str, reference: Reference | None, timeout: float | None) -> Any:
+    def fetch(self, key: str, size: int | None, timeout: float | None) -> Any:
         """Fetch and check a payload; give it, the cache's entry made of it, or `MISSING`."""
-        size = None if reference is None else reference.nbytes
         frames = self._connector.get(key, size=size, timeout=timeout)
-        return MISSING if frames is None else self._accept(key, frames, reference)
+        return MISSING if frames is None else self._checked(key, frames)
 
-    def _accept(self, key: str, frames: Frames, reference: Reference | None = None) -> Payload | Pristine:
-        payload = Payload.parse(frames)
-        self.check(key, payload, reference)
-        return self.cache.keep_payload(key, payload) or payload
-
-    def open(self, key: str, frames: Frames | None, default: Any = MISSING) -> Any:
-        """Check and decode what somebody else fetched."""
-        if frames is None:
-            return default
-        return self._opened(key, self._accept(key, frames))
-
-    def decode(self, key: str, payload: Payload, deserializer: Any) -> Any:
+    def decode(self, key: str, payload: Payload, deserializer: Any, codecs: str) -> Any:
         """Decode a checked payload, and keep the object where sharing it can do no harm."""
         if deserializer is None:
-            target = decode(payload, allowed=self._codecs)
+            target = decode(payload, allowed=codecs)
             self.cache.keep_object(key, target, payload)
             return target
-        if callable(deserializer):
-            encoded = b"".join(payload.frame_views())
-            try:
-                return deserializer(encoded)
-            except Exception as error:
-                raise PayloadError(
-                    f"deserializer {deserializer!r} failed on object {key!r}: {error!r}",
-                    remedy="use the deserializer that matches the serializer",
-                ) from error
-        return decode(payload, allowed=self._codecs, codec=find_codec(deserializer))
+        if not callable(deserializer):
+            return decode(payload, allowed=codecs, codec=find_codec(deserializer))
+        encoded = b"".join(payload.frame_views())
+        try:
+            return deserializer(encoded)
+        except Exception as error:
+            raise PayloadError(
+                f"deserializer {deserializer!r} failed on object {key!r}: {error!r}",
+                remedy="use the deserializer that matches the serializer",
+            ) from error
 
     def renew_locks(self) -> None:
         """Start afresh in a forked child: threads that held locks or led flights are not there."""
         self._flights = SingleFlight()
         self.cache.renew_lock()
 
+    def _checked(self, key: str, frames: Frames) -> Payload | Pristine:
+        payload = Payload.parse(frames)
+        self._checker.check(key, payload)
+        return self.cache.keep_payload(key, payload) or payload
+
+    def _open(
+        self,
+        key: str,
+        source: Any,
+        deserializer: Any = None,
+        reference: Reference | None = None,
+        codecs: str | None = None,
+    ) -> Any:
+        if type(source) is Pristine:
+            source = source.payload()
+        if type(source) is not Payload:
+            return source
+        if reference is not None:
+            check_agreement(source, reference)
+        return self.decode(key, source, deserializer, codecs or self._codecs)
+
 
 def _shareable(source: Any) -> Any:
     return Pristine(source) if type(source) is Payload else source
-
-
-def _check_reference(payload: Payload, reference: Reference) -> None:
-    # An updated object has its own checksum: the reference knew the first revision.
-    if reference.checksum is not None and payload.revision == 0 and payload.checksum != reference.checksum:
-        raise PayloadError(
-            f"object {reference.key!r} is not the one that the proxy was made for (checksums differ)",
-            remedy="the channel was tampered with; put the object again",
-        )
-    if reference.signed_by and payload.signed_by != reference.signed_by:
-        raise UnsignedError(
-            f"the proxy is signed with key {reference.signed_by!r} but object {reference.key!r} is not",
-            remedy="refuse it: somebody replaced the object",
-        )
 
 
 _readers: weakref.WeakSet[Reader] = weakref.WeakSet()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.errors import ProxyStoreFactoryError, StoreExistsError, UnsignedError
 from psk.proxy import Proxy, get_factory
-from psk.store.factory import Factory
+from psk.store.factory import StoreFactory
 from psk.store.flight import SingleFlight
 from psk.store.policy import get_policy
 
@@ -162,14 +162,14 @@ def close_opened_stores() -> None:
         store.close()
 
 
-def store_factory(proxy: Proxy[Any]) -> Factory[Any]:
+def store_factory(proxy: Proxy[Any]) -> StoreFactory[Any]:
     """Give the factory of a proxy that a store made.
 
     Raises:
         ProxyStoreFactoryError: The proxy was made with another factory.
     """
     factory = get_factory(proxy)
-    if not isinstance(factory, Factory):
+    if not isinstance(factory, StoreFactory):
         raise ProxyStoreFactoryError(
             f"the proxy's factory is a {type(factory).__qualname__}, not one of a store",
             remedy="make the proxy with Store.proxy",

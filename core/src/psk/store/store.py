@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import format_uri, open_connector
+from psk.connectors import open_connector
 from psk.store.asynchronous import AsyncMethods
 from psk.store.config import DEFAULTS, StoreConfig
 from psk.store.registry import find_registered, register_store, unregister_store
@@ -68,7 +68,7 @@ class Store(AsyncMethods):
     ) -> None:
         config = StoreConfig(
             name,
-            connector if isinstance(connector, str) else format_uri(connector.config()),
+            connector,
             serializer=serializer,
             deserializer=deserializer,
             cache=cache,
