@@ -223,6 +223,42 @@ def test_what_is_no_fault_of_the_object_is_let_through(error):
         encode(Raising(error))
 
 
+class NamelessError(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+class Odd:
+    def __repr__(self):
+        raise ValueError
+
+    def __hash__(self):
+        return 1
+
+
+def test_an_error_without_text_is_wrapped_all_the_same():
+    with pytest.raises(SerializationError, match="NamelessError"):
+        encode({Odd(): Raising(NamelessError())})
+    with pytest.raises(PayloadError, match="NamelessError"):
+        travel(encode(Late()))
+
+
+class Late:
+    def __reduce__(self):
+        return _fail, ()
+
+
+def _fail():
+    raise NamelessError
+
+
+def test_a_failed_encode_keeps_no_hold_of_the_objects_memory():
+    memory = bytearray(10_000)
+    with pytest.raises(SerializationError):
+        encode([pickle.PickleBuffer(memory), threading.Lock()])
+    memory.append(1)  # a bytearray refuses to grow while somebody looks at it
+
+
 class Picky:
     def __setstate__(self, state):
         raise LookupError("not today")

@@ -14,26 +14,35 @@ if TYPE_CHECKING:
     from psk.wire.frames import Buffer, Frame
 
 
-def keep_frame(frame: Frame) -> tuple[Buffer | list[Buffer], int]:
-    """Return a frame as buffers of bytes, and its entry in the frame table: its size and the read-only bit.
+def keep_frames(frames: Sequence[Frame]) -> tuple[list[Buffer | list[Buffer]], list[int]]:
+    """Return frames as buffers of bytes, and their entries in the frame table: size and read-only bit.
 
     Raises:
-        SerializationError: The frame is not made of contiguous buffers.
+        SerializationError: A frame is not made of contiguous buffers.
     """
+    kept: list[Buffer | list[Buffer]] = []
+    table: list[int] = []
+    frame: Frame = b""
     try:
-        if isinstance(frame, list | tuple):
-            # A bytearray is viewed, so that it cannot change its length between header and write.
-            segments: list[Buffer] = [part if type(part) is bytes else byte_view(part) for part in frame]
-            size = sum(map(len, segments))
-            return segments, size | READ_ONLY
-        view = byte_view(frame)
+        for frame in frames:
+            if isinstance(frame, list | tuple):
+                # A bytearray is viewed, so that it cannot change its length between header and write.
+                segments: list[Buffer] = [part if type(part) is bytes else byte_view(part) for part in frame]
+                kept.append(segments)
+                table.append(sum(map(len, segments)) | READ_ONLY)
+            elif type(frame) is bytes:
+                kept.append(frame)
+                table.append(len(frame) | READ_ONLY)
+            else:
+                view = byte_view(frame)
+                kept.append(view)
+                table.append(view.nbytes | READ_ONLY if view.readonly else view.nbytes)
     except (TypeError, ValueError, BufferError) as error:
         raise SerializationError(
             f"a codec returned a frame of type {type(frame).__name__}: {error}",
             remedy="return contiguous buffers, or lists of them",
         ) from error
-    size = view.nbytes
-    return view, size | READ_ONLY if view.readonly else size
+    return kept, table
 
 
 def body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int]) -> list[Buffer]:

@@ -68,17 +68,17 @@ def encode(
 
 
 def _second_try(obj: object, codec: Codec, error: Exception, *, any_codec: bool) -> tuple[str, Sequence[Frame]]:
-    second = None
-    if codec is PICKLE and any_codec:
-        try:
-            return CLOUDPICKLE.name, CLOUDPICKLE.encode(obj)
-        except MemoryError:
-            raise
-        except Exception as failure:  # noqa: BLE001  # reported below, with the first error as its cause
-            second = failure
     from psk.wire.culprit import describe_failure  # only failures need it
 
-    raise describe_failure(obj, codec.name, error, second) from error
+    if codec is not PICKLE or not any_codec:
+        raise describe_failure(obj, codec.name, error) from error
+    try:
+        return CLOUDPICKLE.name, CLOUDPICKLE.encode(obj)
+    except MemoryError:
+        raise
+    except Exception as second:  # noqa: BLE001  # pickling runs any code, which raises anything
+        # Kept in no variable that outlives this block: a traceback that holds itself holds the object's memory.
+        raise describe_failure(obj, codec.name, error, second) from error
 
 
 def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None) -> object:
@@ -105,7 +105,9 @@ def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None
     try:
         return codec.decode(frames)
     except Exception as error:
+        from psk.wire.culprit import short_text
+
         raise PayloadError(
-            f"codec {codec.name!r} cannot decode {payload.key}: {type(error).__name__}: {error!s:.200}",
+            f"codec {codec.name!r} cannot decode {payload.key}: {type(error).__name__}: {short_text(error)}",
             remedy="its classes must be importable here, in versions that can read each other's pickles",
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psk.errors import SerializationError
 from psk.wire.pickling import PROTOCOL
@@ -32,13 +32,13 @@ def describe_failure(obj: object, codec: str, error: Exception, second: Exceptio
     what = f"an object of type {_type_name(obj)} cannot be encoded by codec {codec!r}"
     if path:
         what += f", because of obj{path}, of type {_type_name(part)}"
-    what += f": {type(error).__name__}: {_short(error)}"
+    what += f": {type(error).__name__}: {short_text(error)}"
     if not codec.endswith("pickle"):
         remedy = "leave the codec away, or use one made for this type"
     elif second is None or isinstance(second, SerializationError):
         remedy = "leave that part out, make it picklable, or pip install cloudpickle for functions and classes"
     else:
-        what += f"; cloudpickle: {_short(second)}"
+        what += f"; cloudpickle: {short_text(second)}"
         remedy = "leave that part out or give its class a __reduce__ method"
     return SerializationError(what, remedy=remedy)
 
@@ -52,30 +52,34 @@ def find_culprit(obj: object) -> tuple[str, object]:
     """
     path, part = "", obj
     tries = 0
-    for _ in range(_MAXIMUM_DEPTH):
-        for step, child in _children(part):
-            tries += 1
-            if tries > _MAXIMUM_TRIES:
-                return path, part
-            if not _can_pickle(child):
-                path, part = path + step, child
+    try:
+        for _ in range(_MAXIMUM_DEPTH):
+            for step, child in _children(part):
+                tries += 1
+                if tries > _MAXIMUM_TRIES:
+                    return path, part
+                if not _can_pickle(child):
+                    path, part = path + step, child
+                    break
+            else:
                 break
-        else:
-            break
+    except Exception:  # noqa: BLE001, S110  # odd objects must not hide the error that is being explained
+        pass
     return path, part
 
 
-def _children(part: object) -> Iterator[tuple[str, object]]:
-    if isinstance(part, dict):
+def _children(part: Any) -> Iterator[tuple[str, object]]:
+    kind = type(part)  # rather than isinstance, which would resolve a proxy
+    if issubclass(kind, dict):
         for key, value in part.items():
-            yield f"[{_short(repr(key))}]", value
-    elif isinstance(part, list | tuple):
+            yield f"[{short_text(repr(key))}]", value
+    elif issubclass(kind, list | tuple):
         for index, value in enumerate(part):
             yield f"[{index}]", value
-    elif not isinstance(part, type):
+    elif not issubclass(kind, type):
         try:
-            attributes = vars(part)
-        except TypeError:
+            attributes = object.__getattribute__(part, "__dict__")
+        except AttributeError:
             return
         for name, value in attributes.items():
             yield f".{name}", value
@@ -103,6 +107,10 @@ def _type_name(obj: object) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _short(text: object) -> str:
-    text = " ".join(str(text).split())
+def short_text(subject: object) -> str:
+    """Return an object's text on one line and not too long, whatever its `__str__` does."""
+    try:
+        text = " ".join(str(subject).split())
+    except Exception:  # noqa: BLE001  # an error's own methods raise anything
+        return f"<{type(subject).__qualname__} without text>"
     return text if len(text) <= _MAXIMUM_TEXT else text[: _MAXIMUM_TEXT - 3] + "..."

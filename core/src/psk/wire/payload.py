@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from psk.errors import PayloadError, SerializationError, SignatureError, UnsignedError
-from psk.wire.body import body_buffers, keep_frame, match_body, split_body
+from psk.wire.body import body_buffers, keep_frames, match_body, split_body
 from psk.wire.frames import Frames
 from psk.wire.header import Header
 from psk.wire.layout import (
@@ -92,21 +92,16 @@ class Payload(Header):
                 remedy=f"use at most {MAXIMUM_FRAMES} frames and a revision below 2**32",
             )
         layout = find_layout(codec, count, "" if signing_key is None else signing_key.name)
+        kept: list[Buffer | list[Buffer]]
+        if count == 1 and type(only := frames[0]) is bytes:  # most payloads: spare them the loop
+            kept = [only]
+            sizes: tuple[int, ...] = (len(only),)
+            table: Sequence[int] = (sizes[0] | READ_ONLY,)
+        else:
+            kept, table = keep_frames(frames)
+            sizes = tuple([entry & SIZE_MASK for entry in table])
         end = layout.size
-        kept: list[Buffer | list[Buffer]] = []
-        sizes: list[int] = []
-        table: list[int] = []
-        for frame in frames:
-            if type(frame) is bytes:
-                size = len(frame)
-                table.append(size | READ_ONLY)
-                kept.append(frame)
-            else:
-                buffer, entry = keep_frame(frame)
-                size = entry & SIZE_MASK
-                table.append(entry)
-                kept.append(buffer)
-            sizes.append(size)
+        for size in sizes:
             end = (end + 63 & -64) + size
         flags = HAS_CHECKSUM if checksum else 0
         if expires:
@@ -116,7 +111,7 @@ class Payload(Header):
         self = _new(cls)
         self.object_id = object_id
         self.codec = codec
-        self.frame_sizes = tuple(sizes)
+        self.frame_sizes = sizes
         self.nbytes = end
         self.checksum = self._body_crc = self._whole = None
         self.expires = expires

@@ -23,9 +23,9 @@ class Stream(list["Buffer"]):
     A pickler hands large bytes objects to `write` as they are, so they are never copied into a stream.
     """
 
-    __slots__ = ("frames",)
+    __slots__ = ("buffers",)
 
-    frames: list[Frame]
+    buffers: list[Frame]
     write = list.append
 
     def keep(self, buffer: pickle.PickleBuffer) -> bool:
@@ -34,9 +34,9 @@ class Stream(list["Buffer"]):
             view = buffer.raw()
         except BufferError:
             return True  # not contiguous: the pickler refuses it with a clear message
-        if view.nbytes < OUT_OF_BAND_FROM or len(self.frames) == MAXIMUM_FRAMES:
+        if view.nbytes < OUT_OF_BAND_FROM or len(self.buffers) == MAXIMUM_FRAMES - 1:
             return True
-        self.frames.append(view)
+        self.buffers.append(view)
         return False
 
 
@@ -47,11 +47,9 @@ def encode_pickle(obj: object) -> list[Frame]:
         Exception: Whatever pickle or the object's own methods raise.
     """
     stream = Stream()
-    frames: list[Frame] = [stream]
-    stream.frames = frames
+    stream.buffers = []
     pickle.Pickler(stream, PROTOCOL, buffer_callback=stream.keep).dump(obj)
-    frames[0] = stream[0] if len(stream) == 1 else list(stream)
-    return frames
+    return [stream[0] if len(stream) == 1 else list(stream), *stream.buffers]
 
 
 def encode_cloudpickle(obj: object) -> list[Frame]:
@@ -69,11 +67,9 @@ def encode_cloudpickle(obj: object) -> list[Frame]:
             remedy="pip install cloudpickle",
         ) from error
     stream = Stream()
-    frames: list[Frame] = [stream]
-    stream.frames = frames
+    stream.buffers = []
     cloudpickle.Pickler(stream, PROTOCOL, buffer_callback=stream.keep).dump(obj)
-    frames[0] = list(stream)
-    return frames
+    return [list(stream), *stream.buffers]
 
 
 def _decode(frames: list[memoryview]) -> object:
