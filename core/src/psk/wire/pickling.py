@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psk.errors import SerializationError
 from psk.wire.codec import Codec
@@ -68,7 +68,8 @@ def encode_cloudpickle(obj: object) -> list[Frame]:
         ) from error
     stream = Stream()
     stream.buffers = []
-    cloudpickle.Pickler(stream, PROTOCOL, buffer_callback=stream.keep).dump(obj)
+    pickler: Any = cloudpickle.Pickler  # two classes, of which type checkers see the wrong one
+    pickler(stream, PROTOCOL, buffer_callback=stream.keep).dump(obj)
     return [list(stream), *stream.buffers]
 
 

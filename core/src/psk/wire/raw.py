@@ -66,18 +66,20 @@ def _encode_memory(obj: memoryview) -> tuple[Frame, Frame]:
 
 
 def _decode_memory(frames: list[memoryview]) -> memoryview:
-    description, data = frames
+    description = frames[0]
+    data: Any  # typeshed knows formats only as literals
+    (data,) = frames[1:]
     code, itemsize, ndim = struct.unpack_from("<cBB", description)
     shape = struct.unpack(f"<{ndim}Q", description[3:])
     code = code.decode()
     if code not in _CASTABLE or struct.calcsize(code) != itemsize:
         raise PayloadError(f"items of format {code!r} and {itemsize} bytes do not exist on this machine")
     if 0 not in shape:
-        return data.cast(code, shape)
+        return data.cast(code, shape)  # type: ignore[no-any-return]  # as above
     if data.nbytes or 0 in shape[1:]:
         raise PayloadError(f"a memoryview of shape {shape} holds no bytes", found=[f"{data.nbytes} bytes"])
     if ndim == 1:
-        return data.cast(code)
+        return data.cast(code)  # type: ignore[no-any-return]  # as above
     return _empty_rows(code, shape, itemsize)
 
 
@@ -86,7 +88,7 @@ def _empty_rows(code: str, shape: tuple[int, ...], itemsize: int) -> memoryview:
     size = itemsize * prod(shape[1:])
     if size > _LARGEST_ROW:
         raise PayloadError(f"an empty memoryview of shape {shape} is beyond all reason")
-    row: Any = memoryview(bytearray(size))  # typeshed knows formats only as literals
+    row: Any = memoryview(bytearray(size))  # as above
     rows: memoryview = row.cast(code, (1, *shape[1:]))[:0]
     return rows
 

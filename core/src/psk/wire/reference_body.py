@@ -22,7 +22,6 @@ _MAXIMUM_URI = 2048
 _ID_DIGITS = 32
 _MAXIMUM_NBYTES = 1 << 63
 _is_where = re.compile(r"[A-Za-z0-9._~@:+-]{1,63}").fullmatch
-_is_id = re.compile(r"[0-9a-f]{32}").fullmatch
 
 
 def write_body(reference: Reference) -> bytes:
@@ -49,7 +48,8 @@ def write_body(reference: Reference) -> bytes:
         if mark != "@" or not _is_where(where):
             raise ValueError("a key is <32 hexadecimal digits> or <32 hexadecimal digits>@<where>")
         rest += _write_text(where)
-    if not _is_id(digits):
+    object_id = bytes.fromhex(digits)
+    if len(digits) != _ID_DIGITS or object_id.hex() != digits:  # fromhex also takes capitals and spaces
         raise ValueError("a key begins with 32 lower-case hexadecimal digits")
     if reference.evict:
         flags |= _EVICT
@@ -58,7 +58,7 @@ def write_body(reference: Reference) -> bytes:
     if reference.signed_by:
         flags |= _SIGNED
         rest += _write_text(reference.signed_by)
-    return _FIXED.pack(VERSION, flags, reference.type_code, bytes.fromhex(digits)) + rest
+    return _FIXED.pack(VERSION, flags, reference.type_code, object_id) + rest
 
 
 def read_body(reference: Reference, body: bytes) -> None:
