@@ -45,7 +45,7 @@ def format_uri(config: Mapping[str, object]) -> str:
         raise ConnectorConfigError(f"{shown(scheme)} is no scheme of a URI", remedy="name a connector, like 'file'")
     authority = _checked("authority", _plain_text("authority", config.get("authority", "")))
     path = _checked("path", _plain_text("path", config.get("path", "")))
-    uri = f"{scheme}://{_escaped(authority)}{_escaped(path)}"
+    uri = f"{scheme}://{_escaped(authority).replace('/', '%2F')}{_escaped(path)}"
     options = sorted((name, value) for name, value in config.items() if name not in _PARTS and value is not None)
     mark = "?"
     for name, value in options:

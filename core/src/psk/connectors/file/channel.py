@@ -67,8 +67,8 @@ class Channel:
         try:
             try:
                 found = operation(directory, *args, **kwargs)
-            except FileNotFoundError:
-                if directory.is_there():
+            except OSError as error:
+                if isinstance(error, PskError) or directory.is_there():
                     raise
             else:
                 if found or directory.is_there():
@@ -98,8 +98,9 @@ class Channel:
         try:
             try:
                 return operation(directory, *args, **kwargs)
-            except FileNotFoundError:
-                if directory.is_there():
+            except OSError as error:
+                # File systems disagree on the error for a directory that is gone: ENOENT, EPERM, ESTALE.
+                if isinstance(error, PskError) or directory.is_there():
                     raise
             directory = self._reopen(create=True)
             return operation(directory, *args, **kwargs)

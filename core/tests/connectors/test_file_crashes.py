@@ -1,0 +1,176 @@
+"""Does a killed writer leave the whole object or none, and nothing else (C14, C38)?"""
+
+import contextlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from psk.connectors.file import FileConnector, writing
+from psk.errors import ChannelFullError
+from psk.wire import encode
+
+HOLD = 60
+
+
+@pytest.fixture(params=["unnamed", "named"])
+def temporary(request, monkeypatch):
+    """Both ways to write: without a name, and with a temporary one where a file system has no other."""
+    if request.param == "named":
+
+        def refuse(*_):
+            raise OSError(95, "Operation not supported")
+
+        monkeypatch.setattr(writing, "open_unnamed", refuse)
+    return request.param
+
+
+def started(write, *arguments):
+    """Fork a writer; return its process id and the pipe on which it reports."""
+    read, report = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(report)
+        return pid, read
+    try:
+        write(report, *arguments)
+    except BaseException as error:  # noqa: BLE001  shown by pytest through the pipe
+        os.write(report, f"{type(error).__name__}: {error}\n".encode())
+    os._exit(0)
+
+
+def killed(pid, read):
+    """Kill a writer; return what it had reported."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    with os.fdopen(read, "rb") as pipe:
+        lines = pipe.read().decode().split("\n")
+    assert not any("Error" in line for line in lines), lines
+    return [line for line in lines[:-1] if len(line) == 32]
+
+
+def check_whole(directory, acknowledged, decoded):
+    """Open the directory anew: every object must be whole, all acknowledged ones there, nothing else."""
+    again = FileConnector(directory)
+    keys = set(again.keys())
+    for key in keys:
+        number, text = decoded(again.get(key))
+        assert text == str(number) * (len(text) // len(str(number)))
+    assert set(acknowledged) <= keys
+    assert set(os.listdir(directory)) == keys
+    again.close()
+
+
+def test_writers_killed_at_random_times(directory, temporary, scale, seed, decoded):
+    chance = random.Random(seed)
+    sizes = (100, 100_000, 3_000_000)
+
+    def write(report, first):
+        connector = FileConnector(directory)
+        for number in range(first, first + 10_000):
+            text = str(number) * (sizes[number % 3] // len(str(number)))
+            os.write(report, connector.put(encode((number, text))).encode() + b"\n")
+
+    acknowledged, interrupted = [], 0
+    for turn in range(scale("file.killed_writers") // 2 // 5):
+        writers = [started(write, (turn * 5 + number) * 10_000) for number in range(5)]
+        for pid, read in writers:
+            time.sleep(chance.uniform(0.002, 0.02))
+            acknowledged += killed(pid, read)
+        interrupted += any(name.startswith(".tmp-") for name in os.listdir(directory))
+        check_whole(directory, acknowledged, decoded)
+    assert acknowledged
+    if temporary == "named":
+        assert interrupted, "no writer was killed in mid-put: the test proves nothing"
+
+
+@pytest.mark.parametrize("point", ["after opening", "after half", "before the name", "after the name"])
+def test_a_writer_killed_at_a_named_point(directory, temporary, point, monkeypatch, decoded):
+    def write(report):
+        def hold(*_):
+            os.write(report, b"held\n")
+            time.sleep(HOLD)
+
+        if point == "after opening":
+            monkeypatch.setattr(writing, "write_all", hold)
+        elif point == "after half":
+            monkeypatch.setattr(
+                writing, "write_all", lambda file, buffers, *_: (os.write(file, bytes(buffers[0][:30])), hold())
+            )
+        elif point == "before the name":
+            monkeypatch.setattr(writing, "_link", hold)
+        else:
+            link = writing._link
+            monkeypatch.setattr(writing, "_link", lambda *arguments: (link(*arguments), hold()))
+        FileConnector(directory).put(encode((7, "7" * 1000)))
+
+    pid, read = started(write)
+    with os.fdopen(os.dup(read), "rb") as pipe:
+        assert pipe.readline() == b"held\n"
+    during = [name for name in os.listdir(directory) if name.startswith(".tmp-")]
+    assert len(during) == (temporary == "named")
+    FileConnector(directory).close()  # a sweep beside a living writer must not touch its file
+    assert [name for name in os.listdir(directory) if name.startswith(".tmp-")] == during
+    killed(pid, read)
+    check_whole(directory, [], decoded)
+    assert len(os.listdir(directory)) == (point == "after the name")
+
+
+def test_a_failed_put_leaves_nothing(files, directory, temporary, monkeypatch):  # C11
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writing, "write_all", full)
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(ChannelFullError, match="bytes free"):
+        files.put(encode(1))
+    assert os.listdir(directory) == []
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_both_ways_keep_the_contract(files, temporary, decoded):
+    payload = encode(("same", 1))
+    for _ in range(2):
+        assert decoded(files.get(files.put(payload))) == ("same", 1)
+    assert files.exists(files.put(encode("brief"), ttl=100))
+    assert files.take(payload.key, "me") is not None
+
+
+def test_a_system_without_proc_uses_names(files, directory, monkeypatch, decoded):
+    link = os.link
+
+    def no_proc(source, *arguments, **options):
+        if source.startswith("/proc"):
+            raise FileNotFoundError(2, "No such file or directory")
+        return link(source, *arguments, **options)
+
+    monkeypatch.setattr(os, "link", no_proc)
+    assert decoded(files.get(files.put(encode("named")))) == "named"
+    assert all(len(name) == 32 for name in os.listdir(directory))
+
+
+def test_leftovers_of_the_dead_are_swept(files, directory):  # C38
+    kept = files.put(encode("kept"))
+    place = Path(directory)
+    (place / (".tmp-" + "a" * 24)).write_bytes(b"half")
+    (place / ("b" * 32 + ".claim")).write_bytes(b"me")
+    (place / ".tmp-something-of-the-user").write_bytes(b"stays")
+    (place / "notes.txt").write_bytes(b"stays")
+    FileConnector(directory).close()
+    assert sorted(os.listdir(directory)) == sorted([kept, ".tmp-something-of-the-user", "notes.txt"])
+    with contextlib.suppress(FileNotFoundError):
+        files.evict(kept)
+
+
+def test_a_free_lock_proves_nothing_on_a_network_file_system(files, directory, monkeypatch):  # C38
+    monkeypatch.setattr("psk.connectors.file.mounts.filesystem_of", lambda *_: "nfs4")
+    young, old = (Path(directory) / (".tmp-" + digit * 24) for digit in "ab")
+    young.write_bytes(b"half")
+    old.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    FileConnector(directory).close()
+    assert young.exists()
+    assert not old.exists()

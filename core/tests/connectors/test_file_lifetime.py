@@ -1,0 +1,242 @@
+"""What becomes of a file connector's directory, descriptors, clock and expired files over its life?"""
+
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from psk.connectors import open_connector
+from psk.connectors.file import FileConnector, clock, mounts, placing, writing
+from psk.connectors.file import directory as directories
+from psk.errors import CapabilityError, ChannelUnavailableError, DeadlineError
+from psk.wire import encode
+
+MISSING = "0" * 32
+
+
+def test_opening_and_closing_leaks_nothing(directory, scale):  # C34
+    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    for number in range(scale("file.open_close")):
+        connector = FileConnector(directory)
+        key = connector.put(encode(number), ttl=1000 if number % 2 else None)
+        assert connector.get(key) is not None
+        if number % 3:
+            connector.close()
+        del connector
+    deadline = time.monotonic() + 3
+    while threading.active_count() > before[1] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+
+
+def test_a_removed_directory_is_an_error_and_comes_back_with_the_next_put(files, directory, decoded):
+    key = files.put(encode("lost"))
+    shutil.rmtree(directory)
+    for call in (lambda: files.get(key), lambda: files.exists(key), lambda: list(files.keys()), files.clear):
+        with pytest.raises(ChannelUnavailableError, match="No such file or directory"):
+            call()
+    key = files.put(encode("back"))
+    assert decoded(files.get(key)) == "back"
+    assert os.stat(directory).st_mode & 0o777 == 0o700
+
+
+def test_a_directory_made_again_by_another_is_found(files, directory, decoded):
+    shutil.rmtree(directory)
+    other = FileConnector(directory)
+    key = other.put(encode("by the other"))
+    assert decoded(files.get(key)) == "by the other"
+    assert list(files.keys()) == [key]
+    other.close()
+
+
+def test_close_beside_a_reopening_stays_closed(files, directory):
+    shutil.rmtree(directory)
+    files.put(encode(1))
+    files.close()
+    assert files._channel._directory is None
+
+
+@pytest.mark.parametrize("durability", ["volatile", "host", "disk"])
+def test_every_durability_of_a_disk(tmp_path, durability, monkeypatch, decoded):  # C31
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor, fsync=os.fsync: (synced.append(descriptor), fsync(descriptor)))
+    try:
+        connector = FileConnector(tmp_path / "objects", durability=durability)
+    except Exception as error:  # noqa: BLE001  a temporary directory in memory
+        pytest.skip(str(error))
+    payload = encode("safe")
+    connector.put(payload)
+    # The file before its name, its directory after; and both again for a put that found it there.
+    assert len(synced) == (2 if durability == "disk" else 0)
+    connector.put(payload)
+    assert len(synced) == (5 if durability == "disk" else 0)
+    assert decoded(connector.get(payload.key)) == "safe"
+    connector.close()
+
+
+def test_a_disk_put_syncs_the_file_before_it_is_named(tmp_path, monkeypatch):  # C31
+    order = []
+    link, sync = writing._link, directories.sync
+    monkeypatch.setattr(writing, "_link", lambda *all_: (order.append("name"), link(*all_))[1])
+    monkeypatch.setattr(writing, "sync", lambda file: (order.append("file"), sync(file)))
+    monkeypatch.setattr(directories, "sync", lambda file: (order.append("directory"), sync(file)))
+    connector = FileConnector(tmp_path / "objects")
+    connector._durable = True
+    connector.put(encode(1))
+    assert order == ["file", "name", "directory"]
+    connector.close()
+
+
+def test_expired_files_are_removed_within_a_second(files, directory):  # C46
+    files.put(encode("brief"), ttl=0.1)
+    deadline = time.monotonic() + 1.1
+    while set(os.listdir(directory)) != {".clock"} and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert os.listdir(directory) == [".clock"]
+
+
+def test_what_expired_while_nobody_looked_goes_at_the_next_opening(files, directory):  # C46
+    kept = files.put(encode("kept"), ttl=1000)
+    files.put(encode("brief"), ttl=0.05)
+    files.take(kept, "me", lease=0.05)
+    files.close()
+    time.sleep(0.06)
+    FileConnector(directory).close()
+    assert sorted(os.listdir(directory)) == sorted([".clock", kept, kept + ".claim"])
+
+
+def test_who_meets_an_expired_object_removes_it(files, directory):  # C46
+    key = files.put(encode("brief"))
+    os.chmod(f"{directory}/{key}", 0o600)
+    os.utime(f"{directory}/{key}", (1, 1))
+    assert files.get(key) is None
+    assert not os.path.exists(f"{directory}/{key}")
+
+
+def test_a_renewal_by_another_process_is_respected(files, directory, in_child):  # C45
+    key = files.put(encode("renewed"), ttl=0.3)
+    assert in_child(lambda: FileConnector(directory).renew(key, 1000)) == "True"
+    time.sleep(0.8)
+    assert files.exists(key)
+
+
+def test_expiry_goes_by_the_file_servers_clock(files, monkeypatch):  # C44
+    key = files.put(encode("here"), ttl=100)
+    # This client's own clock is a year ahead; the server's is not.
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    monkeypatch.setattr(time, "time_ns", lambda: 4 * 10**18)
+    assert files.exists(key)
+    monkeypatch.undo()
+    monkeypatch.setattr(clock, "_server_time", lambda _: time.time_ns() + 200 * 10**9)
+    assert files.exists(key)  # the difference is measured every 10 s
+    monkeypatch.setattr(clock, "REFRESH_NANOSECONDS", 0)
+    assert not files.exists(key)
+
+
+def test_only_a_ttl_touches_the_clock(files, directory):
+    key = files.put(encode(1))
+    files.get(key)
+    files.take(key, "me")
+    assert ".clock" not in os.listdir(directory)
+    files.put(encode(2), ttl=10)
+    assert ".clock" in os.listdir(directory)
+    files.clear()
+    assert os.listdir(directory) == []
+
+
+def test_a_file_system_without_modes_keeps_no_ttl(files, monkeypatch):  # C18
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    with pytest.raises(CapabilityError, match="keeps no modes"):
+        files.put(encode(1), ttl=10)
+    monkeypatch.setattr(writing, "PERMANENT_MODE", 0o600)
+    with pytest.raises(ChannelUnavailableError, match="keeps no modes"):
+        files.put(encode(2))
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "lustre", "fuse.sshfs", ""])
+def test_take_needs_a_local_file_system(directory, monkeypatch, kind):  # C39
+    monkeypatch.setattr(mounts, "filesystem_of", lambda *_: kind)
+    connector = FileConnector(directory)
+    key = connector.put(encode(1))
+    with pytest.raises(CapabilityError, match="cannot decide between claimants"):
+        connector.take(key, "me")
+    connector.close()
+
+
+def test_the_file_system_is_found_by_its_mount(tmp_path):
+    descriptor = os.open("/proc", os.O_RDONLY)
+    assert mounts.filesystem_of(descriptor, "/proc") == "proc"
+    os.close(descriptor)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    assert mounts.filesystem_of(descriptor, str(tmp_path)) in mounts.LOCAL
+    os.close(descriptor)
+
+
+def test_a_claimant_that_hangs_costs_others_their_deadline_only(files, directory):  # C5
+    import fcntl
+
+    key = files.put(encode("held"))
+    holder = os.open(f"{directory}/{key}", os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    start = time.monotonic()
+    with pytest.raises(DeadlineError, match="claiming"):
+        files.take(key, "me", timeout=0.2)
+    assert 0.2 <= time.monotonic() - start < 0.7
+    assert files.get(key) is not None
+    os.close(holder)
+
+
+def test_an_evict_between_claim_and_answer_leaves_no_claim(files, directory, monkeypatch):  # C50
+    from psk.connectors.file import claims
+
+    key = files.put(encode("gone"))
+    place = claims.place
+
+    def evict_and_place(*arguments, **options):
+        files.evict(key)
+        return place(*arguments, **options)
+
+    monkeypatch.setattr(claims, "place", evict_and_place)
+    assert files.take(key, "me") is None
+    assert os.listdir(directory) == []
+
+
+def test_an_object_evicted_between_two_puts_is_put(files, monkeypatch, decoded):  # C15
+    payload = encode("again")
+    files.put(payload)
+    open_object = placing.open_object
+
+    def evict_and_open(*arguments):
+        files.evict(payload.key)
+        return open_object(*arguments)
+
+    monkeypatch.setattr(placing, "open_object", evict_and_open)
+    files.put(payload)
+    assert decoded(files.get(payload.key)) == "again"
+
+
+def test_short_writes_are_continued(files, monkeypatch, decoded):  # C14
+    monkeypatch.setattr(os, "writev", lambda file, views, writev=os.writev: writev(file, [bytes(views[0])[:7777]]))
+    value = [np.arange(5000), b"x" * 50_000]
+    array, data = decoded(files.get(files.put(encode(value))))
+    assert data == value[1]
+    assert np.array_equal(array, value[0])
+
+
+def test_hints_are_wishes(files, decoded):  # C19
+    key = files.put(encode(1), hints={"colour": "blue", "subset_tags": ["a"]})
+    assert decoded(files.get(key)) == 1
+
+
+def test_a_copy_made_with_a_network_tool_is_read(files, directory, decoded):
+    key = files.put(encode("moved"))
+    other = Path(directory).parent / "other"
+    shutil.copytree(directory, other)
+    connector = open_connector(f"file://{other}")
+    assert decoded(connector.get(key)) == "moved"
+    assert connector.leaves_host  # C33
+    connector.close()

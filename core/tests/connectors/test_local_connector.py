@@ -1,0 +1,191 @@
+"""What is special about the local channel: spaces, threads, forks, and its reaper?"""
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from psk.connectors import format_uri
+from psk.connectors.local import LocalConnector, space
+from psk.errors import ConnectorConfigError
+from psk.wire import Payload, decode, encode
+
+
+@pytest.fixture
+def local():
+    opened = LocalConnector()
+    yield opened
+    opened.clear()
+    opened.close()
+
+
+def test_instances_of_one_name_share_a_space(local, decoded):
+    other = LocalConnector(local.config()["authority"])
+    key = local.put(encode("shared"))
+    assert decoded(other.get(key)) == "shared"
+    other.close()
+
+
+def test_unnamed_spaces_are_separate(local):
+    other = LocalConnector()
+    assert other.get(local.put(encode(1))) is None
+    other.close()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 65, "-x", 7])
+def test_a_senseless_name_is_refused(name):
+    with pytest.raises(ConnectorConfigError):
+        LocalConnector(name)
+
+
+def test_an_empty_space_goes_with_its_last_instance():
+    first = LocalConnector("goes")
+    second = LocalConnector("goes")
+    key = first.put(encode(1))
+    first.close()
+    assert "goes" in space._spaces
+    second.evict(key)
+    second.close()
+    assert "goes" not in space._spaces
+
+
+def test_a_space_with_objects_stays_until_they_expire():  # C34
+    connector = LocalConnector("stays")
+    connector.put(encode(1), ttl=0.3)
+    connector.close()
+    assert "stays" in space._spaces
+    deadline = time.monotonic() + 1.5
+    while "stays" in space._spaces and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert "stays" not in space._spaces
+
+
+def test_expired_bytes_are_freed_within_a_second(local):  # C46
+    for number in range(20):
+        local.put(encode(number), ttl=0.01 * number + 0.01)
+    deadline = time.monotonic() + 0.2 + 1
+    while local._space.objects and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not local._space.objects
+
+
+def test_the_reaper_ends_when_nothing_is_due(local):
+    key = local.put(encode(1), ttl=1000)
+    assert any(thread.name == "psk-reaper" for thread in threading.enumerate())
+    local.evict(key)
+    deadline = time.monotonic() + 2
+    while any(thread.name == "psk-reaper" for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(thread.name == "psk-reaper" for thread in threading.enumerate())
+
+
+def test_expiry_goes_by_a_clock_that_nobody_sets(local, monkeypatch):  # C44
+    key = local.put(encode("here"), ttl=1000)
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    monkeypatch.setattr(time, "time_ns", lambda: 4 * 10**18)
+    assert local.exists(key)
+
+
+def test_64_threads_lose_nothing(local, scale, seed):
+    operations = scale("connectors.local_operations")
+    wrong = []
+
+    def work(number):
+        random = np.random.default_rng((seed, number))
+        mine = {}
+        for step in range(operations):
+            action = random.integers(6)
+            if action <= 1 or not mine:
+                key = local.put(encode((number, step)))
+                mine[key] = (number, step)
+                continue
+            key = list(mine)[random.integers(len(mine))]
+            if action <= 3:
+                frames = local.get(key)
+                if frames is None or decode(Payload.parse(frames)) != mine[key]:
+                    wrong.append(key)
+            elif action == 4 or len(mine) > 50:
+                local.evict(key)
+                del mine[key]
+                if local.exists(key):
+                    wrong.append(key)
+            elif local.take(key, f"claim {number}") is None or not local.renew(key, 1000):
+                wrong.append(key)
+        wrong.extend(key for key in mine if not local.exists(key))
+        for key in mine:
+            local.evict(key)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert list(local.keys()) == []
+
+
+def test_a_forked_child_reads_and_cannot_write(local, decoded, in_child):  # C8
+    key = local.put(encode("snapshot"))
+    assert in_child(lambda: decoded(local.get(key))) == "'snapshot'"
+    assert in_child(lambda: sorted(local.keys())) == repr([key])
+    for change in (
+        lambda: local.put(encode("lost")),
+        lambda: local.evict(key),
+        lambda: local.take(key, "me"),
+        lambda: local.renew(key, 5),
+        local.clear,
+    ):
+        assert in_child(change).startswith("ForkedConnectorError: ")
+    assert decoded(local.get(key)) == "snapshot"
+
+
+def test_a_forked_child_can_open_its_own(in_child, decoded):  # C8
+    def own():
+        connector = LocalConnector()
+        return decoded(connector.get(connector.put(encode("own"), ttl=10)))
+
+    assert in_child(own) == "'own'"
+
+
+def test_a_fork_while_threads_write_hangs_nobody(local, in_child):  # C8
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            local.evict(local.put(encode(1), ttl=1000))
+
+    writers = [threading.Thread(target=write) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    answers = [in_child(lambda: (local.get("0" * 32), list(LocalConnector("own").keys()))) for _ in range(30)]
+    stop.set()
+    for writer in writers:
+        writer.join()
+    assert answers == ["(None, [])"] * 30
+
+
+def test_another_process_is_told_why(local):  # C36
+    program = f"import psk.connectors as c; c.open_connector({format_uri(local.config())!r})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "ChannelUnavailableError" in done.stderr
+    assert "local objects never leave their process" in done.stderr
+
+
+def test_large_objects_are_copied_once_and_shared(local):  # C17, C23
+    array = np.arange(1_000_000)
+    key = local.put(encode(array))
+    first, second = local.get(key), local.get(key)
+    assert all(memoryview(one).readonly for one in first.buffers)
+    assert first.buffers[-1] is second.buffers[-1]
+
+
+def test_who_reads_while_it_is_evicted_reads_on(local):  # C29
+    key = local.put(encode(np.ones(10_000_000, np.uint8)))
+    view = memoryview(local.get(key).buffers[-1])
+    local.evict(key)
+    gc.collect()
+    assert np.frombuffer(view, np.uint8).sum() == 10_000_000
