@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from psk.connectors.file import FileConnector, writing
-from psk.errors import ChannelFullError
+from psk.errors import ChannelFullError, PayloadError
 from psk.wire import encode
 
 HOLD = 60
@@ -85,6 +85,23 @@ def test_writers_killed_at_random_times(directory, temporary, scale, seed, decod
     assert acknowledged
     if temporary == "named":
         assert interrupted, "no writer was killed in mid-put: the test proves nothing"
+
+
+@pytest.mark.parametrize("bug", ["partial", "lost", "leftover"])
+def test_the_check_sees_what_it_looks_for(files, directory, bug, decoded):
+    key = files.put(encode((7, "7" * 1000)))
+    check_whole(directory, [key], decoded)
+    place = Path(directory)
+    if bug == "partial":
+        whole = (place / key).read_bytes()
+        (place / key).unlink()
+        (place / key).write_bytes(whole[:500])
+    elif bug == "lost":
+        (place / key).unlink()
+    else:
+        (place / "left").touch()
+    with pytest.raises((AssertionError, PayloadError)):
+        check_whole(directory, [key], decoded)
 
 
 @pytest.mark.parametrize("point", ["after opening", "after half", "before the name", "after the name"])

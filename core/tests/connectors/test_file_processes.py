@@ -4,6 +4,7 @@ import os
 import pickle
 import random
 import traceback
+from pathlib import Path
 
 import numpy as np
 
@@ -60,55 +61,98 @@ def is_right(frames, identity):
     return found == identity and np.array_equal(array, content(identity)[1])
 
 
+def key_of(identity):
+    return identity.to_bytes(16, "little").hex()
+
+
+def identity_of(key):
+    return int.from_bytes(bytes.fromhex(key), "little")
+
+
+class Worker:
+    """One process: objects of its own that nobody else touches, and 20 that all put, evict, renew and read."""
+
+    OWN = 1000
+
+    def __init__(self, directory, number, seed):
+        self.directory, self.number = directory, number
+        self.chance = random.Random(seed * 100 + number)
+        self.connector = FileConnector(directory)
+        self.mine, self.wrong = set(), []
+
+    def put(self, step):
+        identity = self.OWN + self.number * 10**6 + step
+        self.connector.put(payload_of(identity), ttl=self.chance.choice([None, 1000]))
+        self.mine.add(identity)
+
+    def check(self, _):
+        for identity in self.chance.sample(sorted(self.mine), min(1, len(self.mine))):
+            frames = self.connector.get(key_of(identity))
+            if frames is None or not is_right(frames, identity):
+                self.wrong.append(("lost", identity))
+
+    def evict(self, _):
+        if self.mine:
+            self.connector.evict(key_of(self.mine.pop()))
+
+    def put_shared(self, _):
+        self.connector.put(payload_of(self.chance.randrange(20)))
+
+    def evict_shared(self, _):
+        self.connector.evict(key_of(self.chance.randrange(20)))
+
+    def renew_shared(self, _):
+        self.connector.renew(key_of(self.chance.randrange(20)), self.chance.choice([0.001, 1000]))
+
+    def check_shared(self, _):
+        identity = self.chance.randrange(20)
+        frames = self.connector.get(key_of(identity))
+        if frames is not None and not is_right(frames, identity):
+            self.wrong.append(("wrong", identity))
+
+    def list_and_reopen(self, step):
+        if step % 10 == 0:
+            self.connector.close()
+            self.connector = FileConnector(self.directory)
+            missing = {key_of(identity) for identity in self.mine} - set(self.connector.keys())
+            self.wrong.extend(("not listed", key) for key in missing)
+
+    def run(self, operations):
+        actions = (self.put, self.check, self.evict, self.put_shared, self.evict_shared)
+        actions += (self.renew_shared, self.check_shared, self.list_and_reopen)
+        for step in range(operations):
+            self.chance.choice(actions)(step)
+        self.connector.close()
+        return self.mine, self.wrong
+
+
 def test_mixed_operations_lose_and_mix_nothing(directory, scale, seed):
     operations = scale("file.mixed_operations")
-
-    def work(number):
-        chance = random.Random(seed * 100 + number)
-        connector = FileConnector(directory)
-        mine, wrong = set(), []
-        for step in range(operations):
-            shared = chance.randrange(20)
-            action = chance.randrange(10)
-            if action <= 1:
-                identity = 1000 + number * 10**6 + step
-                connector.put(payload_of(identity), ttl=chance.choice([None, 1000]))
-                mine.add(identity)
-            elif action <= 3 and mine:
-                identity = chance.choice(sorted(mine))
-                frames = connector.get(identity.to_bytes(16, "little").hex())
-                if frames is None or not is_right(frames, identity):
-                    wrong.append(("lost", identity))
-            elif action == 4 and mine:
-                identity = mine.pop()
-                connector.evict(identity.to_bytes(16, "little").hex())
-            elif action == 5:
-                connector.put(payload_of(shared))
-            elif action == 6:
-                connector.evict(shared.to_bytes(16, "little").hex())
-            elif action == 7:
-                connector.renew(shared.to_bytes(16, "little").hex(), 1000)
-            elif action == 8 and step % 10 == 0:
-                connector.close()
-                connector = FileConnector(directory)
-                missing = {one.to_bytes(16, "little").hex() for one in mine} - set(connector.keys())
-                wrong.extend(("not listed", key) for key in missing)
-            else:
-                frames = connector.get(shared.to_bytes(16, "little").hex())
-                if frames is not None and not is_right(frames, shared):
-                    wrong.append(("wrong", shared))
-        connector.close()
-        return mine, wrong
-
-    answers = run_processes(work)
+    answers = run_processes(lambda number: Worker(directory, number, seed).run(operations))
     assert [wrong for _, wrong in answers] == [[]] * PROCESSES
     connector = FileConnector(directory)
+    found = list(connector.keys())
     expected = set().union(*(mine for mine, _ in answers))
-    found = {int.from_bytes(bytes.fromhex(key), "little") for key in connector.keys()}  # noqa: SIM118  not a dictionary
-    assert {identity for identity in found if identity >= 1000} == expected
-    assert all(is_right(connector.get(key), int.from_bytes(bytes.fromhex(key), "little")) for key in connector.keys())  # noqa: SIM118
+    assert {identity for identity in map(identity_of, found) if identity >= Worker.OWN} == expected
+    assert all(is_right(connector.get(key), identity_of(key)) for key in found)
     assert not any(name.startswith(".tmp-") for name in os.listdir(directory))
     connector.close()
+
+
+def test_the_check_sees_a_lost_and_a_mixed_object(directory, seed):
+    worker = Worker(directory, 0, seed)
+    worker.put(1)
+    worker.check(1)
+    assert worker.wrong == []
+    key = key_of(worker.OWN + 1)
+    os.unlink(f"{directory}/{key}")
+    worker.check(1)
+    foreign = payload_of(5).tobytes()
+    (Path(directory) / key).write_bytes(foreign)
+    os.chmod(f"{directory}/{key}", 0o400)
+    worker.check(1)
+    assert worker.wrong == [("lost", worker.OWN + 1)] * 2
+    worker.connector.close()
 
 
 def test_a_take_has_one_winner_among_processes(files, directory, scale):  # C47

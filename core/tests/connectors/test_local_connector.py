@@ -1,6 +1,7 @@
 """What is special about the local channel: spaces, threads, forks, and its reaper?"""
 
 import gc
+import random
 import subprocess
 import sys
 import threading
@@ -90,41 +91,54 @@ def test_expiry_goes_by_a_clock_that_nobody_sets(local, monkeypatch):  # C44
     assert local.exists(key)
 
 
-def test_64_threads_lose_nothing(local, scale, seed):
-    operations = scale("connectors.local_operations")
-    wrong = []
+class Worker:
+    """One thread's objects, and what was wrong with them."""
 
-    def work(number):
-        random = np.random.default_rng((seed, number))
-        mine = {}
+    def __init__(self, connector, number, seed):
+        self.connector, self.number = connector, number
+        self.random = random.Random(seed * 1000 + number)
+        self.mine, self.wrong = {}, []
+
+    def put(self, step):
+        key = self.connector.put(encode((self.number, step)))
+        self.mine[key] = (self.number, step)
+
+    def check(self, key):
+        frames = self.connector.get(key)
+        if frames is None or decode(Payload.parse(frames)) != self.mine[key]:
+            self.wrong.append(key)
+
+    def evict(self, key):
+        self.connector.evict(key)
+        del self.mine[key]
+        if self.connector.exists(key):
+            self.wrong.append(key)
+
+    def claim(self, key):
+        if self.connector.take(key, f"claim {self.number}") is None or not self.connector.renew(key, 1000):
+            self.wrong.append(key)
+
+    def run(self, operations):
         for step in range(operations):
-            action = random.integers(6)
-            if action <= 1 or not mine:
-                key = local.put(encode((number, step)))
-                mine[key] = (number, step)
+            if not self.mine or self.random.random() < 0.3:
+                self.put(step)
                 continue
-            key = list(mine)[random.integers(len(mine))]
-            if action <= 3:
-                frames = local.get(key)
-                if frames is None or decode(Payload.parse(frames)) != mine[key]:
-                    wrong.append(key)
-            elif action == 4 or len(mine) > 50:
-                local.evict(key)
-                del mine[key]
-                if local.exists(key):
-                    wrong.append(key)
-            elif local.take(key, f"claim {number}") is None or not local.renew(key, 1000):
-                wrong.append(key)
-        wrong.extend(key for key in mine if not local.exists(key))
-        for key in mine:
-            local.evict(key)
+            action = self.evict if len(self.mine) > 50 else self.random.choice((self.check, self.evict, self.claim))
+            action(self.random.choice(list(self.mine)))
+        for key in list(self.mine):
+            self.check(key)
+            self.evict(key)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(64)]
+
+def test_64_threads_lose_nothing(local, scale, seed):
+    workers = [Worker(local, number, seed) for number in range(64)]
+    operations = scale("connectors.local_operations")
+    threads = [threading.Thread(target=worker.run, args=(operations,)) for worker in workers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert wrong == []
+    assert [worker.wrong for worker in workers] == [[]] * 64
     assert list(local.keys()) == []
 
 
