@@ -131,6 +131,10 @@ def _report(function: Callable[..., Any]) -> None:
     kind, error, trace = sys.exc_info()
     # The real argument type has no constructor; any object with its attributes will do.
     report: Any = SimpleNamespace(
-        exc_type=kind, exc_value=error, exc_traceback=trace, err_msg="Exception ignored in background", object=function
+        exc_type=kind,
+        exc_value=error,
+        exc_traceback=trace,
+        err_msg="Exception ignored in background task",
+        object=function,
     )
     sys.unraisablehook(report)

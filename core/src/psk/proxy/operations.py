@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from psk.proxy.layout import UNRESOLVED, read_target
+from psk.proxy.layout import UNRESOLVED, Layout, read_target
 from psk.proxy.protocols import (
     array_ufunc,
     async_enter,
@@ -20,6 +20,8 @@ from psk.proxy.protocols import (
     await_,
     enter,
     exit_,
+    length_hint,
+    next_,
 )
 from psk.proxy.resolution import resolve_target, target_of
 from psk.proxy.resolved import fast_target_of
@@ -35,9 +37,9 @@ UNARY: dict[str, Callable[..., Any]] = {
     "__fspath__": os.fspath,
     "__dir__": dir,
     "__bool__": bool,
-    "__length_hint__": operator.length_hint,
+    "__length_hint__": length_hint,
     "__iter__": iter,
-    "__next__": next,
+    "__next__": next_,
     "__reversed__": reversed,
     "__neg__": operator.neg,
     "__pos__": operator.pos,
@@ -57,7 +59,8 @@ UNARY: dict[str, Callable[..., Any]] = {
     "__aenter__": async_enter,
 }
 
-# Called as function(target, other).
+# Called as function(target, other), where other is the target if that is a proxy, too: some C types look no
+# further than the type of their right operand, as in `"a" in "abc"`.
 BINARY: dict[str, Callable[..., Any]] = {
     "__format__": format,
     "__lt__": operator.lt,
@@ -80,8 +83,6 @@ BINARY: dict[str, Callable[..., Any]] = {
     "__and__": operator.and_,
     "__xor__": operator.xor,
     "__or__": operator.or_,
-    "__instancecheck__": lambda target, value: isinstance(value, target),
-    "__subclasscheck__": lambda target, value: issubclass(value, target),
 }
 if sys.version_info >= (3, 12):
     BINARY["__buffer__"] = lambda target, _flags: memoryview(target)
@@ -103,7 +104,7 @@ REFLECTED: dict[str, Callable[..., Any]] = {
     "__ror__": operator.or_,
 }
 
-# Called as function(target, other).
+# Called as function(target, other), like BINARY.
 IN_PLACE: dict[str, Callable[..., Any]] = {
     "__iadd__": operator.iadd,
     "__isub__": operator.isub,
@@ -129,6 +130,8 @@ VARIADIC: dict[str, Callable[..., Any]] = {
     "__exit__": exit_,
     "__aexit__": async_exit,
     "__array_ufunc__": array_ufunc,
+    "__instancecheck__": lambda target, value: isinstance(value, target),
+    "__subclasscheck__": lambda target, value: issubclass(value, target),
 }
 
 # Called as function(target, *arguments); once the proxy is resolved they become C calls (see resolved.py).
@@ -151,6 +154,8 @@ def _unary(function: Callable[..., Any]) -> Any:
 def _binary(function: Callable[..., Any]) -> Any:
     def method(self: Any, other: Any, /) -> Any:
         target = read_target(self)
+        if isinstance(other, Layout):
+            other = target_of(other)
         return function(resolve_target(self) if target is UNRESOLVED else target, other)
 
     return method
@@ -167,7 +172,7 @@ def _reflected(function: Callable[..., Any]) -> Any:
 def _in_place(function: Callable[..., Any]) -> Any:
     def method(self: Any, other: Any, /) -> Any:
         target = target_of(self)
-        result = function(target, other)
+        result = function(target, target_of(other) if isinstance(other, Layout) else other)
         # A target that changed itself stays behind its proxy; a new object (3 += 1) takes the proxy's place,
         # since other names for the proxy must keep the old value.
         return self if result is target else result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from types import CoroutineType
 from typing import Any
 
 from psk.proxy.layout import is_proxy
@@ -49,6 +51,19 @@ def await_(target: Any) -> Any:
 
 async def _await(target: Any) -> Any:
     return await target
+
+
+def next_(target: Any) -> Any:
+    """Do `next(target)`."""
+    # asyncio steps its tasks with `next` where it cannot see that they wrap a coroutine.
+    return target.send(None) if type(target) is CoroutineType else next(target)
+
+
+def length_hint(target: Any) -> Any:
+    """Return how many items an iterator has left, as far as it knows."""
+    hint = operator.length_hint(target, -1)
+    # It is the caller who knows the default.
+    return NotImplemented if hint < 0 else hint
 
 
 def array_ufunc(_target: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:

@@ -24,7 +24,7 @@ from psk.proxy.layout import (
 from psk.proxy.operations import methods
 from psk.proxy.resolution import target_of
 from psk.proxy.resolved import (
-    add_resolved_form,
+    add_fast_forms,
     fast_target_of,
     forget_target,
     public_class,
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # Attributes of the proxy itself; every other name is the target's.
 _OWN_PREFIX = "__proxy_"
 _OWN = frozenset({"__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__"})
+# Attributes of an array that would keep numpy from asking for `__array__`, which alone loses nothing.
+_HIDDEN = frozenset({"__array_struct__", "__array_interface__"})
 # Attributes that the proxy has where the target has none.
 _FALLBACK = frozenset({"__array__", "__mro_entries__"})
 # Modules that ask for the class only to choose how to serialise; to answer, a proxy would have to resolve.
@@ -68,6 +70,7 @@ class Proxy(Layout):
 
     __slots__ = ()
     __module__ = "psk.proxy"
+    __proxy_fast__ = False
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(self, factory: Callable[[], Any], *, cache_defaults: bool = False, target: Any = None) -> None:
@@ -88,10 +91,11 @@ class Proxy(Layout):
             except TypeError:
                 return
 
-    def __init_subclass__(cls, *, resolved_form: bool = False, **options: Any) -> None:
+    def __init_subclass__(cls, *, fast_form: bool = False, **options: Any) -> None:
+        if fast_form:
+            return
         super().__init_subclass__(**options)
-        if not resolved_form:
-            add_resolved_form(cls, _PLAIN)
+        add_fast_forms(cls, _PLAIN)
 
     def __getattribute__(self, name: str) -> Any:
         if name == "__class__":
@@ -99,6 +103,8 @@ class Proxy(Layout):
         if name.startswith(_OWN_PREFIX) or name in _OWN:
             return object.__getattribute__(self, name)
         target = fast_target_of(self)
+        if name in _HIDDEN and hasattr(type(target), name):
+            raise AttributeError(f"{type(target).__name__!r} behind a proxy does not show {name}; use extract()")
         if name in _FALLBACK:
             return _fallback(target, name)
         return getattr(target, name)
@@ -181,6 +187,15 @@ class Proxy(Layout):
         return read_target(self) is not UNRESOLVED
 
 
+def _careful_getattribute(self: Any, name: str) -> Any:
+    if name == "__class__":
+        return _class_of(self)
+    target = read_target(self)
+    if target is UNRESOLVED or name.startswith("__"):
+        return Proxy.__getattribute__(self, name)  # type: ignore[misc]  # the slot of this name is for C
+    return getattr(target, name)
+
+
 def _resolved_getattr(self: Any, name: str) -> Any:
     # Reached only after the target has refused the name: the common path stays in C.
     if name.startswith(_OWN_PREFIX):
@@ -202,6 +217,8 @@ def _fallback(target: Any, name: str) -> Any:
 
 
 def _class_of(proxy: Any) -> Any:
+    if sys._getframe(2).f_globals.get("__name__") in _SERIALIZERS:  # noqa: SLF001  # no public way to see the caller
+        return public_class(proxy)
     target = read_target(proxy)
     if target is not UNRESOLVED:
         return target.__class__
@@ -209,8 +226,6 @@ def _class_of(proxy: Any) -> Any:
         return read_default_class(proxy)
     except AttributeError:
         pass
-    if sys._getframe(2).f_globals.get("__name__") in _SERIALIZERS:  # noqa: SLF001  # no public way to see the caller
-        return public_class(proxy)
     return target_of(proxy).__class__
 
 
@@ -258,5 +273,6 @@ def make_proxy(factory: Callable[[], Any], default_class: type | None = None, de
 
 for _name, _method in methods().items():
     setattr(Proxy, _name, _method)
-_PLAIN = {name: vars(Proxy)[name] for name in FAST_OPERATIONS} | {"__getattr__": _resolved_getattr}
-add_resolved_form(Proxy, _PLAIN)
+_PLAIN = {name: vars(Proxy)[name] for name in FAST_OPERATIONS}
+_PLAIN |= {"__getattr__": _resolved_getattr, "careful": _careful_getattribute}
+add_fast_forms(Proxy, _PLAIN)

@@ -42,14 +42,13 @@ def fast_target_of(proxy: Any) -> Any:
     target = read_target(proxy)
     if target is UNRESOLVED:
         return resolve_target(proxy)
-    # cloudpickle takes whatever says it is a function by value, and a proxy of a proxy must not show the
-    # inner one's state as its own: these two stay with methods that look first.
-    if type(target) is not FunctionType and not is_proxy(target):
+    if not type(proxy).__proxy_fast__:
         _speed_up(proxy, target)
     return target
 
 
 def _speed_up(proxy: Any, target: Any) -> None:
+    cls: Any = public_class(proxy)
     with _switching:
         if read_target(proxy) is not target:
             return
@@ -59,7 +58,18 @@ def _speed_up(proxy: Any, target: Any) -> None:
         _write_eq(proxy, partial(eq, target))
         _write_call(proxy, target)
         # Last: from here on other threads use the slots.
-        _set_class(proxy, type(proxy).Resolved)
+        _set_class(proxy, cls.Careful if _needs_care(target) else cls.Resolved)
+
+
+def _needs_care(target: Any) -> bool:
+    """Tell whether some attribute of a target must not be shown as the proxy's own.
+
+    cloudpickle takes by value whatever shows the class of a function. numpy loses the dtype of text, dates and
+    records where it finds `__array_struct__` on something that is no array. The state of a proxy inside a proxy
+    is not that of the outer one.
+    """
+    cls = type(target)
+    return cls is FunctionType or hasattr(cls, "__array_struct__") or is_proxy(target)
 
 
 def _slow_down(proxy: Any) -> None:
@@ -88,7 +98,7 @@ def forget_target(proxy: Any) -> None:
 def public_class(proxy: Any) -> Any:
     """Return the class that a proxy was made with, whichever form it is in now."""
     cls: Any = type(proxy)
-    return cls.__base__ if cls.Resolved is cls else cls
+    return cls.__base__ if cls.__proxy_fast__ else cls
 
 
 def _reduce(proxy: Any) -> Any:
@@ -100,28 +110,39 @@ def _deepcopy(proxy: Any, memo: dict[int, Any]) -> Any:
     return type(proxy).__deepcopy__(proxy, memo)
 
 
-def add_resolved_form(cls: Any, plain: dict[str, Any]) -> None:
-    """Give a proxy class the twin that its resolved instances take on.
+def add_fast_forms(cls: Any, plain: dict[str, Any]) -> None:
+    """Give a proxy class the two classes that its resolved instances take on.
+
+    `cls.Resolved` answers from the slots. `cls.Careful` does so, too, but looks at attribute names first.
 
     Args:
-        cls: The proxy class; `cls.Resolved` is set.
-        plain: The fast operations of Proxy itself (where `cls` has its own, the twin keeps that one), and the
-            `__getattr__` that twins need.
+        cls: The proxy class.
+        plain: The fast operations of Proxy itself; where `cls` has its own, its forms keep that one. Beside
+            them "careful", the attribute access of careful forms, and "__getattr__", that of the others for
+            names that the target does not have.
     """
-    namespace: dict[str, Any] = {name: slot for name, slot in fast_slots.items() if getattr(cls, name) is plain[name]}
-    if "__getattribute__" in namespace:
-        namespace.setdefault("__getattr__", plain["__getattr__"])
-    namespace["__slots__"] = ()
-    namespace["__module__"] = cls.__module__
-    # A name under which pickle finds it, for those who pickle `type(proxy)`.
-    namespace["__qualname__"] = f"{cls.__qualname__}.Resolved"
-    namespace["__doc__"] = cls.__doc__
-    if "__eq__" in namespace:
-        namespace["__hash__"] = cls.__hash__
-    cls.Resolved = type(cls)(cls.__name__, (cls,), namespace, resolved_form=True)
-    cls.Resolved.Resolved = cls.Resolved
-    for form in (cls, cls.Resolved):
-        # The fast form answers an instance's `__reduce_ex__` and `__deepcopy__` with the target's; pickle and
+    slots = {name: slot for name, slot in fast_slots.items() if getattr(cls, name) is plain[name]}
+    resolved, careful = dict(slots), dict(slots)
+    if "__getattribute__" in slots:
+        resolved["__getattr__"] = plain["__getattr__"]
+        careful["__getattribute__"] = plain["careful"]
+    cls.Resolved, cls.Careful = _form(cls, "Resolved", resolved), _form(cls, "Careful", careful)
+    for form in (cls, cls.Resolved, cls.Careful):
+        # A fast form answers an instance's `__reduce_ex__` and `__deepcopy__` with the target's; pickle and
         # copy ask these tables first.
         copyreg.pickle(form, _reduce)
-        copy._deepcopy_dispatch[form] = _deepcopy  # type: ignore[attr-defined]  # noqa: SLF001
+        copy._deepcopy_dispatch[form] = _deepcopy  # type: ignore[attr-defined]  # noqa: SLF001  # no other way in
+
+
+def _form(cls: Any, name: str, namespace: dict[str, Any]) -> Any:
+    namespace |= {
+        "__slots__": (),
+        "__proxy_fast__": True,
+        "__module__": cls.__module__,
+        # A name under which pickle finds it, for those who pickle `type(proxy)`.
+        "__qualname__": f"{cls.__qualname__}.{name}",
+        "__doc__": cls.__doc__,
+        # Python would drop it from a class with an `__eq__` of its own.
+        "__hash__": cls.__hash__,
+    }
+    return type(cls)(cls.__name__, (cls,), namespace, fast_form=True)

@@ -23,9 +23,12 @@ class Proxy(Any, Generic[T_co]):  # type: ignore[misc]  # subclassing Any is the
     ) -> None: ...
 
     @property
-    def __proxy_factory__(self) -> Callable[[], T_co]: ...
+    def __proxy_factory__(self) -> Callable[[], T_co]:
+        raise NotImplementedError
+
     @property
-    def __proxy_resolved__(self) -> bool: ...
+    def __proxy_resolved__(self) -> bool:
+        raise NotImplementedError
 
     __proxy_wrapped__: Any
 
