@@ -10,6 +10,8 @@ from psk.store.metrics import Histogram
 class SlowConnector(LocalConnector):
     """A local channel whose every get takes 20 ms."""
 
+    in_memory = False
+
     def get(self, key, **options):
         time.sleep(0.02)
         return super().get(key, **options)

@@ -17,6 +17,7 @@ from psk.store.flight import SingleFlight
 class SlowConnector(LocalConnector):
     """A local channel whose every get takes a while, and counts."""
 
+    in_memory = False
     seconds = 0.1
     gets = 0
 

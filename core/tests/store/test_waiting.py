@@ -1,11 +1,12 @@
 """Does waiting end when the object comes, and when the time is over?"""
 
+import pickle
 import threading
 import time
 
 import pytest
 
-from psk.errors import DeadlineError
+from psk.errors import DeadlineError, KeyExistsError
 from psk.wire import encode, new_object_id
 
 
@@ -21,6 +22,19 @@ def test_wait_ends_at_its_deadline(store):
     with pytest.raises(DeadlineError, match="keys"):
         store.wait([new_object_id().hex()], timeout=0.2)
     assert 0.2 <= time.monotonic() - start < 0.7
+
+
+def test_a_reserved_object_is_waited_for_wherever_its_proxy_is_used(store):
+    key = store.reserve()
+    proxy = pickle.loads(pickle.dumps(store.proxy_from_key(key, wait=True)))
+    assert not store.exists(key)
+    producer = threading.Timer(0.1, store.fulfil, (key, [1, 2]))
+    producer.start()
+    assert proxy == [1, 2]
+    producer.join()
+    with pytest.raises(KeyExistsError):
+        store.fulfil(key, [3])
+    assert store.get(key) == [1, 2]
 
 
 def test_wait_wakes_when_the_object_comes(store):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors import SupportsBatch, validate_key
-from psk.store.objects import ObjectMethods
+from psk.store.reservations import ReservationMethods
 
 if TYPE_CHECKING:
     import builtins
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from psk.wire import Payload
 
 
-class BatchMethods(ObjectMethods):
+class BatchMethods(ReservationMethods):
     """The part of a store that saves round trips where the channel can; elsewhere it loops. See `Store`."""
 
     def put_batch(

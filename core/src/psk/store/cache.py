@@ -26,14 +26,16 @@ class Cache:
     Args:
         size: Entries kept at most; 0 keeps none.
         nbytes: Bytes of all entries together at most; a larger object is never kept.
+        payloads: Keep payloads too, not only finished objects.
         objects: Keep every decoded object itself, so that all users of a key share one.
     """
 
-    __slots__ = ("_entries", "_lock", "_nbytes", "_objects", "_seen", "_size", "hits", "misses", "nbytes")
+    __slots__ = ("_entries", "_lock", "_nbytes", "_objects", "_payloads", "_seen", "_size", "hits", "misses", "nbytes")
 
-    def __init__(self, size: int, nbytes: int, *, objects: bool = False) -> None:
+    def __init__(self, size: int, nbytes: int, *, payloads: bool = True, objects: bool = False) -> None:
         self._size = size
         self._nbytes = nbytes
+        self._payloads = payloads and not objects
         self._objects = objects
         self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -61,7 +63,7 @@ class Cache:
 
     def keep_payload(self, key: str, payload: Payload) -> Pristine | None:
         """Keep what was fetched, if it is worth keeping as a payload; give the entry to decode from."""
-        if self._objects or not self._takes(payload) or payload.codec in {"bytes", "str"}:
+        if not self._payloads or not self._takes(payload) or payload.codec in {"bytes", "str"}:
             return None
         if payload.nbytes >= COPY_BELOW and not self._met_before(key):
             return None

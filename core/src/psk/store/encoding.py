@@ -37,13 +37,21 @@ class Encoder:
                 remedy="leave signing away, or set it to 'required'",
             )
 
-    def encode(self, obj: Any, serializer: str | Callable[[Any], Any] | None, *, expires: bool = False) -> Payload:
+    def encode(
+        self,
+        obj: Any,
+        serializer: str | Callable[[Any], Any] | None,
+        *,
+        expires: bool = False,
+        object_id: bytes | None = None,
+    ) -> Payload:
         """Encode one object.
 
         Args:
             obj: The object.
             serializer: Codec name or callable for this object; None takes the store's.
             expires: The object may vanish by itself, so receivers must not keep it in a cache.
+            object_id: 16 bytes that were reserved for it; None makes new ones.
 
         Raises:
             SerializationError: The object cannot be encoded.
@@ -55,16 +63,19 @@ class Encoder:
                 remedy="open it with signing_key=..., or only read through it",
             )
         chosen = serializer or self._serializer
+        options: dict[str, Any] = {
+            "checksum": self._checksum,
+            "signing_key": self.signing_key,
+            "expires": expires,
+            "object_id": object_id,
+        }
         if chosen is None or isinstance(chosen, str):
-            return encode(obj, codec=chosen, checksum=self._checksum, signing_key=self.signing_key, expires=expires)
+            return encode(obj, codec=chosen, **options)
         try:
-            encoded = chosen(obj)
-            frame = memoryview(encoded)
+            frame = memoryview(chosen(obj))
         except Exception as error:
             raise SerializationError(
                 f"serializer {chosen!r} failed on an object of type {type(obj).__qualname__}: {error!r}",
                 remedy="it must return bytes, bytearray or memoryview",
             ) from error
-        return Payload.build(
-            PRIVATE_CODEC, [frame], checksum=self._checksum, signing_key=self.signing_key, expires=expires
-        )
+        return Payload.build(PRIVATE_CODEC, [frame], **options)

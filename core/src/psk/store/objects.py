@@ -206,6 +206,9 @@ class ObjectMethods:
         """
         self._check_open()
         target = self._reader.read_reference(reference, deserializer=deserializer, codecs=codecs)
+        if target is MISSING and reference.wait:
+            wait_for_any(self._connector, [reference.key], None)
+            target = self._reader.read_reference(reference, deserializer=deserializer, codecs=codecs)
         if target is MISSING:
             return False, None
         if reference.evict:

@@ -118,10 +118,18 @@ class ProxyMethods(BatchMethods):
         key: str,
         *,
         evict: bool = False,
+        wait: bool = False,
         lifetime: Lifetime | None = None,
         deserializer: Callable[[bytes], Any] | None = None,
     ) -> Proxy[Any]:
-        """Give a proxy of an object that was put before; whether it exists shows at its first use.
+        """Give a proxy of an object that was put before, or reserved; whether it exists shows at its first use.
+
+        Args:
+            key: The object's key.
+            evict: As of `proxy`.
+            wait: Let the first use wait up to 60 s for an object that does not exist yet, instead of failing.
+            lifetime: As of `proxy`.
+            deserializer: As of `proxy`.
 
         Raises:
             InvalidKeyError: The key is not one.
@@ -130,7 +138,7 @@ class ProxyMethods(BatchMethods):
         if evict and lifetime is not None:
             raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the object")
         self._check_open()
-        reference = Reference(self.uri, validate_key(key), evict=evict)
+        reference = Reference(self.uri, validate_key(key), evict=evict, wait=wait)
         self._attach(lifetime, key)
         proxy: Proxy[Any] = make_proxy(self._factory(reference, None, deserializer))
         return proxy

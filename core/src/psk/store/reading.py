@@ -33,7 +33,11 @@ class Reader:
     """
 
     def __init__(self, connector: Connector, config: StoreConfig) -> None:
-        self.cache = Cache(config.cache_size, config.cache_bytes, objects=config.cache == "objects")
+        # Where fetching costs nothing there is nothing to save by keeping payloads or by sharing a fetch.
+        self._in_memory: bool = getattr(connector, "in_memory", False)
+        self.cache = Cache(
+            config.cache_size, config.cache_bytes, payloads=not self._in_memory, objects=config.cache == "objects"
+        )
         self._connector = connector
         self._checker = Checker(config)
         self._flights = SingleFlight()
@@ -58,7 +62,7 @@ class Reader:
             deserializer = self._deserializer
         source = self.cache.get(key) if deserializer is None else None
         if source is None:
-            source = self._flights.run(key, self.fetch, (key, None, timeout), share=_shareable, timeout=timeout)
+            source = self._fetch_once(key, None, timeout)
         return self._open(key, source, deserializer)
 
     def read_reference(self, reference: Reference, *, deserializer: Any = None, codecs: str | None = None) -> Any:
@@ -76,7 +80,7 @@ class Reader:
         believed = self._checker.signature_required or not reference.signed_by
         source = self.cache.get(key) if deserializer is None and believed else None
         if source is None:
-            source = self._flights.run(key, self.fetch, (key, reference.nbytes, None), share=_shareable)
+            source = self._fetch_once(key, reference.nbytes, None)
         return self._open(key, source, deserializer, reference, codecs)
 
     def read_batch(
@@ -120,6 +124,11 @@ class Reader:
         """Start afresh in a forked child: threads that held locks or led flights are not there."""
         self._flights = SingleFlight()
         self.cache.renew_lock()
+
+    def _fetch_once(self, key: str, size: int | None, timeout: float | None) -> Any:
+        if self._in_memory:
+            return self.fetch(key, size, timeout)
+        return self._flights.run(key, self.fetch, (key, size, timeout), share=_shareable, timeout=timeout)
 
     def _checked(self, key: str, frames: Frames) -> Payload | Pristine:
         payload = Payload.parse(frames)

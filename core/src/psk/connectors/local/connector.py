@@ -47,6 +47,7 @@ class LocalConnector(Batches, Coroutines):
 
     scheme: ClassVar[str] = "local"
     leaves_host: ClassVar[bool] = False
+    in_memory: ClassVar[bool] = True
     durabilities: tuple[str, ...] = ("volatile",)
 
     def __init__(self, name: str | None = None) -> None:

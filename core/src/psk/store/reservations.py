@@ -1,0 +1,71 @@
+"""How can an object be named, and waited for, before it exists?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psk.connectors import SupportsReserve, validate_key
+from psk.errors import CapabilityError
+from psk.store.objects import ObjectMethods
+from psk.wire import new_object_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ReservationMethods(ObjectMethods):
+    """The part of a store that gives out keys first and takes objects later; see `Store`."""
+
+    def reserve(self, *, ttl: float | None = None, timeout: float | None = None) -> str:
+        """Name an object that does not exist yet.
+
+        The key may be sent on at once: `wait` waits for its object, and so does `proxy_from_key(key, wait=True)`.
+
+        Args:
+            ttl: Seconds for which the channel keeps the reservation, where it keeps any.
+            timeout: Seconds the channel may take; None is the connector's default.
+
+        Returns:
+            The key, for `fulfil`.
+
+        Raises:
+            CapabilityError: The channel chooses its keys itself.
+            ConnectorError: The channel failed.
+        """
+        self._check_open()
+        return self._reserving().reserve(new_object_id(), ttl=ttl, timeout=timeout)
+
+    def fulfil(
+        self,
+        key: str,
+        obj: Any,
+        *,
+        serializer: str | Callable[[Any], Any] | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Store the object of a reserved key, once.
+
+        Args:
+            key: What `reserve` gave, in this process or another.
+            obj: The object; see `put` for the other arguments.
+            serializer: As of `put`.
+            ttl: As of `put`.
+            timeout: As of `put`.
+
+        Raises:
+            KeyExistsError: The key has its object already.
+            PskError: As `put`.
+        """
+        self._check_open()
+        object_id = bytes.fromhex(validate_key(key)[:32])
+        payload = self._encoder.encode(obj, serializer, expires=ttl is not None, object_id=object_id)
+        self._reserving().fulfil(key, payload, ttl=ttl, timeout=timeout)
+
+    def _reserving(self) -> SupportsReserve:
+        if not isinstance(self._connector, SupportsReserve):
+            raise CapabilityError(
+                f"store {self._config.name!r} cannot reserve: channel {self._connector.scheme!r} names objects itself",
+                remedy="put the object first and send its key then",
+            )
+        return self._connector
