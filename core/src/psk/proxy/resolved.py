@@ -14,8 +14,8 @@ from typing import Any
 from psk.proxy.layout import (
     FAST_OPERATIONS,
     UNRESOLVED,
+    Layout,
     fast_slots,
-    is_proxy,
     read_target,
     write_target,
 )
@@ -48,7 +48,13 @@ def fast_target_of(proxy: Any) -> Any:
 
 
 def _speed_up(proxy: Any, target: Any) -> None:
-    cls: Any = public_class(proxy)
+    cls: Any = type(proxy)
+    kind = type(target)
+    # Some attributes of a target must not be shown as the proxy's own. cloudpickle takes by value whatever shows
+    # the class of a function. numpy loses the dtype of text, dates and records where it finds `__array_struct__`
+    # on something that is no array. The state of a proxy inside a proxy is not that of the outer one.
+    needs_care = kind is FunctionType or hasattr(kind, "__array_struct__") or issubclass(kind, Layout)
+    form = cls.Careful if needs_care else cls.Resolved
     with _switching:
         if read_target(proxy) is not target:
             return
@@ -58,18 +64,7 @@ def _speed_up(proxy: Any, target: Any) -> None:
         _write_eq(proxy, partial(eq, target))
         _write_call(proxy, target)
         # Last: from here on other threads use the slots.
-        _set_class(proxy, cls.Careful if _needs_care(target) else cls.Resolved)
-
-
-def _needs_care(target: Any) -> bool:
-    """Tell whether some attribute of a target must not be shown as the proxy's own.
-
-    cloudpickle takes by value whatever shows the class of a function. numpy loses the dtype of text, dates and
-    records where it finds `__array_struct__` on something that is no array. The state of a proxy inside a proxy
-    is not that of the outer one.
-    """
-    cls = type(target)
-    return cls is FunctionType or hasattr(cls, "__array_struct__") or is_proxy(target)
+        _set_class(proxy, form)
 
 
 def _slow_down(proxy: Any) -> None:

@@ -7,12 +7,15 @@ flagged and what cannot be.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T_co = TypeVar("T_co", covariant=True)
+
+Unknown: TypeAlias = Any | Never
+"""Any, in a form that mypy does not warn of when a function returns it (warn_return_any, part of --strict)."""
 
 
 class Proxy(Any, Generic[T_co]):  # type: ignore[misc]  # subclassing Any is the point
@@ -31,6 +34,12 @@ class Proxy(Any, Generic[T_co]):  # type: ignore[misc]  # subclassing Any is the
         raise NotImplementedError
 
     __proxy_wrapped__: Any
+
+    def __getattr__(self, name: str, /) -> Unknown:
+        raise NotImplementedError
+
+    def __getitem__(self, key: Any, /) -> Unknown:
+        raise NotImplementedError
 
     def __hash__(self) -> int:
         raise NotImplementedError
