@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 READY := $(VENV)/.ready
+BENCH := .bench
 PACKAGES := core $(wildcard packages/*)
 
 .PHONY: help setup demo test soak bench lint format servers clean
@@ -35,8 +36,15 @@ test: setup
 soak: setup
 	PSK_SCALE=soak $(BIN)/pytest -o timeout=3600
 
-bench: setup
-	$(BIN)/python benchmarks/run.py
+$(BENCH)/.ready: $(UV) Makefile
+	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)
+	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode "proxystore==1.1.*" numpy
+	@touch $@
+
+# psk is installed as users have it, not editable: that would change what an import costs.
+bench: $(BENCH)/.ready
+	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode --reinstall-package psk-core ./core
+	$(BENCH)/bin/python benchmarks/run.py $(TOPICS)
 
 lint: setup
 	$(BIN)/ruff check

@@ -1,0 +1,52 @@
+"""How long does an operation on a resolved proxy take?"""
+
+from __future__ import annotations
+
+from functools import partial
+from timeit import Timer
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from proxystore.proxy import Proxy as TheirProxy
+from row import Row
+from timing import take_turns
+
+from psk import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPETITIONS = 40
+TIMES = 20_000
+NUMBERS = [1, 2, 3]
+#: Operation, the target `p` stands for, and the part of ProxyStore's time that psk is to need at most.
+OPERATIONS: list[tuple[str, Any, float | None]] = [
+    ("len(p)", NUMBERS, 0.55),
+    ("p[0]", NUMBERS, 0.55),
+    ("p == x", NUMBERS, 0.55),
+    ("p.attr", SimpleNamespace(attr=1), 0.25),
+    ("p + 1", 1, None),
+    ("p()", int, None),
+]
+
+
+def measure() -> Iterator[Row]:
+    """Time operations in a loop of bytecode, as code that uses proxies meets them."""
+    for operation, target, ratio in OPERATIONS:
+        samples = take_turns(
+            {
+                name: partial(repeat, operation, kind(partial(identity, target)), target)
+                for name, kind in (("psk", Proxy), ("proxystore", TheirProxy))
+            },
+            REPETITIONS,
+        )
+        ours, theirs = samples["psk"]["operation"], samples["proxystore"]["operation"]
+        yield Row(f"resolved proxy: {operation}", "ns", ours, theirs, ratio=ratio, digits=0)
+
+
+def repeat(operation: str, proxy: Any, target: Any) -> dict[str, float]:
+    return {"operation": Timer(operation, globals={"p": proxy, "x": target}).timeit(TIMES) / TIMES}
+
+
+def identity(target: Any) -> Any:
+    return target

@@ -1,0 +1,59 @@
+"""Which stores of psk and of ProxyStore compete, and where do they keep their objects?"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from proxystore.connectors.file import FileConnector as TheirFileConnector
+from proxystore.connectors.local import LocalConnector as TheirLocalConnector
+from proxystore.store import Store as TheirStore
+
+from psk import LocalConnector, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  a directory of our own is made in it
+
+
+class Pair(NamedTuple):
+    """Two stores of one channel: what one puts, the other has never seen, so that no cache can help its `get`."""
+
+    writer: Any
+    reader: Any
+
+
+@contextmanager
+def memory_directory() -> Iterator[str]:
+    """Make a temporary directory, on tmpfs where there is one."""
+    place = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="psk-bench-", dir=place) as directory:
+        yield directory
+
+
+@contextmanager
+def file_pairs() -> Iterator[dict[str, Pair]]:
+    """Open both libraries' file stores on directories of their own in memory, with default options."""
+    with memory_directory() as ours, memory_directory() as theirs:
+        yield {
+            "psk": Pair(*(Store(f"ours-{role}", f"file://{ours}") for role in Pair._fields)),
+            # Left alone, one of their two connectors would delete what the other one uses.
+            "proxystore": Pair(
+                *(TheirStore(f"theirs-{role}", TheirFileConnector(theirs, clear=False)) for role in Pair._fields)
+            ),
+        }
+
+
+@contextmanager
+def local_pairs() -> Iterator[dict[str, Pair]]:
+    """Open both libraries' stores within this process, with default options."""
+    space: dict[Any, Any] = {}
+    with Store("ours-writer", LocalConnector("bench")) as writer, Store("ours-reader", "local://bench") as reader:
+        yield {
+            "psk": Pair(writer, reader),
+            "proxystore": Pair(*(TheirStore(f"theirs-{role}", TheirLocalConnector(space)) for role in Pair._fields)),
+        }
+        writer.clear()

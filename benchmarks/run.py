@@ -1,0 +1,57 @@
+"""Measure psk beside ProxyStore in one run, print the table of results, and keep it as JSON.
+
+The two take turns within one process, so ratios count and absolute times are this machine's. Each figure is a
+median, with half the distance of its quartiles. Unless a row says that caches are in use, every get is the first
+one of a new object in a store that did not put it, so that no cache helps either side.
+
+    python benchmarks/run.py [topic...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+from table import markdown
+
+TOPICS = ("large_objects", "small_objects", "start_up", "pickled_size", "operations", "threads", "coding")
+HEADER = ("measured", "psk", "ProxyStore", "ratio", "target", "met")
+RESULTS = Path(__file__).parents[1] / ".bench" / "results.json"
+
+
+def environment() -> dict[str, str | int | None]:
+    """Say on what was measured, and what."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processors": os.cpu_count(),
+        **{name: version(name) for name in ("psk-core", "proxystore", "numpy")},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("topics", nargs="*", metavar="topic", help=f"of {', '.join(TOPICS)}; default all")
+    topics = parser.parse_args().topics or TOPICS
+    if unknown := set(topics) - set(TOPICS):
+        parser.error(f"no topic {min(unknown)!r} (found: {', '.join(TOPICS)})")
+    rows = []
+    for topic in topics:
+        print(f"measuring {topic} ...", file=sys.stderr)
+        rows.extend(import_module(topic).measure())
+    print(", ".join(f"{name} {value}" for name, value in environment().items()), end="\n\n")
+    print(markdown(HEADER, [row.cells() for row in rows]))
+    RESULTS.parent.mkdir(exist_ok=True)
+    results = {"environment": environment(), "rows": [row.as_dict() for row in rows]}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"\nwritten to {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()
