@@ -7,7 +7,20 @@ import pytest
 from psk.connectors import find_connector, format_uri, open_connector
 from psk.wire import Payload, decode
 
-CHANNELS = ("local", "file")
+CHANNELS = ("local", "file", "multi")
+
+
+def address_of(scheme, folder):
+    """Give the URI of a new, empty channel, with its files in a folder; the multi connector uses two others."""
+    local, file = f"local://test-{os.urandom(6).hex()}", f"file://{folder}/objects"
+    both = f"multi://small,large?max1=20000&priority1=1&to1={local}&to2={file}"
+    return {"local": local, "file": file, "multi": both}[scheme]
+
+
+@pytest.fixture
+def new_address():
+    """Make URIs of empty channels: `new_address(scheme, folder)`."""
+    return address_of
 
 
 @pytest.fixture(params=CHANNELS)
@@ -19,7 +32,7 @@ def scheme(request):
 @pytest.fixture
 def address(scheme, tmp_path):
     """The URI of an empty channel."""
-    return f"file://{tmp_path}/objects" if scheme == "file" else f"local://test-{os.urandom(6).hex()}"
+    return address_of(scheme, tmp_path)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psk.connectors import find_connector, format_uri, open_connector, parse_uri
+from psk.connectors.catalog import BUILT_IN
 from psk.errors import (
     ChannelUnavailableError,
     ConnectorConfigError,
@@ -137,7 +138,8 @@ def test_what_cannot_be_written_is_refused(config):
 def test_an_unknown_scheme_says_what_to_install():
     with pytest.raises(UnknownConnectorError) as caught:
         find_connector("ucx")
-    assert str(caught.value) == "no connector for 'ucx' here; pip install psk-connector-ucx (found: file, local)"
+    found = ", ".join(sorted(BUILT_IN))
+    assert str(caught.value) == f"no connector for 'ucx' here; pip install psk-connector-ucx (found: {found})"
 
 
 @pytest.mark.parametrize("scheme", ["os", "psk.errors", "evil", "x" * 500, None, ("file",)])

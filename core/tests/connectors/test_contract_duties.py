@@ -257,7 +257,7 @@ def test_the_configuration_rebuilds_the_channel(connector, decoded):  # C35, C36
 
 def test_an_unknown_option_lists_the_known(address):  # C36
     with pytest.raises(ConnectorConfigError, match=r"no option 'colour'.*found: authority, "):
-        open_connector(f"{address}?colour=blue")
+        open_connector(f"{address}{'&' if '?' in address else '?'}colour=blue")
 
 
 def test_durabilities_are_declared(connector):  # C30, C32

@@ -1,6 +1,5 @@
 """Does each channel behave like a dictionary, whatever is done in whatever order?"""
 
-import os
 import shutil
 import tempfile
 import time
@@ -33,7 +32,7 @@ class Channel(RuleBasedStateMachine):
     @initialize()
     def open(self):
         self.place = tempfile.mkdtemp()
-        self.uri = f"file://{self.place}/objects" if self.scheme == "file" else f"local://model-{os.urandom(6).hex()}"
+        self.uri = self.new_address(self.scheme, self.place)
         self.connector = open_connector(self.uri)
         self.model, self.claims = {}, {}
 
@@ -50,7 +49,7 @@ class Channel(RuleBasedStateMachine):
 
     @rule(key=keys, value=VALUES)
     def fulfil(self, key, value):
-        payload = encode(value, object_id=bytes.fromhex(key))
+        payload = encode(value, object_id=bytes.fromhex(key[:32]))
         standing = self.model.setdefault(key, payload)
         if standing.tobytes() == payload.tobytes():
             self.connector.fulfil(key, payload)
@@ -61,7 +60,10 @@ class Channel(RuleBasedStateMachine):
     @rule(key=keys)
     def put_again(self, key):
         if key in self.model:
-            assert self.connector.put(self.model[key]) == key
+            again = self.connector.put(self.model[key])
+            # Only a channel with places may choose another one for what was reserved before its size was known.
+            assert again == key or (again[:32] == key[:32] and "@" in again)
+            self.model.setdefault(again, self.model[key])
 
     @rule(key=keys)
     def get(self, key):
@@ -101,7 +103,7 @@ class Channel(RuleBasedStateMachine):
         if key not in self.model or not isinstance(self.connector, SupportsSwap):
             return
         revision = self.model[key].revision + step
-        payload = encode(value, object_id=bytes.fromhex(key), revision=revision)
+        payload = encode(value, object_id=bytes.fromhex(key[:32]), revision=revision)
         if step == 1 or payload.tobytes() == self.model[key].tobytes():
             self.connector.swap(key, payload)
             self.model[key] = payload
@@ -139,11 +141,11 @@ class Channel(RuleBasedStateMachine):
             shutil.rmtree(self.place)
 
 
-def test_each_channel_is_a_dictionary(scheme, scale):
+def test_each_channel_is_a_dictionary(scheme, new_address, scale):
     class OneChannel(Channel):
         pass
 
-    OneChannel.scheme = scheme
+    OneChannel.scheme, OneChannel.new_address = scheme, staticmethod(new_address)
     run_state_machine_as_test(
         OneChannel,
         settings=settings(

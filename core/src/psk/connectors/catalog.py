@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BUILT_IN = {
     "file": ("psk.connectors.file", "FileConnector"),
     "local": ("psk.connectors.local", "LocalConnector"),
+    "multi": ("psk.connectors.multi", "MultiConnector"),
 }
 """Where the class of each built-in scheme is; nothing that a proxy says is ever imported by name."""
 

@@ -1,0 +1,6 @@
+"""How does one store use several channels? Each object goes to the first whose policy takes it."""
+
+from psk.connectors.multi.connector import MultiConnector
+from psk.connectors.multi.policy import Policy
+
+__all__ = ["MultiConnector", "Policy"]

@@ -1,0 +1,160 @@
+"""How does the multi connector keep the contract with the channels it has?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from psk.connectors.catalog import open_connector
+from psk.connectors.contract import DURABILITIES
+from psk.connectors.key import shown
+from psk.connectors.multi.child import Child
+from psk.connectors.multi.configuration import check_name, read_config, write_config
+from psk.connectors.multi.policy import Policy
+from psk.connectors.multi.powers import equip
+from psk.connectors.multi.routes import Routes, shared_time
+from psk.connectors.uri import format_uri
+from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psk.connectors.contract import Connector
+    from psk.connectors.key import Key
+    from psk.wire import Frames, Payload
+
+
+class MultiConnector:
+    """Route each object to one of several channels by size, tags, host and priority.
+
+    An object goes to the channel with the highest priority whose policy takes it, or to the next if that one is full.
+    Its key names the channel; a key without a name is looked for in each. The instance has the capabilities that all
+    its channels have. What it travels as describes every channel with its policy; one that cannot be opened in the
+    other process is an error only for the objects it holds.
+
+    Args:
+        connectors: By name (1 to 16 of `a-z 0-9 -`) an open connector or a URI, alone or in a tuple with its `Policy`.
+            URIs are opened when they are needed. All are closed with this connector.
+        open_child: Opens a URI; None takes `psk.connectors.open_connector`.
+
+    Raises:
+        ConnectorConfigError: A name or URI makes no sense, or a channel is a multi connector itself.
+    """
+
+    __slots__ = ("__weakref__", "_routes")
+
+    scheme: ClassVar[str] = "multi"
+    leaves_host: ClassVar[bool] = True
+    in_memory: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        connectors: Mapping[str, Connector | str | tuple[Connector | str, Policy]],
+        *,
+        open_child: Callable[[str], Connector] | None = None,
+    ) -> None:
+        children: list[Child] = []
+        try:
+            for name, channel, policy in _channels(connectors):
+                children.append(Child(name, policy, channel, open_child or open_connector))
+            format_uri(write_config(children))  # says now, not at the first proxy, if that is too long
+            self._routes = Routes(children)
+            # Which capabilities it has differs from instance to instance, and isinstance looks at the class.
+            self.__class__ = equip(type(self), children)
+        except BaseException:
+            for child in children:
+                child.undo()
+            raise
+
+    @property
+    def durabilities(self) -> tuple[str, ...]:
+        """What each channel can promise that objects put on this host may go to; opens them to ask."""
+        promised = set(DURABILITIES)
+        asked = False
+        for child in self._routes.children:
+            with suppress(ConnectorError):
+                if child.policy.is_valid_on_host():
+                    promised &= set(child.connector().durabilities)
+                    asked = True
+        return tuple(level for level in DURABILITIES if level in promised) if asked else DURABILITIES[:1]
+
+    def put(
+        self,
+        payload: Payload,
+        *,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        hints: Mapping[str, object] | None = None,
+    ) -> Key:
+        """Put the payload into the first channel that takes it and has room; see `Connector.put`.
+
+        Args:
+            payload: What to store.
+            ttl: As of the channel.
+            timeout: Seconds for all attempts together.
+            hints: `subset_tags` and `superset_tags` are matched with the policies; all are passed on.
+
+        Raises:
+            ConnectorError: No policy takes it, or as of the channel.
+        """
+        left = shared_time(timeout)
+        full: list[ChannelFullError] = []
+        for child in self._routes.takers(payload.nbytes, hints):
+            connector = child.connector()
+            try:
+                return child.named(connector.put(payload, ttl=ttl, timeout=left(), hints=hints), connector)
+            except ChannelFullError as error:
+                full.append(error)
+        raise full[0]
+
+    def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
+        """Fetch the payload from the channel that the key names; see `Connector.get`."""
+        return self._routes.first(key, timeout, lambda one, inner, left: one.get(inner, size=size, timeout=left))
+
+    def exists(self, key: Key, *, timeout: float | None = None) -> bool:
+        """Tell whether the channel that the key names holds its object."""
+        found = self._routes.first(key, timeout, lambda one, inner, left: one.exists(inner, timeout=left) or None)
+        return found is not None
+
+    def evict(self, key: Key, *, timeout: float | None = None) -> None:
+        """Remove the object from the channel that the key names, or from each if it names none."""
+        self._routes.first(key, timeout, lambda one, inner, left: one.evict(inner, timeout=left))
+
+    def close(self) -> None:
+        """Close every channel that is open, whoever opened it."""
+        with ExitStack() as stack:
+            for child in self._routes.children:
+                stack.callback(child.close)
+
+    def config(self) -> dict[str, object]:
+        """Describe every channel with its policy."""
+        return write_config(self._routes.children)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object], *, open_child: Callable[[str], Connector] | None = None) -> Self:
+        """Rebuild the connector; a channel is opened when the first of its objects is needed."""
+        return cls(read_config(config), open_child=open_child)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return MultiConnector.from_config, (self.config(),)
+
+    def __repr__(self) -> str:
+        return f"MultiConnector({format_uri(self.config())!r})"
+
+
+def _channels(connectors: object) -> list[tuple[str, Connector | str, Policy]]:
+    if not isinstance(connectors, Mapping) or not connectors:
+        raise ConnectorConfigError(
+            f"a multi connector cannot be made of {shown(connectors)}", remedy="give a dictionary of channels by name"
+        )
+    channels = []
+    for name, given in connectors.items():
+        channel, policy = given if isinstance(given, tuple) and len(given) == 2 else (given, Policy())  # noqa: PLR2004  a pair
+        if not isinstance(policy, Policy) or not (isinstance(channel, str) or callable(getattr(channel, "config", 0))):
+            raise ConnectorConfigError(
+                f"the channel {shown(name)} of a multi connector cannot be {shown(given)}",
+                remedy="give a connector or its URI, alone or as (connector, Policy(...))",
+            )
+        channels.append((check_name(name), channel, policy))
+    return channels

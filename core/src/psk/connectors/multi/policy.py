@@ -1,0 +1,158 @@
+"""Which objects does a child of a multi connector take? Sizes, tags, hosts and a priority decide."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Final
+
+from psk.connectors.key import shown
+from psk.errors import ConnectorConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+DEFAULTS: Final[dict[str, object]] = {
+    "priority": 0,
+    "host_pattern": None,
+    "min_size_bytes": 0,
+    "max_size_bytes": sys.maxsize,
+    "subset_tags": (),
+    "superset_tags": (),
+}
+LONGEST_TEXT = 256
+_has_control = re.compile(r"[\x00-\x1f\x7f]").search
+
+
+class Policy:
+    """Say which objects a channel is for; treated as immutable. Names and meaning are those of ProxyStore.
+
+    Args:
+        priority: Of several channels that take an object, the one with the highest priority gets it.
+        host_pattern: Regular expressions (one, or several), one of which must match the whole name of the host that
+            puts; None takes objects from every host.
+        min_size_bytes: Size of the smallest payload taken.
+        max_size_bytes: Size of the largest payload taken.
+        subset_tags: An object is taken only if its `subset_tags` are all among these.
+        superset_tags: An object is taken only if these are all among its `superset_tags`.
+
+    Raises:
+        ConnectorConfigError: A value makes no sense.
+    """
+
+    __slots__ = ("host_pattern", "max_size_bytes", "min_size_bytes", "priority", "subset_tags", "superset_tags")
+
+    def __init__(  # noqa: PLR0917  names and places are those that users know from ProxyStore
+        self,
+        priority: int = 0,
+        host_pattern: str | Iterable[str] | None = None,
+        min_size_bytes: int = 0,
+        max_size_bytes: int = sys.maxsize,
+        subset_tags: Iterable[str] = (),
+        superset_tags: Iterable[str] = (),
+    ) -> None:
+        self.priority = whole("priority", priority, at_least=-sys.maxsize)
+        self.min_size_bytes = whole("min_size_bytes", min_size_bytes)
+        self.max_size_bytes = whole("max_size_bytes", max_size_bytes)
+        if self.min_size_bytes > self.max_size_bytes:
+            raise ConnectorConfigError(
+                f"a policy takes nothing from {self.min_size_bytes} to {self.max_size_bytes} bytes",
+                remedy="give a min_size_bytes that is not above max_size_bytes",
+            )
+        self.subset_tags = tags("subset_tags", subset_tags, ConnectorConfigError)
+        self.superset_tags = tags("superset_tags", superset_tags, ConnectorConfigError)
+        self.host_pattern = None if host_pattern is None else _patterns(host_pattern)
+
+    def is_valid(
+        self,
+        *,
+        size_bytes: int | None = None,
+        subset_tags: Iterable[str] | None = None,
+        superset_tags: Iterable[str] | None = None,
+    ) -> bool:
+        """Tell whether an object may go here; what is None is not looked at.
+
+        Args:
+            size_bytes: Size of its payload.
+            subset_tags: Tags that must all be among this policy's `subset_tags`.
+            superset_tags: Tags that must include all of this policy's `superset_tags`.
+        """
+        return (
+            (size_bytes is None or self.min_size_bytes <= size_bytes <= self.max_size_bytes)
+            and (subset_tags is None or set(subset_tags).issubset(self.subset_tags))
+            and (superset_tags is None or set(superset_tags).issuperset(self.superset_tags))
+        )
+
+    def is_valid_on_host(self) -> bool:
+        """Tell whether objects put on this host may go here."""
+        if self.host_pattern is None:
+            return True
+        from socket import gethostname  # costs 3 ms, and few policies ask
+
+        host = gethostname()
+        return any(re.fullmatch(pattern, host) for pattern in self.host_pattern)
+
+    def as_dict(self) -> dict[str, object]:
+        """Give every argument by name; `Policy(**policy.as_dict())` equals the policy."""
+        return {name: getattr(self, name) for name in DEFAULTS}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Policy) and self.as_dict() == other.as_dict()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.as_dict().values()))
+
+    def __repr__(self) -> str:
+        changed = {name: value for name, value in self.as_dict().items() if value != DEFAULTS[name]}
+        return f"Policy({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+
+
+def whole(name: str, value: object, *, at_least: int = 0) -> int:
+    """Return a number of a policy.
+
+    Raises:
+        ConnectorConfigError: It is no whole number in bounds.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= sys.maxsize:
+        return value
+    raise ConnectorConfigError(
+        f"{shown(value)} is no {name} of a policy", remedy=f"give a whole number from {at_least} to {sys.maxsize}"
+    )
+
+
+def tags(name: str, value: object, error: Callable[..., Exception]) -> tuple[str, ...]:
+    """Return tags in the order given.
+
+    Raises:
+        Exception: Of the kind `error`, if they are no printable texts, or one text instead of several.
+    """
+    try:
+        given = () if isinstance(value, str | bytes) else tuple(value)  # type: ignore[arg-type]  # TypeError if not
+    except TypeError:
+        given = ()
+    else:
+        if not isinstance(value, str | bytes) and all(map(_is_text, given)):
+            return given
+    raise error(
+        f"{shown(value)} cannot be the {name} of an object or a policy",
+        remedy=f"give a list of texts of 1 to {LONGEST_TEXT} characters, as in ['fast']",
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and not _has_control(value)
+
+
+def _patterns(value: str | Iterable[str]) -> tuple[str, ...]:
+    patterns = tags("host_pattern", [value] if isinstance(value, str) else value, ConnectorConfigError)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ConnectorConfigError(
+                f"the host_pattern {shown(pattern)} is no regular expression: {error}",
+                remedy="escape it with re.escape if a plain name is meant",
+            ) from None
+    if not patterns:
+        raise ConnectorConfigError("an empty host_pattern takes no host", remedy="give None to take every host")
+    return patterns
