@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-PAGES = ("docs/porting.md", "docs/why.md", "SECURITY.md")
+PAGES = ("README.md", "ARCHITECTURE.md", "docs/porting.md", "docs/why.md", "docs/proxy.md", "SECURITY.md")
 TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
 FENCES = [
     (page, language, flag.strip(), text)
