@@ -57,6 +57,15 @@ def test_protocols_that_python_checks_on_the_type_are_over_claimed(proxy_of):
         iter(proxy)
 
 
+OVER_CLAIMED = ["Iterable", "Iterator", "Container", "Sized", "Hashable", "Callable"]
+OVER_CLAIMED += ["Awaitable", "AsyncIterable", "AsyncIterator"]
+
+
+@pytest.mark.parametrize("name", OVER_CLAIMED)
+def test_the_documented_over_claims_are_the_case(proxy_of, name):
+    assert isinstance(proxy_of(3), getattr(collections.abc, name))
+
+
 def test_typing_generics_look_past_it(proxy_of):
     assert not isinstance(proxy_of({}), typing.Mapping)
     assert isinstance(proxy_of({}), collections.abc.Mapping)

@@ -96,3 +96,9 @@ def test_asking_for_the_class_does_not_resolve():
     proxy = make_proxy(lambda: np.arange(3), np.ndarray)
     assert isinstance(proxy, np.ndarray)
     assert not is_resolved(proxy)
+
+
+def test_resizing_needs_to_be_told_about_the_proxys_references(proxy_of):
+    proxy = proxy_of(np.arange(3))
+    proxy.resize(5, refcheck=False)
+    assert len(proxy) == 5

@@ -29,7 +29,7 @@ def test_a_resolved_proxy_shows_that_it_is_one_and_its_target():
 def test_text_forms_are_the_targets(proxy_of):
     assert str(proxy_of("abc")) == "abc"
     assert f"{proxy_of(3.14159):.2f}" == "3.14"
-    assert "{:>4}".format(proxy_of("a")) == "   a"  # noqa: UP032  # the method is the test
+    assert "{:>4}".format(proxy_of("a")) == "   a"
     assert "%s %d" % (proxy_of("a"), proxy_of(3)) == "a 3"  # noqa: UP031
 
 

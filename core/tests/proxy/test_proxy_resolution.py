@@ -13,7 +13,7 @@ def test_the_factory_is_called_at_the_first_use_and_once(counted):
     factory = counted([1, 2])
     proxy = Proxy(factory)
     assert factory.calls == 0
-    assert [len(proxy), proxy[0], proxy + [3]] == [2, 1, [1, 2, 3]]
+    assert [len(proxy), proxy[0], proxy * 2] == [2, 1, [1, 2, 1, 2]]
     assert factory.calls == 1
 
 

@@ -1,8 +1,10 @@
 """Which valid uses must no type checker flag? All of these."""
 
+# ruff: noqa: C416, DTZ005, PLW0108, RUF005, SIM115, SIM300, TC003, UP031  # what is odd about these lines is what they try
+
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from collections.abc import AsyncIterator, Awaitable, Sequence
 
@@ -206,8 +208,8 @@ def patterns(store: Store, sample: Sample) -> None:
 
 
 def times() -> None:
-    day = Proxy(lambda: datetime.timedelta(1))
-    _ = [(datetime.datetime.now() + day).year, (day * 2).days, day.total_seconds(), day > datetime.timedelta(0)]
+    day = Proxy(lambda: dt.timedelta(1))
+    _ = [(dt.datetime.now() + day).year, (day * 2).days, day.total_seconds(), day > dt.timedelta(0)]
 
 
 def arrays(store: Store) -> None:

@@ -1,8 +1,10 @@
 """Which valid uses are flagged all the same? A test notices when a checker learns better, or worse."""
 
+# ruff: noqa: SIM300  # the order is the point
+
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import numpy as np
 from subjects import Sample, Store, takes_samples
@@ -15,7 +17,7 @@ def number_first(store: Store) -> None:
     array = store.proxy(np.zeros(3))
     (1 + array).sum()  # E: mypy pyright
     (1 < array).all()  # E: mypy pyright
-    day = Proxy(lambda: datetime.timedelta(1))
+    day = Proxy(lambda: dt.timedelta(1))
     _ = (2 * day).days  # E: mypy pyright
 
 

@@ -1,5 +1,7 @@
 """What do the typed examples act on?"""
 
+# ruff: noqa: TC003  # plain imports, as users write them
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -188,12 +188,12 @@ class Proxy(Layout):
 
 
 def _careful_getattribute(self: Any, name: str) -> Any:
+    target = read_target(self)
+    if name[:1] != "_" and target is not UNRESOLVED:
+        return getattr(target, name)
     if name == "__class__":
         return _class_of(self)
-    target = read_target(self)
-    if target is UNRESOLVED or name.startswith("__"):
-        return Proxy.__getattribute__(self, name)  # type: ignore[misc]  # the slot of this name is for C
-    return getattr(target, name)
+    return Proxy.__getattribute__(self, name)  # type: ignore[misc]  # the slot of this name is for C
 
 
 def _resolved_getattr(self: Any, name: str) -> Any:

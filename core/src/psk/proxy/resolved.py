@@ -21,7 +21,10 @@ from psk.proxy.layout import (
 )
 from psk.proxy.resolution import resolve_target
 
+# Held for a microsecond while a proxy changes its form. Re-entrant: a finaliser may run in between.
 _switching = threading.RLock()
+# Known to need no care, which is much cheaper to see than to find out.
+_BUILTIN = frozenset({int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset})
 _set_class: Any = vars(object)["__class__"].__set__
 _write_getattribute, _write_len, _write_getitem, _write_eq, _write_call = (
     fast_slots[name].__set__ for name in FAST_OPERATIONS
@@ -50,12 +53,11 @@ def fast_target_of(proxy: Any) -> Any:
 def _speed_up(proxy: Any, target: Any) -> None:
     cls: Any = type(proxy)
     kind = type(target)
-    # Some attributes of a target must not be shown as the proxy's own. cloudpickle takes by value whatever shows
-    # the class of a function. numpy loses the dtype of text, dates and records where it finds `__array_struct__`
-    # on something that is no array. The state of a proxy inside a proxy is not that of the outer one.
-    needs_care = kind is FunctionType or hasattr(kind, "__array_struct__") or issubclass(kind, Layout)
-    form = cls.Careful if needs_care else cls.Resolved
-    with _switching:
+    form = cls.Resolved if kind in _BUILTIN or not _needs_care(kind) else cls.Careful
+    if not _switching.acquire(blocking=False):
+        # Another thread is at it, if perhaps with another proxy; a later use will do.
+        return
+    try:
         if read_target(proxy) is not target:
             return
         _write_getattribute(proxy, partial(getattr, target))
@@ -65,6 +67,18 @@ def _speed_up(proxy: Any, target: Any) -> None:
         _write_call(proxy, target)
         # Last: from here on other threads use the slots.
         _set_class(proxy, form)
+    finally:
+        _switching.release()
+
+
+def _needs_care(kind: type) -> bool:
+    """Tell whether targets of a type have attributes that must not be shown as the proxy's own.
+
+    cloudpickle takes by value whatever shows the class of a function. numpy loses the dtype of text, dates and
+    records where it finds `__array_struct__` on something that is no array. The state of a proxy inside a proxy
+    is not that of the outer one.
+    """
+    return kind is FunctionType or hasattr(kind, "__array_struct__") or issubclass(kind, Layout)
 
 
 def _slow_down(proxy: Any) -> None:

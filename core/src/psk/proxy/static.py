@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 
-Unknown: TypeAlias = Any | Never
+Unknown: TypeAlias = Any | Never  # noqa: RUF020  # mypy keeps the union apart from Any
 """Any, in a form that mypy does not warn of when a function returns it (warn_return_any, part of --strict)."""
 
 
