@@ -9,6 +9,9 @@ from typing import Any
 #: How many of each unit make one of what samples are given in: seconds, or bytes.
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "bytes": 1.0}
 
+#: What `cells` gives.
+HEADER = ("measured", "psk", "ProxyStore", "ratio", "target", "met")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -58,7 +61,7 @@ class Row:
         return self.what, self._shown(self.psk), self._shown(self.proxystore), reached, target, met
 
     def as_dict(self) -> dict[str, Any]:
-        """Give everything as plain values; `psk` and `proxystore` as median and quartiles in `unit`."""
+        """Give everything as plain values; `psk` and `proxystore` as median, best and quartiles in `unit`."""
         return {
             "what": self.what,
             "unit": self.unit,
@@ -75,7 +78,13 @@ class Row:
             return None
         values = [sample * UNITS[self.unit] for sample in samples]
         low, middle, high = quantiles(values, method="inclusive") if len(values) > 1 else values * 3
-        return {"median": middle, "lower_quartile": low, "upper_quartile": high, "samples": len(values)}
+        return {
+            "median": middle,
+            "best": min(values),
+            "lower_quartile": low,
+            "upper_quartile": high,
+            "samples": len(values),
+        }
 
     def _shown(self, samples: list[float]) -> str:
         summary = self._summary(samples)

@@ -18,10 +18,10 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+from row import HEADER
 from table import markdown
 
 TOPICS = ("large_objects", "small_objects", "start_up", "pickled_size", "operations", "threads", "coding")
-HEADER = ("measured", "psk", "ProxyStore", "ratio", "target", "met")
 RESULTS = Path(__file__).parents[1] / ".bench" / "results.json"
 
 

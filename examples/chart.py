@@ -62,7 +62,8 @@ def chart(by_value: Cost, by_proxy: Cost) -> str:
         longest = max(amount(by_value), amount(by_proxy)) or 1
         for way, cost in (("value", by_value), ("proxy", by_proxy)):
             bar = draw_bar(amount(cost) / longest)
-            lines.append(f"{label if way == 'value' else '':30}{way} {bar} {written(amount(cost))}")
+            figure = " ".join(filter(None, [bar, written(amount(cost))]))
+            lines.append(f"{label if way == 'value' else '':30}{way} {figure}")
     return "\n".join(lines)
 
 
