@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from psk.errors import CodecError, SerializationError
+from psk.wire.libraries import is_loaded
 from psk.wire.names import CODEC_RULE, is_codec_name
 from psk.wire.pickling import CLOUDPICKLE, PICKLE
 from psk.wire.raw import BYTEARRAY, BYTES, MEMORY, STR
@@ -16,6 +19,11 @@ PRIVATE_CODEC = "private"
 """Names what a callable serializer made: only the matching deserializer can read it, no codec can."""
 
 _by_name = {codec.name: codec for codec in (BYTES, BYTEARRAY, STR, MEMORY, PICKLE, CLOUDPICKLE)}
+# Codecs that are loaded, and import their library, when a payload names them. This table is the only place to look.
+_on_demand = {"torch": "psk.wire.tensors"}
+_TENSORS = ("Tensor", "Parameter")
+_modules = sys.modules
+_name_of_type = type.__dict__["__name__"].__get__
 _by_type: dict[type, Codec] = {bytes: BYTES, bytearray: BYTEARRAY, str: STR, memoryview: MEMORY}
 
 
@@ -37,10 +45,11 @@ def register_codec(codec: Codec, *, types: tuple[type, ...] = ()) -> None:
                 f"type {kind.__qualname__} already has the codec {_by_type[kind].name!r}",
                 remedy="name the codec where you put the object instead",
             )
-    if _by_name.setdefault(codec.name, codec) is not codec:
+    taken = codec.name in _on_demand and codec.name not in _by_name
+    if taken or _by_name.setdefault(codec.name, codec) is not codec:
         raise SerializationError(
             f"another codec is registered as {codec.name!r}",
-            found=sorted(_by_name),
+            found=sorted({*_by_name, *_on_demand}),
             remedy="choose another name",
         )
     for kind in types:
@@ -55,6 +64,8 @@ def find_codec(name: str) -> Codec:
     """
     codec = _by_name.get(name)
     if codec is None:
+        if name in _on_demand:
+            return _load(name)
         if name == PRIVATE_CODEC:
             raise CodecError(
                 "the object was encoded by a serializer that only its producer has",
@@ -62,7 +73,7 @@ def find_codec(name: str) -> Codec:
             )
         raise CodecError(
             f"no codec {name[:64]!r} is registered here",
-            found=sorted(_by_name),
+            found=sorted({*_by_name, *_on_demand}),
             remedy="import the module that registers it with psk.wire.register_codec",
         )
     return codec
@@ -70,7 +81,31 @@ def find_codec(name: str) -> Codec:
 
 def codec_for(obj: object) -> Codec:
     """Return the codec for this object when none is asked for: that of its exact type, else pickle."""
+    kind = type(obj)
     try:
-        return _by_type.get(type(obj), PICKLE)
+        codec = _by_type.get(kind)
     except TypeError:  # a metaclass may make its classes unhashable
         return PICKLE
+    if codec is not None:
+        return codec
+    return _codec_of_tensor(obj) if "torch" in _modules and _name_of_type(kind) in _TENSORS else PICKLE
+
+
+def _codec_of_tensor(obj: object) -> Codec:
+    if not is_loaded("torch"):
+        return PICKLE
+    try:
+        from psk.wire.tensors import CODEC, encodable
+    except (ImportError, AttributeError):  # something else of that name, or another version
+        return PICKLE
+    return CODEC if encodable(obj) else PICKLE
+
+
+def _load(name: str) -> Codec:
+    try:
+        codec: Codec = import_module(_on_demand[name]).CODEC
+    except ImportError as error:
+        raise CodecError(
+            f"the codec {name!r} cannot be loaded here: {error}", remedy=f"pip install {name}, or repair it"
+        ) from error
+    return _by_name.setdefault(name, codec)

@@ -1,0 +1,60 @@
+"""How does a slice of Arrow data travel without the whole it was cut from?"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from psk.wire.libraries import Reducer
+
+# Whether pyarrow is installed where types are checked must make no difference.
+pyarrow: Any = import_module("pyarrow")
+
+_PROTOCOL = 5
+# So much more than needed is sent rather than copied.
+_SPARE_PART = 8
+_SPARE_BYTES = 16 * 1024
+
+
+def reducers() -> dict[type, Reducer]:
+    """Return how objects of pyarrow's types are reduced; tables are pickled as chunked arrays."""
+    kinds = [pyarrow.ChunkedArray, pyarrow.RecordBatch]
+    kinds += [kind for kind in vars(pyarrow.lib).values() if isinstance(kind, type) and issubclass(kind, pyarrow.Array)]
+    return dict.fromkeys(kinds, reduce_columns)
+
+
+def reduce_columns(columns: Any) -> Any:
+    """Reduce an array, chunked array or batch as pyarrow does, but after cutting off what it does not use.
+
+    pyarrow pickles whole buffers, however small the slice (https://github.com/apache/arrow/issues/26685).
+    """
+    if has_waste(columns):
+        columns = compacted(columns)
+    return columns.__reduce_ex__(_PROTOCOL)
+
+
+def has_waste(columns: Any) -> bool:
+    """Tell whether a good part of the buffers behind an array, chunked array or batch is not used by it."""
+    held = columns.get_total_buffer_size()
+    if held < _SPARE_BYTES:
+        return False
+    try:
+        used = columns.nbytes
+    except pyarrow.ArrowException:  # not every layout can tell
+        return False
+    return bool(held > used + used // _SPARE_PART + _SPARE_BYTES)
+
+
+def compacted(columns: Any) -> Any:
+    """Return equal columns whose buffers hold nothing else: Arrow's own format for streams leaves it out."""
+    if isinstance(columns, pyarrow.ChunkedArray):
+        return pyarrow.chunked_array([compacted(chunk) for chunk in columns.chunks], columns.type)
+    is_batch = isinstance(columns, pyarrow.RecordBatch)
+    batch = columns if is_batch else pyarrow.record_batch([columns], names=[""])
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, batch.schema) as writer:  # with a stream's dictionaries
+        writer.write_batch(batch)
+    with pyarrow.ipc.open_stream(sink.getvalue()) as reader:
+        received = reader.read_next_batch()
+    return received if is_batch else received.column(0)

@@ -1,0 +1,91 @@
+"""How does a polars frame travel without being copied? As the Arrow columns that it consists of."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from psk.wire.libraries import Reducer
+
+# Whether polars is installed where types are checked must make no difference.
+polars: Any = import_module("polars")
+
+_PROTOCOL = 5
+# Below, polars' own pickling is as fast, and its reader needs no pyarrow.
+_ARROW_FROM = 64 * 1024
+_SPARE_PART = 8
+_SPARE_BYTES = 16 * 1024
+_VIEW_SIZE = 16
+# Neither Categorical, Enum, Object nor 128-bit integers come back from Arrow as they were.
+_NAMES = (
+    *("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float16", "Float32", "Float64"),
+    *("Boolean", "String", "Binary", "Date", "Datetime", "Duration", "Time"),
+)
+_EXACT = frozenset(getattr(polars, name) for name in _NAMES if hasattr(polars, name))
+_TEXT = (polars.String, polars.Binary)
+
+
+def reducers() -> dict[type, Reducer]:
+    """Return how objects of polars' types are reduced."""
+    return {polars.DataFrame: reduce_frame, polars.Series: reduce_series}
+
+
+def reduce_frame(frame: Any) -> Any:
+    """Reduce a frame to an Arrow table and the columns that Arrow cannot keep exactly.
+
+    A frame that is small, or a small slice of something large, is pickled as polars does: that copies what it needs.
+    """
+    if frame.estimated_size() < _ARROW_FROM:
+        return frame.__reduce_ex__(_PROTOCOL)
+    others = {place: column for place, column in enumerate(frame.iter_columns()) if not _is_exact(column.dtype)}
+    exact = frame.drop([column.name for column in others.values()])
+    table = _table_of(exact)
+    if table is None:
+        return frame.__reduce_ex__(_PROTOCOL)
+    return rebuild_frame, (table, others)
+
+
+def reduce_series(series: Any) -> Any:
+    """Reduce a series to an Arrow table of one column, or as polars does under the same conditions as a frame."""
+    table = None
+    if series.estimated_size() >= _ARROW_FROM and _is_exact(series.dtype):
+        table = _table_of(series.to_frame())
+    if table is None:
+        return series.__reduce_ex__(_PROTOCOL)
+    return rebuild_series, (table,)
+
+
+def rebuild_frame(table: Any, others: dict[int, Any]) -> Any:
+    """Return the frame over its table's memory, with the other columns in their places."""
+    frame = polars.from_arrow(table, rechunk=False)
+    for place, column in sorted(others.items()):
+        frame.insert_column(place, column)
+    return frame
+
+
+def rebuild_series(table: Any) -> Any:
+    """Return the series over the memory of its table's only column."""
+    return polars.from_arrow(table, rechunk=False).to_series()
+
+
+def _table_of(frame: Any) -> Any:
+    if not frame.width:
+        return None
+    try:
+        table = frame.to_arrow(compat_level=polars.CompatLevel.newest())
+    except ImportError:  # it takes pyarrow
+        return None
+    # The estimate counts the characters of text, not the views by which Arrow finds them.
+    used = frame.estimated_size() + _VIEW_SIZE * frame.height * sum(kind in _TEXT for kind in frame.dtypes)
+    return None if table.get_total_buffer_size() > used + used // _SPARE_PART + _SPARE_BYTES else table
+
+
+def _is_exact(dtype: Any) -> bool:
+    inner = getattr(dtype, "inner", None)
+    if inner is not None:
+        return dtype.base_type() in (polars.List, polars.Array) and _is_exact(inner)
+    fields = getattr(dtype, "fields", None)
+    if fields is not None:
+        return dtype.base_type() is polars.Struct and all(_is_exact(field.dtype) for field in fields)
+    return dtype.base_type() in _EXACT

@@ -1,0 +1,136 @@
+"""How does a torch tensor travel without being copied? As the memory its elements span, its sizes and strides."""
+
+from __future__ import annotations
+
+import struct
+from importlib import import_module
+from pickle import PickleBuffer
+from typing import TYPE_CHECKING, Any
+
+from psk.errors import PayloadError, SerializationError
+from psk.wire.codec import Codec
+
+if TYPE_CHECKING:
+    from psk.wire.frames import Frame
+    from psk.wire.libraries import Reducer
+
+# Whether torch is installed where types are checked must make no difference.
+torch: Any = import_module("torch")
+
+_PROTOCOL = 5
+_HEAD = struct.Struct("<BBB")  # flags, dimensions, length of the type's name
+_NEEDS_GRADIENT = 1
+_IS_PARAMETER = 2
+# Names travel; they are looked up here only.
+_NAMES = (
+    *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
+    *("float16", "bfloat16", "float32", "float64", "complex32", "complex64", "complex128"),
+    *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"),
+)
+_TYPES = {name: getattr(torch, name) for name in _NAMES if hasattr(torch, name)}
+# Gone from newer versions of torch, and the names of dimensions with it.
+_has_names = getattr(torch.Tensor, "has_names", lambda _tensor: False)
+_name_of = {dtype: name for name, dtype in _TYPES.items()}
+
+
+def reducers() -> dict[type, Reducer]:
+    """Return how objects of torch's types are reduced."""
+    return {torch.Tensor: reduce_tensor}
+
+
+def is_plain(tensor: Any) -> bool:
+    """Tell whether nothing but elements in this process's memory makes up a tensor or parameter."""
+    return (
+        tensor.layout is torch.strided
+        and tensor.device.type == "cpu"
+        and tensor.dtype in _name_of
+        and not (tensor.is_conj() or tensor.is_neg() or _has_names(tensor))
+        and not tensor.__dict__
+        and not tensor._backward_hooks  # noqa: SLF001  # torch's own pickling asks the same
+    )
+
+
+def encodable(obj: object) -> bool:
+    """Tell whether the codec `torch` encodes this object; another one is pickled."""
+    return type(obj) in (torch.Tensor, torch.nn.Parameter) and is_plain(obj)
+
+
+def reduce_tensor(tensor: Any) -> Any:
+    """Reduce a tensor to its memory; leave to torch what is sparse, quantized, on a device, or has attributes."""
+    if not is_plain(tensor):
+        return tensor.__reduce_ex__(_PROTOCOL)
+    memory, strides = _memory_of(tensor)
+    size = tuple(tensor.shape)
+    return rebuild_tensor, (PickleBuffer(memory), _name_of[tensor.dtype], size, strides, tensor.requires_grad)
+
+
+def rebuild_tensor(
+    buffer: Any, name: str, size: tuple[int, ...], strides: tuple[int, ...], needs_gradient: bool = False
+) -> Any:
+    """Return the tensor over its memory, which becomes the tensor's own.
+
+    Raises:
+        PayloadError: The memory is not what sizes and strides span, or this torch has no such type.
+    """
+    dtype = _TYPES.get(name)
+    if dtype is None:
+        raise PayloadError(f"torch {torch.__version__} has no elements of type {name[:32]!r}", found=sorted(_TYPES))
+    view = memoryview(buffer)
+    count, rest = divmod(view.nbytes, dtype.itemsize)
+    if rest or count != _span(size, strides) or len(size) != len(strides):
+        raise PayloadError(f"a tensor of sizes {size} and strides {strides} cannot have {view.nbytes} bytes")
+    if not count:
+        tensor = torch.empty_strided(size, strides, dtype=dtype)
+    else:
+        # Torch knows no read-only memory: what is shared must be copied.
+        tensor = torch.frombuffer(bytearray(view) if view.readonly else view, dtype=dtype).as_strided(size, strides)
+    return tensor.requires_grad_() if needs_gradient else tensor
+
+
+def _memory_of(tensor: Any) -> tuple[Any, tuple[int, ...]]:
+    # Transposed, expanded and overlapping tensors leave no gaps, so they need no copy. A tensor with gaps is copied:
+    # it may be a small part of a large one, which torch's own pickling would send as a whole.
+    tensor = tensor.detach()
+    strides = tensor.stride()
+    span = _span(tensor.shape, strides)
+    if span > tensor.numel():
+        tensor = tensor.contiguous()
+        strides, span = tensor.stride(), tensor.numel()
+    flat = tensor.as_strided((span,), (1,), tensor.storage_offset())
+    return flat.view(torch.uint8).numpy(), strides
+
+
+def _span(size: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    if 0 in size:
+        return 0
+    return 1 + sum((length - 1) * stride for length, stride in zip(size, strides, strict=False))
+
+
+def _encode(obj: Any) -> list[Frame]:
+    if not encodable(obj):
+        raise SerializationError(
+            f"an object of type {type(obj).__qualname__} is no plain tensor in this process's memory",
+            remedy="leave the codec away, and it is pickled",
+        )
+    memory, strides = _memory_of(obj)
+    flags = (_NEEDS_GRADIENT if obj.requires_grad else 0) | (_IS_PARAMETER if type(obj) is not torch.Tensor else 0)
+    name = _name_of[obj.dtype].encode()
+    dimensions = len(strides)
+    head = _HEAD.pack(flags, dimensions, len(name)) + name
+    return [head + struct.pack(f"<{2 * dimensions}Q", *obj.shape, *strides), memoryview(memory)]
+
+
+def _decode(frames: list[memoryview]) -> Any:
+    head, memory = frames
+    flags, dimensions, length = _HEAD.unpack_from(head)
+    end = _HEAD.size + length
+    numbers = struct.unpack(f"<{2 * dimensions}Q", head[end:])
+    name = str(head[_HEAD.size : end], "ascii")
+    tensor = rebuild_tensor(memory, name, numbers[:dimensions], numbers[dimensions:])
+    needs_gradient = bool(flags & _NEEDS_GRADIENT)
+    if flags & _IS_PARAMETER:
+        return torch.nn.Parameter(tensor, requires_grad=needs_gradient)
+    return tensor.requires_grad_() if needs_gradient else tensor
+
+
+CODEC = Codec("torch", _encode, _decode, raw=True)
