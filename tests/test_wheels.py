@@ -1,38 +1,13 @@
 """Does a built wheel work in an empty environment, on every Python that is found here?"""
 
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from faults.pythons import SUPPORTED, find_python, uv
+
 ROOT = Path(__file__).parents[1]
-VERSIONS = ("3.11", "3.12", "3.13", "3.14")
-
-
-def find_python(version):
-    """Find an interpreter of a version: on the path, or where pyenv keeps them."""
-    if sys.version_info[:2] == tuple(map(int, version.split("."))):
-        return sys.executable
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    for candidate in (
-        *sorted(pyenv.glob(f"versions/{version}.*/bin/python")),
-        shutil.which(f"python{version}"),
-    ):
-        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
-            return str(candidate)
-    return None
-
-
-def uv(*arguments):
-    beside = Path(sys.executable).with_name("uv")
-    done = subprocess.run(
-        [beside if beside.exists() else "uv", *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +17,7 @@ def wheel(tmp_path_factory):
     return next(built.glob("psk_core-*.whl"))
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=SUPPORTED)
 def python(request, tmp_path, wheel):
     """The interpreter of an environment that holds the wheel and nothing else."""
     found = find_python(request.param)
