@@ -7,14 +7,15 @@ import pytest
 from psk.connectors import find_connector, format_uri, open_connector
 from psk.wire import Payload, decode
 
-CHANNELS = ("local", "file", "multi")
+CHANNELS = ("local", "file", "multi", "multi of local")
+"""The last one has every capability."""
 
 
 def address_of(scheme, folder):
     """Give the URI of a new, empty channel, with its files in a folder; the multi connector uses two others."""
     local, file = f"local://test-{os.urandom(6).hex()}", f"file://{folder}/objects"
-    both = f"multi://small,large?max1=20000&priority1=1&to1={local}&to2={file}"
-    return {"local": local, "file": file, "multi": both}[scheme]
+    multi = f"multi://small,large?max1=20000&priority1=1&to1={local}&to2="
+    return {"local": local, "file": file, "multi": multi + file, "multi of local": f"{multi}{local}-2"}[scheme]
 
 
 @pytest.fixture

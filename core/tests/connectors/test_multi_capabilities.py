@@ -1,0 +1,260 @@
+"""Has a multi connector exactly the capabilities that its channels share, and do they work across channels?"""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from psk.connectors import CAPABILITIES, Connector, SupportsSwap, SupportsWait, find_connector
+from psk.connectors.file import FileConnector
+from psk.connectors.local import LocalConnector
+from psk.connectors.multi import MultiConnector, Policy
+from psk.errors import CapabilityError, ChannelFullError, ConnectorClosedError, DeadlineError, MissingKeyError
+from psk.wire import encode, new_object_id
+
+
+@pytest.fixture
+def both():
+    """Two local channels; what is tagged "b" goes to the second."""
+    opened = MultiConnector({"a": LocalConnector(), "b": (LocalConnector(), Policy(subset_tags=["b"]))})
+    yield opened
+    opened.clear()
+    opened.close()
+
+
+B = {"subset_tags": ["b"]}
+NAMES = ["local", "file"]
+
+
+def powers(connector):
+    return {power.__name__ for power in CAPABILITIES if isinstance(connector, power)}
+
+
+@pytest.mark.parametrize("schemes", [["local"], ["file"], ["local", "local"], ["local", "file"], ["file", "local"]])
+@pytest.mark.parametrize("given", ["open", "by uri", "partly unknown"])
+def test_it_can_what_all_its_channels_can(tmp_path, schemes, given):  # C39
+    alone = {"local": LocalConnector(), "file": FileConnector(tmp_path)}
+    uris = {"local": "local://shared", "file": f"file://{tmp_path}"}
+    connectors = {f"c{place}": (alone if given == "open" else uris)[scheme] for place, scheme in enumerate(schemes)}
+    if given == "partly unknown":
+        connectors["unknown"] = "ucx://host"
+    multi = MultiConnector(connectors)
+    assert powers(multi) == set.intersection(*(powers(alone[scheme]) for scheme in schemes))
+    assert isinstance(multi, Connector)
+    assert isinstance(multi, MultiConnector)
+    assert type(multi).__name__ == "MultiConnector"
+    unknown = given == "partly unknown"
+    assert multi.leaves_host == (unknown or "file" in schemes)
+    assert multi.in_memory == (not unknown and "file" not in schemes)
+    multi.close()
+    for connector in alone.values():
+        connector.close()
+
+
+def test_the_class_itself_promises_nothing():
+    assert not any(issubclass(find_connector("multi"), power) for power in CAPABILITIES)
+    multi = MultiConnector({"unknown": "ucx://host"})
+    assert powers(multi) == set()
+    multi.close()
+
+
+def test_durabilities_are_the_common_ones(tmp_path):  # C32
+    files, local = FileConnector(tmp_path), LocalConnector()
+    alone = MultiConnector({"files": files})
+    assert alone.durabilities == files.durabilities
+    elsewhere = MultiConnector({"files": files, "local": (local, Policy(host_pattern="elsewhere"))})
+    assert elsewhere.durabilities == files.durabilities
+    mixed = MultiConnector({"files": files, "local": local})
+    assert mixed.durabilities == ("volatile",)
+    mixed.close()
+    assert mixed.durabilities == ("volatile",)
+
+
+def test_a_channel_opened_later_may_lack_a_power():  # C39
+    class Plain(LocalConnector):
+        take = None
+
+    multi = MultiConnector({"a": "ucx://host", "b": LocalConnector()}, open_child=lambda _: Plain())
+    with pytest.raises(CapabilityError, match="SupportsTake"):
+        multi.take("0" * 32 + "@a", "me")
+    multi.close()
+
+
+def test_a_wait_ends_with_the_first_channel_that_has_an_object(both):  # C42
+    for hints in (None, B):
+        payloads = [encode(number) for number in range(2)]
+        keys = [f"{payloads[0].key}@a", f"{payloads[1].key}@b"]
+        arriving = payloads[1 if hints else 0]
+        start = time.monotonic()
+        timer = threading.Timer(0.1, both.put, [arriving], {"hints": hints})
+        timer.start()
+        assert both.wait(keys, timeout=10) == [keys[1 if hints else 0]]
+        assert 0.05 < time.monotonic() - start < 1
+        timer.join()
+
+
+def test_a_wait_finds_what_several_channels_have(both):  # C42
+    keys = [both.put(encode(1)), both.put(encode(2), hints=B)]
+    missing = "0" * 32
+    assert both.wait([keys[1], missing, keys[0]], timeout=0) == [keys[1], keys[0]]
+    assert both.wait([keys[1][:32], missing], timeout=5) == [keys[1][:32]]
+
+
+def test_a_wait_in_vain_ends_in_time_and_leaves_no_thread(both):  # C5, C42
+    start = time.monotonic()
+    with pytest.raises(DeadlineError):
+        both.wait(["0" * 32 + "@a", "0" * 32 + "@b"], timeout=0.3)
+    with pytest.raises(DeadlineError):
+        both.wait([], timeout=0.1)
+    assert 0.4 <= time.monotonic() - start < 0.9
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline and any(thread.name == "psk-multi-wait" for thread in threading.enumerate()):
+        time.sleep(0.01)
+    assert not any(thread.name == "psk-multi-wait" for thread in threading.enumerate())
+
+
+def test_a_wait_says_what_fails(both):
+    multi = MultiConnector({"far": "ucx://host", "near": LocalConnector()})
+    with pytest.raises(LookupError, match="pip install psk-connector-ucx"):
+        multi.wait(["0" * 32 + "@far", "0" * 32 + "@near"], timeout=10)
+    multi.close()
+
+
+def test_a_wait_costs_hardly_any_time_of_the_processor(both):
+    before = time.process_time()
+    with pytest.raises(DeadlineError):
+        both.wait(["0" * 32 + "@a", "0" * 32 + "@b"], timeout=2)
+    assert time.process_time() - before < 0.02
+
+
+def test_a_batch_is_split_and_answered_in_order(decoded):  # C43
+    multi = MultiConnector({"a": (LocalConnector(), Policy(1, max_size_bytes=500)), "b": LocalConnector()})
+    values = [b"x" * (1000 * (number % 2)) + bytes([number]) for number in range(6)]
+    keys = multi.put_batch([encode(value) for value in values], ttl=100)
+    assert [key[33:] for key in keys] == ["a", "b"] * 3
+    multi.evict_batch([keys[0], keys[3], keys[5][:32]])
+    got = multi.get_batch([*keys, keys[1][:32]])
+    assert [frames and decoded(frames) for frames in got] == [
+        None, values[1], values[2], None, values[4], None, values[1],
+    ]  # fmt: skip
+    assert multi.exists_batch(keys) == [False, True, True, False, True, False]
+    multi.clear()
+    multi.close()
+
+
+class Full(LocalConnector):
+    """A channel that has room for one object."""
+
+    __slots__ = ()
+
+    def put(self, payload, **options):
+        if list(self.keys()) not in ([], [payload.key]):
+            raise ChannelFullError("one object is here", remedy="evict it")
+        return super().put(payload, **options)
+
+
+def test_what_of_a_batch_finds_no_room_goes_to_the_next(decoded):  # C20
+    multi = MultiConnector({"full": Full(), "next": LocalConnector()})
+    keys = multi.put_batch([encode(number) for number in range(3)])
+    assert [key[33:] for key in keys] == ["full", "next", "next"]
+    assert [decoded(frames) for frames in multi.get_batch(keys)] == [0, 1, 2]
+    multi.clear()
+    multi.close()
+
+
+def test_coroutines_route_too(both, decoded):  # C57
+    full = MultiConnector({"full": Full(), "next": LocalConnector()})
+
+    async def main():
+        keys = [await both.aput(encode("a")), await both.aput(encode("b"), hints=B)]
+        values = [decoded(await both.aget(key)) for key in (*keys, keys[1][:32])]
+        await both.aevict(keys[1][:32])
+        spilled = [(await full.aput(encode(number)))[33:] for number in range(2)]
+        return keys, values, await both.aexists(keys[1]), await both.aget("0" * 32), spilled
+
+    keys, values, there, nothing, spilled = asyncio.run(main())
+    assert [key[33:] for key in keys] == ["a", "b"]
+    assert values == ["a", "b", "b"]
+    assert (there, nothing, spilled) == (False, None, ["full", "next"])
+    full.clear()
+    full.close()
+
+
+def test_opening_a_channel_never_blocks_the_loop(decoded):  # C57
+    def slowly(uri):
+        time.sleep(0.3)
+        return LocalConnector("slow")
+
+    multi = MultiConnector({"a": "local://slow?process=1-a", "b": "zmq://host"}, open_child=slowly)
+    ticks = []
+
+    async def tick():
+        while True:
+            await asyncio.sleep(0.01)
+            ticks.append(time.monotonic())
+
+    async def main():
+        ticking = asyncio.create_task(tick())
+        there = await multi.aexists("0" * 32 + "@b")
+        ticking.cancel()
+        return there
+
+    assert asyncio.run(main()) is False
+    assert len(ticks) > 10
+    multi.close()
+
+
+def test_a_swap_stays_where_the_object_is(both, decoded):  # C51
+    payload = encode("one")
+    key = both.put(payload, hints=B)
+    assert isinstance(both, SupportsSwap)
+    assert isinstance(both, SupportsWait)
+    both.swap(key, encode(b"x" * 100_000, object_id=payload.object_id, revision=1))
+    assert list(both.keys()) == [key]
+    with pytest.raises(MissingKeyError):
+        both.swap("0" * 32 + "@a", encode(1, object_id=bytes(16), revision=1))
+
+
+def test_clearing_counts_what_all_channels_had(both):  # C56
+    for number in range(3):
+        both.put(encode(number))
+        both.put(encode(number), hints=B)
+    assert len(set(both.keys())) == 6
+    assert both.clear() == 6
+    assert list(both.keys()) == []
+
+
+def test_a_reserved_key_is_fulfilled_in_its_channel(both, decoded):  # C40, C41
+    object_id = new_object_id()
+    key = both.reserve(object_id)
+    both.fulfil(key, encode("later", object_id=object_id))
+    assert decoded(both.get(key)) == "later"
+
+
+def test_threads_that_open_a_channel_at_once_share_one(tmp_path):  # C7
+    opened, start = [], threading.Barrier(8)
+
+    def slowly(uri):
+        time.sleep(0.02)
+        opened.append(FileConnector(tmp_path))
+        return opened[-1]
+
+    multi = MultiConnector({"a": f"file://{tmp_path}"}, open_child=slowly)
+    used = []
+
+    def use():
+        start.wait()
+        used.append(multi._routes.children[0].connector())
+        multi.put(encode(1))
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, used))) == 1
+    multi.close()
+    for connector in opened:
+        with pytest.raises(ConnectorClosedError):
+            connector.get("0" * 32)
