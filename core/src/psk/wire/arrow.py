@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from psk.wire.libraries import Reducer
 
-# Whether pyarrow is installed where types are checked must make no difference.
-pyarrow: Any = import_module("pyarrow")
+    pa = cast("Any", None)  # whether it is installed where types are checked must make no difference
+else:
+    import pyarrow as pa
 
 _PROTOCOL = 5
 # So much more than needed is sent rather than copied.
@@ -19,8 +19,8 @@ _SPARE_BYTES = 16 * 1024
 
 def reducers() -> dict[type, Reducer]:
     """Return how objects of pyarrow's types are reduced; tables are pickled as chunked arrays."""
-    kinds = [pyarrow.ChunkedArray, pyarrow.RecordBatch]
-    kinds += [kind for kind in vars(pyarrow.lib).values() if isinstance(kind, type) and issubclass(kind, pyarrow.Array)]
+    kinds = [pa.ChunkedArray, pa.RecordBatch]
+    kinds += [kind for kind in vars(pa.lib).values() if isinstance(kind, type) and issubclass(kind, pa.Array)]
     return dict.fromkeys(kinds, reduce_columns)
 
 
@@ -41,20 +41,20 @@ def has_waste(columns: Any) -> bool:
         return False
     try:
         used = columns.nbytes
-    except pyarrow.ArrowException:  # not every layout can tell
+    except pa.ArrowException:  # not every layout can tell
         return False
     return bool(held > used + used // _SPARE_PART + _SPARE_BYTES)
 
 
 def compacted(columns: Any) -> Any:
     """Return equal columns whose buffers hold nothing else: Arrow's own format for streams leaves it out."""
-    if isinstance(columns, pyarrow.ChunkedArray):
-        return pyarrow.chunked_array([compacted(chunk) for chunk in columns.chunks], columns.type)
-    is_batch = isinstance(columns, pyarrow.RecordBatch)
-    batch = columns if is_batch else pyarrow.record_batch([columns], names=[""])
-    sink = pyarrow.BufferOutputStream()
-    with pyarrow.ipc.new_stream(sink, batch.schema) as writer:  # with a stream's dictionaries
+    if isinstance(columns, pa.ChunkedArray):
+        return pa.chunked_array([compacted(chunk) for chunk in columns.chunks], columns.type)
+    is_batch = isinstance(columns, pa.RecordBatch)
+    batch = columns if is_batch else pa.record_batch([columns], names=[""])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:  # with a stream's dictionaries
         writer.write_batch(batch)
-    with pyarrow.ipc.open_stream(sink.getvalue()) as reader:
+    with pa.ipc.open_stream(sink.getvalue()) as reader:
         received = reader.read_next_batch()
     return received if is_batch else received.column(0)

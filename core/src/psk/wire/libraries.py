@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copyreg
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,15 +12,36 @@ if TYPE_CHECKING:
     # Like `object.__reduce_ex__` of protocol 5. The functions it returns are named in pickles: they keep their names.
     Reducer = Callable[[Any], Any]
 
-# What is on the right is imported only once the library on the left was, by somebody else.
-_SUPPORT = {
-    "numpy": "psk.wire.arrays",
-    "torch": "psk.wire.tensors",
-    "pyarrow": "psk.wire.arrow",
-    "polars": "psk.wire.polars_frames",
-}
 modules = sys.modules
 registered: dict[type, Any] = copyreg.dispatch_table
+
+
+def _of_numpy() -> dict[type, Reducer]:
+    from psk.wire.arrays import reducers
+
+    return reducers()
+
+
+def _of_torch() -> dict[type, Reducer]:
+    from psk.wire.tensors import reducers
+
+    return reducers()
+
+
+def _of_pyarrow() -> dict[type, Reducer]:
+    from psk.wire.arrow import reducers
+
+    return reducers()
+
+
+def _of_polars() -> dict[type, Reducer]:
+    from psk.wire.polars_frames import reducers
+
+    return reducers()
+
+
+# What is on the right imports the library on the left, so it is called only once somebody else has done so.
+_SUPPORT = {"numpy": _of_numpy, "torch": _of_torch, "pyarrow": _of_pyarrow, "polars": _of_polars}
 
 
 class Snapshot:
@@ -41,11 +61,11 @@ class Snapshot:
         self.modules = len(modules)
         self.registered = len(registered)
         self.ours: dict[type, Reducer] = {}
-        for name, support in _SUPPORT.items():
+        for name in _SUPPORT:
             if name not in modules:
                 continue
             if is_loaded(name):
-                self.ours.update(_reducers_of(support))
+                self.ours.update(_reducers_of(name))
             else:
                 self.modules = -1
         # Who registered a reducer for one of these types wants that one.
@@ -68,14 +88,14 @@ def is_loaded(library: str) -> bool:
     return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
-def _reducers_of(support: str) -> dict[type, Reducer]:
-    found = _found.get(support)
+def _reducers_of(library: str) -> dict[type, Reducer]:
+    found = _found.get(library)
     if found is None:
         try:
-            found = import_module(support).reducers()
+            found = _SUPPORT[library]()
         except (ImportError, AttributeError):
             found = {}  # a version, or a stand-in, without what we need: pickled as everywhere else
-        _found[support] = found
+        _found[library] = found
     return found
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from psk.wire.libraries import Reducer
 
-# Whether polars is installed where types are checked must make no difference.
-polars: Any = import_module("polars")
+    pl = cast("Any", None)  # whether it is installed where types are checked must make no difference
+else:
+    import polars as pl
 
 _PROTOCOL = 5
 # Below, polars' own pickling is as fast, and its reader needs no pyarrow.
@@ -22,13 +22,13 @@ _NAMES = (
     *("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float16", "Float32", "Float64"),
     *("Boolean", "String", "Binary", "Date", "Datetime", "Duration", "Time"),
 )
-_EXACT = frozenset(getattr(polars, name) for name in _NAMES if hasattr(polars, name))
-_TEXT = (polars.String, polars.Binary)
+_EXACT = frozenset(getattr(pl, name) for name in _NAMES if hasattr(pl, name))
+_TEXT = (pl.String, pl.Binary)
 
 
 def reducers() -> dict[type, Reducer]:
     """Return how objects of polars' types are reduced."""
-    return {polars.DataFrame: reduce_frame, polars.Series: reduce_series}
+    return {pl.DataFrame: reduce_frame, pl.Series: reduce_series}
 
 
 def reduce_frame(frame: Any) -> Any:
@@ -58,7 +58,7 @@ def reduce_series(series: Any) -> Any:
 
 def rebuild_frame(table: Any, others: dict[int, Any]) -> Any:
     """Return the frame over its table's memory, with the other columns in their places."""
-    frame = polars.from_arrow(table, rechunk=False)
+    frame = pl.from_arrow(table, rechunk=False)
     for place, column in sorted(others.items()):
         frame.insert_column(place, column)
     return frame
@@ -66,14 +66,14 @@ def rebuild_frame(table: Any, others: dict[int, Any]) -> Any:
 
 def rebuild_series(table: Any) -> Any:
     """Return the series over the memory of its table's only column."""
-    return polars.from_arrow(table, rechunk=False).to_series()
+    return pl.from_arrow(table, rechunk=False).to_series()
 
 
 def _table_of(frame: Any) -> Any:
     if not frame.width:
         return None
     try:
-        table = frame.to_arrow(compat_level=polars.CompatLevel.newest())
+        table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
     except ImportError:  # it takes pyarrow
         return None
     # The estimate counts the characters of text, not the views by which Arrow finds them.
@@ -84,8 +84,8 @@ def _table_of(frame: Any) -> Any:
 def _is_exact(dtype: Any) -> bool:
     inner = getattr(dtype, "inner", None)
     if inner is not None:
-        return dtype.base_type() in (polars.List, polars.Array) and _is_exact(inner)
+        return dtype.base_type() in (pl.List, pl.Array) and _is_exact(inner)
     fields = getattr(dtype, "fields", None)
     if fields is not None:
-        return dtype.base_type() is polars.Struct and all(_is_exact(field.dtype) for field in fields)
+        return dtype.base_type() is pl.Struct and all(_is_exact(field.dtype) for field in fields)
     return dtype.base_type() in _EXACT

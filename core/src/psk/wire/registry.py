@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from psk.errors import CodecError, SerializationError
@@ -19,12 +18,24 @@ PRIVATE_CODEC = "private"
 """Names what a callable serializer made: only the matching deserializer can read it, no codec can."""
 
 _by_name = {codec.name: codec for codec in (BYTES, BYTEARRAY, STR, MEMORY, PICKLE, CLOUDPICKLE)}
-# Codecs that are loaded, and import their library, when a payload names them. This table is the only place to look.
-_on_demand = {"torch": "psk.wire.tensors"}
 _TENSORS = ("Tensor", "Parameter")
 _modules = sys.modules
 _name_of_type = type.__dict__["__name__"].__get__
 _by_type: dict[type, Codec] = {bytes: BYTES, bytearray: BYTEARRAY, str: STR, memoryview: MEMORY}
+
+
+def _load_torch() -> Codec:
+    try:
+        from psk.wire.tensors import CODEC
+    except ImportError as error:
+        raise CodecError(
+            f"the codec 'torch' cannot be loaded here: {error}", remedy="pip install torch, or repair it"
+        ) from error
+    return _by_name.setdefault(CODEC.name, CODEC)
+
+
+# A payload that names one of these makes its library be imported; no other name imports anything.
+_on_demand = {"torch": _load_torch}
 
 
 def register_codec(codec: Codec, *, types: tuple[type, ...] = ()) -> None:
@@ -65,7 +76,7 @@ def find_codec(name: str) -> Codec:
     codec = _by_name.get(name)
     if codec is None:
         if name in _on_demand:
-            return _load(name)
+            return _on_demand[name]()
         if name == PRIVATE_CODEC:
             raise CodecError(
                 "the object was encoded by a serializer that only its producer has",
@@ -99,13 +110,3 @@ def _codec_of_tensor(obj: object) -> Codec:
     except (ImportError, AttributeError):  # something else of that name, or another version
         return PICKLE
     return CODEC if encodable(obj) else PICKLE
-
-
-def _load(name: str) -> Codec:
-    try:
-        codec: Codec = import_module(_on_demand[name]).CODEC
-    except ImportError as error:
-        raise CodecError(
-            f"the codec {name!r} cannot be loaded here: {error}", remedy=f"pip install {name}, or repair it"
-        ) from error
-    return _by_name.setdefault(name, codec)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import struct
-from importlib import import_module
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from psk.errors import PayloadError, SerializationError
 from psk.wire.codec import Codec
@@ -14,8 +13,9 @@ if TYPE_CHECKING:
     from psk.wire.frames import Frame
     from psk.wire.libraries import Reducer
 
-# Whether torch is installed where types are checked must make no difference.
-torch: Any = import_module("torch")
+    torch = cast("Any", None)  # whether it is installed where types are checked must make no difference
+else:
+    import torch
 
 _PROTOCOL = 5
 _HEAD = struct.Struct("<BBB")  # flags, dimensions, length of the type's name
