@@ -15,6 +15,7 @@ import pytest
 
 import psk
 from psk import FileConnector, LocalConnector, Proxy, Store, StoreConfig, get_key, get_store
+from psk.connectors.multi import MultiConnector, Policy
 from psk.errors import ProxyResolveError, PskError, UnknownConnectorError
 from psk.store import restore_proxy
 from psk.wire import Payload, Reference, new_object_id
@@ -47,6 +48,19 @@ def test_a_store_is_rebuilt_in_another_process(files):
     travelled = pickle.dumps((files, files.put([1, 2]), files.proxy([3, 4]))).hex()
     program = "import pickle, sys; s, k, p = pickle.loads(bytes.fromhex(sys.argv[1])); print(s.get(k) + p)"
     assert run(program, travelled) == "[1, 2, 3, 4]"
+
+
+def test_a_store_over_several_channels_is_rebuilt_in_another_process(tmp_path):
+    small, large = FileConnector(tmp_path / "small"), FileConnector(tmp_path / "large")
+    connector = MultiConnector({"small": (small, Policy(1, max_size_bytes=1000)), "large": large})
+    program = "import pickle, sys; s, p, q = pickle.loads(bytes.fromhex(sys.argv[1])); print(len(p) + len(q), s.put(0))"
+    with Store("several", connector) as store:
+        proxies = store.proxy("x"), store.proxy("x" * 5000)
+        total, key = run(program, pickle.dumps((store, *proxies)).hex()).split()
+        assert [get_key(proxy)[33:] for proxy in proxies] == ["small", "large"]
+        assert total == "5001"
+        assert key.endswith("@small")
+        assert store.get(key) == 0
 
 
 def test_every_wait_has_a_finite_default(store):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from psk.connectors.capabilities import (
     CAPABILITIES,
@@ -66,4 +66,4 @@ def equip(plain: type[T], children: Sequence[Child]) -> type[T]:
 def _equipped(plain: type[T], powers: tuple[Any, ...], **attributes: bool) -> type[T]:
     methods = tuple(METHODS[power] for power in powers)
     own = {"__slots__": (), "__doc__": plain.__doc__, "__module__": plain.__module__, "_plain": plain, **attributes}
-    return type(plain.__name__, (*methods, plain), own)
+    return cast("type[T]", type(plain.__name__, (*methods, plain), own))

@@ -41,10 +41,7 @@ class Routes:
             ConnectorError: There is none; names each channel with its policy.
             InvalidArgumentError: The tags in the hints are no list of texts.
         """
-        wished = hints or {}
-        subset, superset = (
-            tags(name, wished.get(name, ()), InvalidArgumentError) for name in ("subset_tags", "superset_tags")
-        )
+        subset, superset = _tags_in(hints) if hints else ((), ())
         found = [
             child
             for child in self._by_priority
@@ -131,6 +128,11 @@ class Routes:
             found=[f"{child.name}: {child.policy}" for child in self.children],
             remedy="add a channel whose policy does, or change the tags given in hints=",
         )
+
+
+def _tags_in(hints: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    subset, superset = hints.get("subset_tags", ()), hints.get("superset_tags", ())
+    return tags("subset_tags", subset, InvalidArgumentError), tags("superset_tags", superset, InvalidArgumentError)
 
 
 def shared_time(timeout: float | None) -> Callable[[], float | None]:
