@@ -1,8 +1,10 @@
 """Pass-by-reference for distributed Python: stores, proxies, and what a user needs beside them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from psk.connectors import find_connector
-from psk.connectors.file import FileConnector
-from psk.connectors.local import LocalConnector
 from psk.errors import PskError
 from psk.proxy import Proxy, ProxyOr, aresolve, extract, get_factory, is_resolved, resolve, resolve_async
 from psk.store import (
@@ -17,6 +19,10 @@ from psk.store import (
     unregister_store,
 )
 from psk.wire import register_codec, set_signing_key
+
+if TYPE_CHECKING:
+    from psk.connectors.file import FileConnector
+    from psk.connectors.local import LocalConnector
 
 __version__ = "0.1.0"
 
@@ -45,3 +51,12 @@ __all__ = [
     "store_registration",
     "unregister_store",
 ]
+
+#: Loaded when first named, by the lookup that URIs go through.
+_CONNECTORS = {"FileConnector": "file", "LocalConnector": "local"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CONNECTORS:
+        return find_connector(_CONNECTORS[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -168,6 +168,14 @@ def test_a_proxy_resolves_after_its_store_was_closed(uri):
     psk.store.close_opened_stores()
 
 
+def test_a_channel_without_a_name_gets_one_that_travels():
+    with Store("anonymous", "local://") as store:
+        assert store.uri != "local://"
+        assert travelled(store.proxy([1])) == [1]
+        store.clear()
+        psk.store.close_opened_stores()
+
+
 def test_two_stores_of_one_name_are_not_confused(tmp_path):
     with (
         Store("same", f"file://{tmp_path}/a") as a,

@@ -131,6 +131,19 @@ def test_a_channel_that_is_not_trusted_is_not_opened(tmp_path):
     assert not (tmp_path / "theirs").exists()
 
 
+def test_every_channel_of_several_must_be_trusted(tmp_path):
+    from psk.connectors.multi import MultiConnector
+
+    channels = {name: f"file://{tmp_path}/{name}" for name in ("mine", "theirs")}
+    with Store("several", MultiConnector(channels)) as store:
+        body = pickle.dumps(store.proxy([1]))
+        set_policy(trusted=["multi://*", f"file://{tmp_path}/mine"])
+        assert isinstance(cause_of(pickle.loads(body)), UntrustedChannelError)
+        set_policy(trusted=[f"file://{tmp_path}/*"])
+        assert pickle.loads(body) == [1]
+        store.clear()
+
+
 def test_raw_codecs_decode_no_pickle(tmp_path):
     with Store("raw", f"file://{tmp_path}/objects", codecs="raw") as store:
         assert store.get(store.put(b"x")) == b"x"

@@ -1,9 +1,12 @@
 """Where does an object wait for those who use it? In a store."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from psk.store.config import StoreConfig
 from psk.store.factory import StoreFactory, restore_factory, restore_proxy
 from psk.store.lifetime import Lifetime
-from psk.store.metrics import StoreMetrics
 from psk.store.policy import TrustPolicy, get_policy, set_policy
 from psk.store.registry import (
     close_opened_stores,
@@ -16,6 +19,9 @@ from psk.store.registry import (
 )
 from psk.store.stat import ObjectStat
 from psk.store.store import Store
+
+if TYPE_CHECKING:
+    from psk.store.metrics import StoreMetrics
 
 __all__ = [
     "Lifetime",
@@ -37,3 +43,11 @@ __all__ = [
     "store_registration",
     "unregister_store",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "StoreMetrics":  # who measures nothing need not load it
+        from psk.store.metrics import StoreMetrics
+
+        return StoreMetrics
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

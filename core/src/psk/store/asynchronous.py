@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk.background import submit
-from psk.connectors import SupportsAsync, validate_key
+from psk.connectors import validate_key
 from psk.store.proxies import ProxyMethods
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class AsyncMethods(ProxyMethods):
         **options: Any,
     ) -> str:
         """Store an object and give its key; arguments and errors as of `put`."""
+        from psk.connectors.capabilities import SupportsAsync
+
         self._check_open()
         if not isinstance(self._connector, SupportsAsync):
             return await _in_background(self.put, obj, lifetime=lifetime, serializer=serializer, **options)
@@ -44,6 +46,8 @@ class AsyncMethods(ProxyMethods):
 
     async def aget(self, key: str, *, default: Any = None, timeout: float | None = None, **options: Any) -> Any:
         """Fetch an object; arguments and errors as of `get`."""
+        from psk.connectors.capabilities import SupportsAsync
+
         self._check_open()
         if options or key in self._reader.cache or not isinstance(self._connector, SupportsAsync):
             return await _in_background(self.get, key, default=default, timeout=timeout, **options)

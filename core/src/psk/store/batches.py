@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import SupportsBatch, validate_key
+from psk.connectors import validate_key
 from psk.store.reservations import ReservationMethods
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from psk.connectors import SupportsBatch
     from psk.store.lifetime import Lifetime
     from psk.wire import Payload
 
@@ -44,27 +45,35 @@ class BatchMethods(ReservationMethods):
         """Fetch several objects, in order; `default` stands for each missing one. Errors as of `get`."""
         self._check_open()
         wanted = [validate_key(key) for key in keys]
-        if isinstance(self._connector, SupportsBatch) and deserializer is None:
-            return self._reader.read_batch(self._connector, wanted, default=default, timeout=timeout)
+        connector = self._batching()
+        if connector is not None and deserializer is None:
+            return self._reader.read_batch(connector, wanted, default=default, timeout=timeout)
         return [self.get(key, deserializer=deserializer, default=default, timeout=timeout) for key in wanted]
 
     def evict_batch(self, keys: Iterable[str], *, timeout: float | None = None) -> None:
         """Delete several objects; missing ones are no error. Errors as of `evict`."""
         self._check_open()
         wanted = [validate_key(key) for key in keys]
-        if not isinstance(self._connector, SupportsBatch):
+        connector = self._batching()
+        if connector is None:
             for key in wanted:
                 self.evict(key, timeout=timeout)
             return
         for key in wanted:
             self._reader.cache.drop(key)
-        self._connector.evict_batch(wanted, timeout=timeout)
+        connector.evict_batch(wanted, timeout=timeout)
 
     def _place_batch(
         self, payloads: Sequence[Payload], lifetime: Lifetime | None, **options: Any
     ) -> builtins.list[str]:
-        if not isinstance(self._connector, SupportsBatch):
+        connector = self._batching()
+        if connector is None:
             return [self._place(payload, lifetime, **options) for payload in payloads]
-        keys = self._connector.put_batch(payloads, **options)
+        keys = connector.put_batch(payloads, **options)
         self._attach(lifetime, *keys)
         return keys
+
+    def _batching(self) -> SupportsBatch | None:
+        from psk.connectors.capabilities import SupportsBatch
+
+        return self._connector if isinstance(self._connector, SupportsBatch) else None

@@ -95,7 +95,8 @@ class StoreConfig:
         return StoreConfig.from_dict, (self.as_dict(),)
 
     def _identity(self) -> tuple[object, ...]:
-        return self.name, self.connector, self.options
+        # Whether a store was registered where it was made says nothing about which store it is.
+        return self.name, self.connector, {**self.options, "register": False}
 
     def _changed(self) -> dict[str, Any]:
         return {option: value for option, value in self.options.items() if value != DEFAULTS[option]}

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import SupportsList, validate_key
+from psk.connectors import validate_key
 from psk.errors import CapabilityError, StoreClosedError
 from psk.store.encoding import Encoder
-from psk.store.metrics import instrument
 from psk.store.reading import MISSING, Reader
 from psk.store.stat import ObjectStat, stat_of
 from psk.store.waiting import wait_for_any
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Mapping, Sequence
 
-    from psk.connectors import Connector
+    from psk.connectors import Connector, SupportsList
     from psk.store.config import StoreConfig
     from psk.store.lifetime import Lifetime
     from psk.store.metrics import StoreMetrics
@@ -33,7 +32,11 @@ class ObjectMethods:
         self._closed = False
         self._encoder = Encoder(self._connector, config)
         self._reader = Reader(self._connector, config)
-        self._metrics: StoreMetrics | None = instrument(self) if config.metrics else None
+        self._metrics: StoreMetrics | None = None
+        if config.metrics:
+            from psk.store.metrics import instrument
+
+            self._metrics = instrument(self)
 
     @property
     def connector(self) -> Connector:
@@ -232,6 +235,8 @@ class ObjectMethods:
             )
 
     def _listing(self, wish: str) -> SupportsList:
+        from psk.connectors.capabilities import SupportsList
+
         if not isinstance(self._connector, SupportsList):
             raise CapabilityError(
                 f"store {self._config.name!r} cannot {wish}: channel {self._connector.scheme!r} does not list its keys",

@@ -69,6 +69,8 @@ class TrustPolicy:
         # A pattern for a directory must not be left through the directory above it.
         if ".." in str(config.get("path", "")).split("/"):
             return False
+        if config["scheme"] == "multi":  # a mere list of channels: each of them must be trusted
+            return all(self._trusts(str(child)) for option, child in config.items() if option.startswith("to"))
         canonical = format_uri(config)
         return any(fnmatchcase(canonical, pattern) for pattern in self.trusted or ())
 

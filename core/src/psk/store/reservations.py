@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import SupportsReserve, validate_key
+from psk.connectors import validate_key
 from psk.errors import CapabilityError
 from psk.store.objects import ObjectMethods
 from psk.wire import new_object_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from psk.connectors import SupportsReserve
 
 
 class ReservationMethods(ObjectMethods):
@@ -63,6 +65,8 @@ class ReservationMethods(ObjectMethods):
         self._reserving().fulfil(key, payload, ttl=ttl, timeout=timeout)
 
     def _reserving(self) -> SupportsReserve:
+        from psk.connectors.capabilities import SupportsReserve
+
         if not isinstance(self._connector, SupportsReserve):
             raise CapabilityError(
                 f"store {self._config.name!r} cannot reserve: channel {self._connector.scheme!r} names objects itself",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psk.connectors import SupportsRange
 from psk.errors import PayloadError
 from psk.wire import HEADER_REACH, Header, Payload
 
@@ -52,6 +51,8 @@ def stat_of(connector: Connector, key: str, timeout: float | None) -> ObjectStat
         PayloadError: What the channel holds is no payload.
         ConnectorError: The channel failed.
     """
+    from psk.connectors.capabilities import SupportsRange
+
     if not isinstance(connector, SupportsRange):
         frames = connector.get(key, timeout=timeout)
         return None if frames is None else ObjectStat(key, Payload.parse(frames))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import open_connector
+from psk.connectors import format_uri, open_connector
 from psk.store.asynchronous import AsyncMethods
 from psk.store.config import DEFAULTS, StoreConfig
 from psk.store.registry import find_registered, register_store, unregister_store
@@ -83,6 +83,8 @@ class Store(AsyncMethods):
             codecs=codecs,
         )
         opened = open_connector(connector) if isinstance(connector, str) else connector
+        # A URI such as `local://` names no place until it is opened: proxies must carry the one that does.
+        config.connector = format_uri(opened.config())
         try:
             super().__init__(opened, config)
             if register:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from psk.connectors import SupportsWait
+from psk.connectors.deadline import deadline_after
+from psk.connectors.polling import poll
 from psk.errors import DeadlineError
 
 if TYPE_CHECKING:
@@ -14,16 +15,13 @@ if TYPE_CHECKING:
     from psk.connectors import Connector
 
 DEFAULT_TIMEOUT = 60.0
-FIRST_PAUSE = 0.0002
-#: While the answer is likely near, and after `PATIENT_AFTER` seconds.
-SHORT_PAUSE, LONG_PAUSE = 0.002, 0.05
-PATIENT_AFTER = 1.0
+
+SHORTEST_LOOK = 0.5
+"""Seconds that a look may take, however close the deadline."""
 
 
 def wait_for_any(connector: Connector, keys: Sequence[str], timeout: float | None) -> list[str]:
     """Block until at least one key has an object, by the channel's own notification or else by looking again.
-
-    Looks from 0.2 ms on, doubling up to every 2 ms in the first second and up to every 50 ms later.
 
     Args:
         connector: Where to look.
@@ -36,20 +34,20 @@ def wait_for_any(connector: Connector, keys: Sequence[str], timeout: float | Non
     Raises:
         DeadlineError: None had one in time.
     """
+    from psk.connectors.capabilities import SupportsWait
+
     timeout = DEFAULT_TIMEOUT if timeout is None else timeout
     if isinstance(connector, SupportsWait):
         return connector.wait(keys, timeout=timeout)
-    start = time.monotonic()
-    pause = FIRST_PAUSE
-    while True:
-        present = [key for key in keys if connector.exists(key)]
-        if present:
-            return present
-        waited = time.monotonic() - start
-        if waited >= timeout:
-            raise DeadlineError(
-                f"none of {len(keys)} keys had an object within {timeout:g} s (first: {keys[0] if keys else None})",
-                remedy="check that the producer runs and uses the same channel, or wait longer",
-            )
-        time.sleep(min(pause, timeout - waited))
-        pause = min(2 * pause, SHORT_PAUSE if waited < PATIENT_AFTER else LONG_PAUSE)
+    deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
+
+    def look() -> list[str]:
+        left = max(deadline - time.monotonic(), SHORTEST_LOOK)
+        return [key for key in keys if connector.exists(key, timeout=left)]
+
+    if present := poll(look, deadline):
+        return present
+    raise DeadlineError(
+        f"none of {len(keys)} keys had an object within {timeout:g} s (first: {keys[0] if keys else None})",
+        remedy="check that the producer runs and uses the same channel, or wait longer",
+    )
