@@ -129,6 +129,7 @@ ELSEWHERE = {
     errors.ForkedConnectorError: "tests/connectors",
     errors.ChannelUnavailableError: "tests/connectors",
     errors.ChannelFullError: "tests/connectors",
+    errors.ShmFullError: "tests/connectors",
     errors.ChannelDataError: "tests/connectors",
     errors.KeyExistsError: "tests/connectors",
     errors.CapabilityError: "test_put_and_get.py",

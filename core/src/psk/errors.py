@@ -120,6 +120,10 @@ class ChannelFullError(ConnectorError):
     """The channel has no room for the object; nothing was stored."""
 
 
+class ShmFullError(ChannelFullError):
+    """Shared memory, or a space's own limit of it, has no room for the object; nothing was stored."""
+
+
 class ChannelDataError(ConnectorError):
     """The channel holds something that is no object of psk under a key of psk."""
 

@@ -7,7 +7,7 @@ import pytest
 from psk.connectors import find_connector, format_uri, open_connector
 from psk.wire import Payload, decode
 
-CHANNELS = ("local", "file", "multi", "multi of local")
+CHANNELS = ("local", "file", "shm", "multi", "multi of local")
 """The last one has every capability."""
 
 
@@ -15,7 +15,13 @@ def address_of(scheme, folder):
     """Give the URI of a new, empty channel, with its files in a folder; the multi connector uses two others."""
     local, file = f"local://test-{os.urandom(6).hex()}", f"file://{folder}/objects"
     multi = f"multi://small,large?max1=20000&priority1=1&to1={local}&to2="
-    return {"local": local, "file": file, "multi": multi + file, "multi of local": f"{multi}{local}-2"}[scheme]
+    return {
+        "local": local,
+        "file": file,
+        "shm": f"shm://test-{os.urandom(6).hex()}",
+        "multi": multi + file,
+        "multi of local": f"{multi}{local}-2",
+    }[scheme]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ BUILT_IN = {
     "file": ("psk.connectors.file", "FileConnector"),
     "local": ("psk.connectors.local", "LocalConnector"),
     "multi": ("psk.connectors.multi", "MultiConnector"),
+    "shm": ("psk.connectors.shm", "ShmConnector"),
 }
 """Where the class of each built-in scheme is; nothing that a proxy says is ever imported by name."""
 

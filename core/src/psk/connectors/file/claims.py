@@ -55,7 +55,7 @@ def take_object(
     try:
         lock(descriptor, deadline, f"claiming {name}")
         try:
-            won = _decide(directory, name, descriptor, claim.encode(), expires=until, clock=clock, deadline=deadline)
+            won = decide(directory, name, descriptor, claim.encode(), expires=until, clock=clock, deadline=deadline)
         finally:
             unlock(descriptor)
         return read_frames(descriptor, found.st_size, name, deadline) if won else None
@@ -63,7 +63,7 @@ def take_object(
         os.close(descriptor)
 
 
-def _decide(
+def decide(
     directory: Directory,
     name: str,
     descriptor: int,
@@ -73,6 +73,7 @@ def _decide(
     clock: ServerClock,
     deadline: float,
 ) -> bool:
+    """Tell whether a claim wins an open object, and write it down; to be called by one claimant at a time."""
     if not is_named(directory, name, descriptor) or has_expired(directory, os.fstat(descriptor), clock):
         return False
     holder = _holder(directory, name, clock)

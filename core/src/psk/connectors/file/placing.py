@@ -62,13 +62,18 @@ def _is_the_same(directory: Directory, name: str, header: bytes, clock: ServerCl
             return True
     finally:
         os.close(descriptor)
+    raise refusal(directory, name, standing, found.st_size)
+
+
+def refusal(directory: Directory, name: str, standing: bytes, size: int) -> ChannelDataError | KeyExistsError:
+    """Build the error for a name under which something else stands, given how it begins and its size."""
     if not standing.startswith(MAGIC):
-        raise ChannelDataError(
+        return ChannelDataError(
             f"what stands under {name} in {directory.path!a} is no object of psk",
-            found=[f"{found.st_size} bytes that begin with {standing[:4]!r}"],
+            found=[f"{size} bytes that begin with {standing[:4]!r}"],
             remedy="remove it, and see who else may write there",
         )
-    raise KeyExistsError(
+    return KeyExistsError(
         f"another object stands under {name} in {directory.path!a}",
         remedy="objects are written once: encode the new one with a new id",
     )

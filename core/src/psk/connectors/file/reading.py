@@ -54,7 +54,7 @@ def read_part(directory: Directory, name: str, clock: ServerClock, offset: int, 
     try:
         if has_expired(directory, found, clock):
             return None
-        return _read_range(descriptor, found.st_size, offset, length, name)
+        return read_range(descriptor, found.st_size, offset, length, name)
     finally:
         os.close(descriptor)
 
@@ -95,7 +95,8 @@ def read_frames(descriptor: int, size: int, key: str, deadline: float) -> Frames
     return Frames((view,), crc)
 
 
-def _read_range(descriptor: int, size: int, offset: int, length: int, key: str) -> memoryview:
+def read_range(descriptor: int, size: int, offset: int, length: int, key: str) -> memoryview:
+    """Read a part of an open file whose size is known; arguments and errors as of `read_part` and `read_frames`."""
     view = allocate(max(min(length, size - offset), 0))
     arrived = 0
     while arrived < view.nbytes:

@@ -1,0 +1,32 @@
+"""Who won an object in shared memory? As in the file connector, but decided under the lock of the space."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from psk.connectors.file.claims import decide
+from psk.connectors.shm.expiry import BOOT_CLOCK
+from psk.connectors.shm.locks import exclusively
+from psk.connectors.shm.reading import open_shared, read_opened
+
+if TYPE_CHECKING:
+    from psk.connectors.file.directory import Directory
+    from psk.wire import Frames
+
+
+def take_object(directory: Directory, name: str, claim: str, lease: float | None, deadline: float) -> Frames | None:
+    """Claim an object and read it; None if it is missing, or another holds it."""
+    opened = open_shared(directory, name, deadline)
+    if opened is None:
+        return None
+    descriptor, found = opened
+    try:
+        with exclusively(directory, deadline, f"claiming {name}"):
+            until = None if lease is None else BOOT_CLOCK.after(directory, lease)
+            won = decide(
+                directory, name, descriptor, claim.encode(), expires=until, clock=BOOT_CLOCK, deadline=deadline
+            )
+        return read_opened(descriptor, found.st_size, name, deadline) if won else None
+    finally:
+        os.close(descriptor)

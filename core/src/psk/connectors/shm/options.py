@@ -1,0 +1,75 @@
+"""Which options does the shm connector have, and which session and space do they mean?"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+from psk.connectors.file.options import absolute
+from psk.connectors.key import shown
+from psk.connectors.options import seconds, text
+from psk.errors import ConnectorConfigError
+
+ROOT: Final = "/dev/shm"  # noqa: S108  where Linux has its shared memory; every session makes a private directory
+SHARED_SPACE: Final = "main"
+"""The one space of a session with a name."""
+
+_is_session = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|~[0-9a-f]{16}").fullmatch
+_is_space = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}").fullmatch
+
+
+def check_address(name: str | None, space: str | None) -> None:
+    """Make sure that session and space can be names of directories.
+
+    Raises:
+        ConnectorConfigError: They cannot, or one is given that goes without the other.
+    """
+    if name is not None and not (isinstance(name, str) and _is_session(name)):
+        raise ConnectorConfigError(
+            f"{shown(name)} is no name of a shared-memory session", remedy="use up to 64 letters, digits and . _ -"
+        )
+    if space is not None and not (isinstance(space, str) and _is_space(space)):
+        raise ConnectorConfigError(f"{shown(space)} is no space of a session", remedy="pass on the URI as it came")
+    is_private = name is not None and name.startswith("~")
+    if (space is not None) != is_private:
+        raise ConnectorConfigError(
+            "a space goes with the token of a process's session, and with nothing else",
+            found=[f"session {shown(name)}", f"space {shown(space)}"],
+            remedy="write shm://, shm://<name>, or the URI of an open store",
+        )
+
+
+def is_token(name: str) -> bool:
+    """Tell whether a session belongs to the one process that made it."""
+    return name.startswith("~")
+
+
+def session_path(root: str, name: str) -> str:
+    """Return the directory of a session of this user."""
+    return f"{root.rstrip('/')}/psk-{os.geteuid()}-{name}"
+
+
+def _nbytes(value: object) -> int:
+    message = "a number of bytes"
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(message)
+    number = int(value) if isinstance(value, int) or (value.isascii() and value.isdigit()) else -1
+    if not 0 <= number < 1 << 63:
+        raise ValueError(message)
+    return number
+
+
+def _space_path(value: object) -> str:
+    return text(value).removeprefix("/")
+
+
+READERS: Final = {
+    "authority": text,
+    "path": _space_path,
+    "root": absolute,
+    "max_bytes": _nbytes,
+    "reuse_bytes": _nbytes,
+    "timeout": seconds,
+}
+"""How to read each option, from text or as a plain value."""

@@ -1,0 +1,98 @@
+"""Which sessions does this process take part in? Each once, whatever number of connectors there are."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+
+from psk.connectors.shm.options import SHARED_SPACE, is_token, session_path
+from psk.connectors.shm.session import Session
+from psk.connectors.shm.space import Space
+from psk.connectors.shm.sweep import sweep
+from psk.connectors.shm.watcher import WATCHER
+
+_lock = threading.RLock()
+_sessions: dict[str, Session] = {}
+_token = ""
+
+
+def enter_space(root: str, name: str | None, space_name: str | None) -> Space:
+    """Open a space of a session; what dead sessions left is removed before.
+
+    Args:
+        root: Where sessions are.
+        name: The session; None for this process's own, and then `space_name` is None too, for a new space.
+        space_name: The space; None for the one of a session with a name.
+
+    Raises:
+        ChannelUnavailableError: The session has ended, or cannot be entered.
+    """
+    global _token  # noqa: PLW0603  one session per process is the point
+    sweep(root)
+    with _lock:
+        if name is None:
+            _token = name = _token or f"~{os.urandom(8).hex()}"
+            space_name = os.urandom(4).hex()
+        path = session_path(root, name)
+        session = _sessions.get(path)
+        if session is None or not session.is_usable():
+            if not _sessions:
+                _register_exit()
+            is_own = name == _token
+            session = _sessions[path] = Session(
+                path, name, is_guest=is_token(name) and not is_own, has_pulse=is_token(name)
+            )
+        place = space_name or SHARED_SPACE
+        try:
+            space = session.spaces.get(place)
+            if space is None:
+                space = session.spaces[place] = Space(session, place)
+        except BaseException:
+            _leave(session)
+            raise
+        space.users += 1
+        return space
+
+
+def leave_space(space: Space) -> None:
+    """Let go of a space; the last one to do so removes it if it is empty, and its session too if that is."""
+    with _lock:
+        space.users -= 1
+        session = space.session
+        if space.users or session.spaces.get(space.name) is not space:
+            return
+        space.close()
+        del session.spaces[space.name]
+        _leave(session)
+
+
+def _leave(session: Session) -> None:
+    if session.leave() and _sessions.get(session.path) is session:
+        del _sessions[session.path]
+
+
+def _register_exit() -> None:
+    import atexit
+
+    atexit.unregister(_finish)
+    atexit.register(_finish)
+
+
+def _finish() -> None:
+    for session in list(_sessions.values()):
+        with suppress(OSError):
+            session.finish()
+
+
+def _continue_in_child() -> None:
+    global _lock, _token  # noqa: PLW0603  the lock's holder does not exist here, and the session is the parent's
+    _lock = threading.RLock()
+    _token = ""
+    WATCHER.reset()
+    for session in list(_sessions.values()):
+        session.become_guest()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_continue_in_child)

@@ -1,0 +1,95 @@
+"""How does an object go? Its segment becomes free for the next put, or its memory goes back to the system."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from psk.connectors.deadline import expired
+from psk.connectors.file.objects import CLAIM_SUFFIX, can_expire, has_expired, open_object
+from psk.connectors.file.sweep import is_object_name
+from psk.connectors.shm.expiry import BOOT_CLOCK, remove_expired
+from psk.connectors.shm.segment import SEGMENT_BYTES
+from psk.errors import PskError
+
+if TYPE_CHECKING:
+    from psk.connectors.file.directory import Directory
+    from psk.connectors.shm.pool import Pool
+
+
+def remove_object(directory: Directory, pool: Pool, name: str, reuse_bytes: int) -> bool:
+    """Remove an object and then its claim; tell whether it was there.
+
+    Of two that do so at once one finds the name, and the other does not; readers keep what they have mapped.
+    """
+    try:
+        found = os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        directory.remove(name + CLAIM_SUFFIX)
+        return False
+    is_segment = stat.S_ISREG(found.st_mode) and found.st_size >= SEGMENT_BYTES
+    there = (is_segment and pool.release(directory, name, found, reuse_bytes)) or directory.remove(name)
+    directory.remove(name + CLAIM_SUFFIX)
+    return there
+
+
+def is_present(directory: Directory, name: str) -> bool:
+    """Tell whether an unexpired object stands under a name; errors as of `open_object`."""
+    found = stat_object(directory, name)
+    if found is None:
+        return False
+    if not stat.S_ISREG(found.st_mode):
+        open_object(directory, name)  # says what it is
+    return not has_expired(directory, found, BOOT_CLOCK)
+
+
+def stat_object(directory: Directory, name: str) -> os.stat_result | None:
+    """Return what stat says of an object; None if it is missing."""
+    try:
+        return os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def live_names(directory: Directory, deadline: float) -> list[str]:
+    """Return the names of completed, unexpired objects."""
+    live = []
+    for name in filter(is_object_name, directory.names()):
+        expired(deadline, f"listing {directory.path!a}")
+        found = stat_object(directory, name)
+        if found is not None and stat.S_ISREG(found.st_mode) and not has_expired(directory, found, BOOT_CLOCK):
+            live.append(name)
+    return live
+
+
+def clear(directory: Directory, pool: Pool, deadline: float) -> int:
+    """Delete every object and give all memory back; return how many objects there were."""
+    count = 0
+    for name in directory.names():
+        expired(deadline, f"clearing {directory.path!a}")
+        if is_object_name(name):
+            found = stat_object(directory, name)
+            if found is not None and stat.S_ISREG(found.st_mode):
+                count += directory.remove(name) and not has_expired(directory, found, BOOT_CLOCK)
+                directory.remove(name + CLAIM_SUFFIX)
+    sweep_space(directory, deadline)
+    pool.drop(directory)
+    return count
+
+
+def sweep_space(directory: Directory, deadline: float) -> None:
+    """Remove what has outlived its purpose: expired objects, and claims whose object is gone."""
+    names = directory.names()
+    present = set(names)
+    for name in names:
+        # Whatever cannot be removed is left to the next one who opens the space.
+        with suppress(OSError, PskError):
+            if name.endswith(CLAIM_SUFFIX) and name[: -len(CLAIM_SUFFIX)] not in present:
+                if stat_object(directory, name[: -len(CLAIM_SUFFIX)]) is None:
+                    directory.remove(name)
+            elif is_object_name(name):
+                found = stat_object(directory, name)
+                if found is not None and can_expire(found) and has_expired(directory, found, BOOT_CLOCK):
+                    remove_expired(directory, name, deadline)
