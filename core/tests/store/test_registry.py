@@ -59,6 +59,8 @@ def test_get_or_create_gives_the_same_store_for_the_same_configuration(uri):
     config = StoreConfig("shared", uri)
     store = get_or_create_store(config)
     assert get_or_create_store(StoreConfig("shared", uri)) is store
+    assert get_or_create_store(store.config()) is store
+    assert get_or_create_store(StoreConfig("shared", uri, register=True)) is store
     with pytest.raises(StoreExistsError):
         get_or_create_store(StoreConfig("shared", uri, cache_size=1))
     store.close()

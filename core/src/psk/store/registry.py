@@ -150,7 +150,7 @@ def _open(uri: str) -> Store:
 def find_registered(config: StoreConfig) -> Store | None:
     """Find the registered store of exactly this configuration."""
     store = _named.get(config.name)
-    return None if store is None or store.config() != config else store
+    return store if store is not None and store.is_configured_as(config) else None
 
 
 def close_opened_stores() -> None:

@@ -84,7 +84,7 @@ class Store(AsyncMethods):
         )
         opened = open_connector(connector) if isinstance(connector, str) else connector
         # A URI such as `local://` names no place until it is opened: proxies must carry the one that does.
-        config.connector = format_uri(opened.config())
+        self._asked_for, config.connector = config.connector, format_uri(opened.config())
         try:
             super().__init__(opened, config)
             if register:
@@ -118,6 +118,13 @@ class Store(AsyncMethods):
     def config(self) -> StoreConfig:
         """Give what rebuilds this store in another process; it can be pickled and written to TOML."""
         return self._config
+
+    def is_configured_as(self, config: StoreConfig) -> bool:
+        """Tell whether opening `config` would give a store like this one, over the same channel."""
+        own = self._config
+        if config.connector == self._asked_for:
+            own = StoreConfig(own.name, self._asked_for, **own.options)
+        return config == own
 
     @property
     def name(self) -> str:
