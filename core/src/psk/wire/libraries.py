@@ -40,8 +40,20 @@ def _of_polars() -> dict[type, Reducer]:
     return reducers()
 
 
+def _of_pandas() -> dict[type, Reducer]:
+    from psk.wire.pandas_columns import reducers
+
+    return reducers()
+
+
 # What is on the right imports the library on the left, so it is called only once somebody else has done so.
-_SUPPORT = {"numpy": _of_numpy, "torch": _of_torch, "pyarrow": _of_pyarrow, "polars": _of_polars}
+_SUPPORT = {
+    "numpy": _of_numpy,
+    "torch": _of_torch,
+    "pyarrow": _of_pyarrow,
+    "polars": _of_polars,
+    "pandas": _of_pandas,
+}
 
 
 class Snapshot:
