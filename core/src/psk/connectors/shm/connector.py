@@ -50,7 +50,7 @@ class ShmConnector:
         ChannelUnavailableError: The session has ended, or `root` cannot be used.
     """
 
-    __slots__ = ("__weakref__", "_config", "_limits", "_space", "_timeout")
+    __slots__ = ("__weakref__", "_config", "_entered", "_limits", "_space", "_timeout")
 
     scheme: ClassVar[str] = "shm"
     leaves_host: ClassVar[bool] = False
@@ -68,6 +68,7 @@ class ShmConnector:
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._space: Space | None = None
+        self._entered: list[Space] = []
         check_address(name, space)
         options = {"root": root, "max_bytes": max_bytes, "reuse_bytes": reuse_bytes, "timeout": timeout}
         defaults = {"root": ROOT, "max_bytes": None, "reuse_bytes": None, "timeout": DEFAULT_TIMEOUT}
@@ -80,6 +81,7 @@ class ShmConnector:
             )
         self._timeout = float(timeout)
         self._space = opened = enter_space(str(read.get("root", ROOT)), name, space)
+        self._entered.append(opened)
         self._limits = Limits(max_bytes, reuse_bytes, opened.directory)
         self._config: dict[str, object] = {"scheme": self.scheme, "authority": opened.session.name, **read}
         if is_token(opened.session.name):
@@ -123,16 +125,16 @@ class ShmConnector:
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
         """Remove the object and its claim; its memory is used for later puts, or freed."""
         validate_plain_key(key)
-        check_timeout(timeout)
+        deadline = deadline_after(timeout, self._timeout)
         space = self._opened()
-        space.run("remove from", remove_object, space.pool, key, self._limits.reuse_bytes)
+        space.run("remove from", remove_object, space.pool, key, self._limits.reuse_bytes, deadline)
         space.expect(key, None)
 
     def close(self) -> None:
         """Leave the space; its objects stay until the session ends."""
-        space, self._space = self._space, None
-        if space is not None:
-            leave_space(space)
+        self._space = None
+        with suppress(IndexError):  # whoever closes it first leaves, and only once
+            leave_space(self._entered.pop())
 
     def config(self) -> dict[str, object]:
         """Name session and space, and the options that differ from the defaults."""

@@ -53,10 +53,16 @@ def hold(path: str) -> int:
     raise deadline_error(f"entering the session {path}")
 
 
+def mark(path: str) -> None:
+    """Make the FIFO that says that a directory is a session: no other is ever swept."""
+    with suppress(FileExistsError):
+        os.mkfifo(f"{path}/{PULSE}", 0o600)
+
+
 def begin_pulse(path: str) -> int:
     """Make the FIFO by which guests hear of the owner's end; return its writing end."""
     place = f"{path}/{PULSE}"
-    os.mkfifo(place, 0o600)
+    mark(path)
     # The writing end cannot be opened before there is a reader; later readers are guests, and only they.
     reader = os.open(place, os.O_RDONLY | _FIFO)
     try:
@@ -117,16 +123,24 @@ def check_private(descriptor: int, path: str, kind: int = stat.S_IFDIR) -> None:
     )
 
 
-def remove_if_dead(path: str) -> bool:
-    """Remove a session that nobody holds any more; tell whether it is gone."""
+def remove_if_dead(path: str) -> bool | None:
+    """Remove a session that nobody holds any more; None if it is gone already, False if it stays.
+
+    A directory that is neither empty nor marked is something else that happens to have such a name.
+    """
     try:
         descriptor = os.open(path, _DIRECTORY)
     except FileNotFoundError:
-        return True
+        return None
     try:
         check_private(descriptor, path)
+        if not try_lock(descriptor):
+            return False
         # With the lock held nobody can enter: who opened the directory before will find that it has no name.
-        return bool(try_lock(descriptor)) and (not is_still_there(descriptor, path) or remove_tree(path))
+        if not is_still_there(descriptor, path):
+            return None
+        names = os.listdir(descriptor)  # noqa: PTH208  pathlib knows no descriptors
+        return (not names or PULSE in names) and remove_tree(path)
     finally:
         os.close(descriptor)
 
@@ -149,11 +163,12 @@ def _remove(name: str, parent: int | None) -> None:
     descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
     try:
         with os.scandir(descriptor) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    _remove(entry.name, descriptor)
-                else:
-                    with suppress(FileNotFoundError):
+            # The mark goes last: who is killed in between leaves something that is still known as a session.
+            for entry in sorted(entries, key=lambda entry: entry.name == PULSE):
+                with suppress(FileNotFoundError):
+                    if entry.is_dir(follow_symlinks=False):
+                        _remove(entry.name, descriptor)
+                    else:
                         os.unlink(entry.name, dir_fd=descriptor)
     finally:
         os.close(descriptor)

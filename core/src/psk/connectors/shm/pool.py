@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_FREE: Final = 64
 """Free segments of a space: they are listed at each use."""
 
-MOST_KEPT: Final = 16
+MOST_KEPT: Final = 8
 """Segments that a process keeps open and mapped after it filled them: each costs a descriptor."""
 
 _DIRECTORY: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -79,7 +79,8 @@ class Pool:
         """Unlock a segment and keep it for the next put, if it is worth its descriptor; the oldest give way."""
         self._busy.pop(segment.inode, None)
         unlock(segment.descriptor)
-        if not segment.is_mapped or segment.capacity > most_bytes:
+        # Without a name it is of no use: the object was there already, or something failed.
+        if not segment.is_mapped or segment.capacity > most_bytes or segment.is_gone():
             segment.close()
             return
         self._put_back(segment)
@@ -112,15 +113,19 @@ class Pool:
                 return True
         return False
 
-    def drop(self, directory: Directory | None) -> None:
+    def drop(self, directory: Directory) -> None:
         """Give all free memory back to the system."""
+        self.let_go()
+        for free in free_segments(directory):
+            _unlink(directory, free)
+
+    def let_go(self) -> bool:
+        """Close what this process keeps open, without removing anything; tell whether there was something."""
         with self._lock:
             kept, self._kept = list(self._kept.values()), {}
         for segment in kept:
             segment.close()
-        if directory is not None:
-            for free in free_segments(directory):
-                _unlink(directory, free)
+        return bool(kept)
 
     def forget(self) -> None:
         """Let go of what a forked child inherited: with it the child would hold the parent's locks."""

@@ -44,14 +44,18 @@ def enter_space(root: str, name: str | None, space_name: str | None) -> Space:
                 path, name, is_guest=is_token(name) and not is_own, has_pulse=is_token(name)
             )
         place = space_name or SHARED_SPACE
+        # The garbage collector may close other connectors at any moment, in this very thread.
+        session.entering += 1
         try:
             space = session.spaces.get(place)
             if space is None:
                 space = session.spaces[place] = Space(session, place)
+            space.users += 1
         except BaseException:
+            session.entering -= 1
             _leave(session)
             raise
-        space.users += 1
+        session.entering -= 1
         return space
 
 
@@ -68,7 +72,7 @@ def leave_space(space: Space) -> None:
 
 
 def _leave(session: Session) -> None:
-    if session.leave() and _sessions.get(session.path) is session:
+    if not session.entering and session.leave() and _sessions.get(session.path) is session:
         del _sessions[session.path]
 
 
@@ -86,13 +90,14 @@ def _finish() -> None:
 
 
 def _continue_in_child() -> None:
-    global _lock, _token  # noqa: PLW0603  the lock's holder does not exist here, and the session is the parent's
-    _lock = threading.RLock()
+    global _token  # noqa: PLW0603  the session is the parent's
     _token = ""
     WATCHER.reset()
     for session in list(_sessions.values()):
         session.become_guest()
+    _lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_continue_in_child)
+    # Not while another thread enters or leaves a session: the child would inherit locks that it knows nothing of.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_continue_in_child)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.objects import CLAIM_SUFFIX, can_expire, has_expired, open_object
 from psk.connectors.file.sweep import is_object_name
 from psk.connectors.shm.expiry import BOOT_CLOCK, remove_expired
+from psk.connectors.shm.locks import exclusively
 from psk.connectors.shm.segment import SEGMENT_BYTES
 from psk.errors import PskError
 
@@ -19,19 +20,20 @@ if TYPE_CHECKING:
     from psk.connectors.shm.pool import Pool
 
 
-def remove_object(directory: Directory, pool: Pool, name: str, reuse_bytes: int) -> bool:
+def remove_object(directory: Directory, pool: Pool, name: str, reuse_bytes: int, deadline: float) -> bool:
     """Remove an object and then its claim; tell whether it was there.
 
     Of two that do so at once one finds the name, and the other does not; readers keep what they have mapped.
     """
-    try:
-        found = os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False)
-    except FileNotFoundError:
+    found = stat_object(directory, name)
+    # Who removes an expired object must not meet one that was put anew in between: so not beside him.
+    alone = found is not None and can_expire(found)
+    with exclusively(directory, deadline, f"removing {name}") if alone else nullcontext():
+        if found is not None and stat.S_ISREG(found.st_mode) and found.st_size >= SEGMENT_BYTES:
+            there = pool.release(directory, name, found, reuse_bytes) or directory.remove(name)
+        else:
+            there = found is not None and directory.remove(name)
         directory.remove(name + CLAIM_SUFFIX)
-        return False
-    is_segment = stat.S_ISREG(found.st_mode) and found.st_size >= SEGMENT_BYTES
-    there = (is_segment and pool.release(directory, name, found, reuse_bytes)) or directory.remove(name)
-    directory.remove(name + CLAIM_SUFFIX)
     return there
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from psk.connectors.shm.liveness import (
     has_guests,
     hold,
     is_still_there,
+    mark,
     remove_if_dead,
     remove_tree,
 )
@@ -40,12 +42,25 @@ class Session:
         ChannelUnavailableError: It has ended, or belongs to another user.
     """
 
-    __slots__ = ("_has_pulse", "_hold", "_is_guest", "_is_over", "_pulse", "name", "path", "spaces")
+    __slots__ = (
+        "_has_pulse",
+        "_hold",
+        "_is_guest",
+        "_is_over",
+        "_lock",
+        "_pulse",
+        "entering",
+        "name",
+        "path",
+        "spaces",
+    )
 
     def __init__(self, path: str, name: str, *, is_guest: bool, has_pulse: bool) -> None:
         self.path = path
         self.name = name
         self.spaces: dict[str, Space] = {}
+        self.entering = 0
+        self._lock = threading.Lock()
         self._is_guest = is_guest
         self._has_pulse = has_pulse
         self._is_over = False
@@ -69,7 +84,9 @@ class Session:
         if self._is_over:
             raise self.ended()
         if self._is_guest and self._pulse < 0:
-            self._attend()
+            with self._lock:
+                if self._pulse < 0:
+                    self._attend()
 
     def ended(self) -> ChannelUnavailableError:
         """Build the error that says that the session has ended."""
@@ -101,8 +118,8 @@ class Session:
         """Free what a dead owner left; False if it must be tried again. Called by the watcher."""
         self._is_over = True
         for space in list(self.spaces.values()):
-            space.pool.drop(None)
-        return remove_if_dead(self.path)
+            space.pool.let_go()
+        return remove_if_dead(self.path) is not False
 
     def leave(self) -> bool:
         """Remove what is empty, after the last connector left a space; tell whether nothing is held any more."""
@@ -120,7 +137,7 @@ class Session:
         if self._is_guest or self._hold < 0:
             return
         for space in self.spaces.values():
-            space.pool.drop(None)
+            space.pool.let_go()
         share_nothing(self._pulse)  # guests hear it now, and put nothing more
         self._pulse = -1
         with suppress(OSError):
@@ -132,6 +149,7 @@ class Session:
         """Go on in a forked child: an owner's is a guest there, a shared one's has a hold of its own."""
         for space in self.spaces.values():
             space.pool.forget()
+        self._lock = threading.Lock()
         inherited = self._hold, self._pulse
         self._hold = self._pulse = -1
         try:
@@ -146,10 +164,11 @@ class Session:
     def _begin(self) -> None:
         while True:
             self._hold = hold(self.path)
-            if not self._has_pulse:
-                return
-            with suppress(FileNotFoundError, FileExistsError):
-                self._pulse = begin_pulse(self.path)
+            with suppress(FileNotFoundError):  # removed by somebody at this instant
+                if self._has_pulse:
+                    self._pulse = begin_pulse(self.path)
+                else:
+                    mark(self.path)
                 return
             self._release()
 

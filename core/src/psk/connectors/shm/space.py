@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import suppress
@@ -11,6 +12,7 @@ from psk.connectors.file.directory import Directory
 from psk.connectors.reaper import REAPER
 from psk.connectors.shm.expiry import reap_object
 from psk.connectors.shm.limits import typed
+from psk.connectors.shm.liveness import check_private
 from psk.connectors.shm.pool import Pool
 from psk.connectors.shm.removing import sweep_space
 from psk.errors import ChannelUnavailableError, PskError
@@ -63,7 +65,12 @@ class Space:
         self.session.check()
         directory = self.directory
         try:
-            found = operation(directory, *args, **kwargs)
+            try:
+                found = operation(directory, *args, **kwargs)
+            except OSError as error:
+                if not self._freed_descriptors(error):
+                    raise
+                found = operation(directory, *args, **kwargs)
         except PskError:
             raise
         except OSError as error:
@@ -83,10 +90,11 @@ class Space:
             try:
                 return operation(directory, *args, **kwargs)
             except OSError as error:
-                if isinstance(error, PskError) or directory.is_there():
-                    raise
-            self.session.revive()
-            directory = self.directory = self._opened()
+                if not self._freed_descriptors(error):
+                    if isinstance(error, PskError) or directory.is_there():
+                        raise
+                    self.session.revive()
+                    directory = self.directory = self._opened()
             return operation(directory, *args, **kwargs)
         except PskError:
             raise
@@ -129,11 +137,19 @@ class Space:
             with suppress(FileExistsError):
                 os.mkdir(self.path, 0o700)  # noqa: PTH102  pathlib costs 10 ms of import
             directory = Directory(self.path, create=False)
+            check_private(directory.descriptor, self.path)
         except FileNotFoundError:
             raise self.session.ended() from None
+        except ChannelUnavailableError:
+            self.session.check()
+            raise
         # Modes are kept in memory, always: nobody needs to look.
         directory.keeps_modes = True
         return directory
+
+    def _freed_descriptors(self, error: OSError) -> bool:
+        """Give up what only makes puts quicker if descriptors ran short; tell whether another attempt is worth it."""
+        return error.errno in {errno.EMFILE, errno.ENFILE} and self.pool.let_go()
 
     def _check_there(self, directory: Directory) -> None:
         if not directory.is_there():

@@ -32,5 +32,5 @@ def sweep(root: str = ROOT) -> int:
         if name.startswith(prefix):
             # What is no session, or not ours alone, is not ours to remove.
             with suppress(OSError, PskError):
-                count += remove_if_dead(f"{root}/{name}")
+                count += remove_if_dead(f"{root}/{name}") or 0
     return count
