@@ -30,7 +30,7 @@ class SupportsReserve(Protocol):
 
 @runtime_checkable
 class SupportsWait(Protocol):
-    """Block until an object arrives, without polling."""
+    """Block until an object arrives, woken by the channel wherever it can."""
 
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
         """Return those of `keys` that exist, at least one, in their order; DeadlineError when time is up."""

@@ -11,11 +11,12 @@ from psk.connectors.file.directory import Directory
 from psk.connectors.file.failures import failure
 from psk.connectors.file.objects import reap_object
 from psk.connectors.file.sweep import sweep
+from psk.connectors.file.waiting import await_objects
 from psk.connectors.reaper import REAPER
 from psk.errors import ConnectorClosedError, PskError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -28,12 +29,12 @@ class Channel:
         path: The directory, absolute; made if it is missing, and swept.
     """
 
-    __slots__ = ("__weakref__", "_directory", "_due", "_is_closed", "clock", "path")
+    __slots__ = ("__weakref__", "_directory", "_due", "_is_closed", "_was_waited_on", "clock", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.clock = ServerClock()
-        self._is_closed = False
+        self._is_closed = self._was_waited_on = False
         self._due: dict[str, float] = {}
         self._directory: Directory | None = Directory(path, create=True)
         sweep(self._directory, self.clock)
@@ -140,9 +141,25 @@ class Channel:
                     self._due[key] = now + left
         return min(list(self._due.values()), default=None)
 
+    def wait(self, names: Sequence[str], deadline: float) -> list[str]:
+        """Wait for objects; see `await_objects`."""
+        self._was_waited_on = True
+        try:
+            return await_objects(self, names, deadline)
+        finally:
+            if self._is_closed:  # meanwhile, by another thread
+                self._end_waits()
+
+    def _end_waits(self) -> None:
+        from psk.connectors.notices import NOTICES
+
+        NOTICES.forget(self)
+
     def close(self) -> None:
-        """Let go of the directory."""
+        """Let go of the directory; whoever waits is told."""
         self._is_closed = True
         self._directory = None
         self._due.clear()
         REAPER.forget(self)
+        if self._was_waited_on:
+            self._end_waits()

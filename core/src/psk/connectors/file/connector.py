@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
 from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES
-from psk.connectors.deadline import check_timeout, check_ttl, deadline_after
+from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.file import mounts
 from psk.connectors.file.channel import Channel
 from psk.connectors.file.claims import take_object
@@ -21,7 +21,7 @@ from psk.connectors.ranges import check_range
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from psk.connectors.key import Key
     from psk.wire import Frames, Payload
@@ -139,6 +139,16 @@ class FileConnector:
         """Put the object that was reserved."""
         check_object_id(validate_plain_key(key), payload.object_id)
         self.put(payload, ttl=ttl, timeout=timeout)
+
+    def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
+        """Return those keys that exist, after waiting for one: by notification on local file systems, else by looking.
+
+        An object that is evicted, or expires, as soon as it appears may be missed.
+        """
+        wanted = [validate_plain_key(key) for key in keys]
+        if found := self._channel.wait(wanted, deadline_after(timeout, self._timeout)):
+            return found
+        raise deadline_error(f"waiting for any of {len(wanted)} keys in file://{self._channel.path}")
 
     def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let the object expire `ttl` seconds from now by the file server's clock, or never."""
