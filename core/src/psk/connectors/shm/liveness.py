@@ -79,14 +79,22 @@ def feel_pulse(path: str) -> int | None:
         return None
     try:
         check_private(descriptor, path, kind=stat.S_IFIFO)
-        os.read(descriptor, 1)  # nothing is ever written: this is the end of the file, and of the owner
-    except BlockingIOError:
-        return descriptor
+        if not has_ended(descriptor):
+            return descriptor
     except BaseException:
         os.close(descriptor)
         raise
     os.close(descriptor)
     return None
+
+
+def has_ended(pulse: int) -> bool:
+    """Tell whether the owner at the other end of a FIFO is gone."""
+    try:
+        os.read(pulse, 1)  # nothing is ever written: what can be read is the end of the file, and of the owner
+    except BlockingIOError:
+        return False
+    return True
 
 
 def has_guests(path: str) -> bool:

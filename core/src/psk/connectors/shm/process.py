@@ -47,6 +47,7 @@ def enter_space(root: str, name: str | None, space_name: str | None) -> Space:
         # The garbage collector may close other connectors at any moment, in this very thread.
         session.entering += 1
         try:
+            session.check()  # in a forked child it has not been heard yet
             space = session.spaces.get(place)
             if space is None:
                 space = session.spaces[place] = Space(session, place)

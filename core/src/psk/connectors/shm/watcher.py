@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
+from psk.connectors.shm.liveness import has_ended
+
 if TYPE_CHECKING:
     import select
 
@@ -71,9 +73,9 @@ class Watcher:
                     os.read(descriptor, 4096)
                     continue
                 with self._lock:
-                    watched = self._watched.pop(descriptor, None)
-                if watched is not None:
-                    self._ending.append((watched, time.monotonic() + PATIENCE))
+                    # The descriptor may have been closed since the poll began, and its number be another's now.
+                    if descriptor in self._watched and has_ended(descriptor):
+                        self._ending.append((self._watched.pop(descriptor), time.monotonic() + PATIENCE))
             self._ending = [(watched, until) for watched, until in self._ending if not _ended(watched, until)]
 
     def _poll(self) -> select.poll | None:
