@@ -319,6 +319,7 @@ def test_a_durability_that_nobody_keeps_is_refused(tmp_path):  # C32
         open_connector(f"file://{tmp_path}/x?durability=replicated")
     with pytest.raises(ConnectorConfigError, match="no durability"):
         open_connector(f"file://{tmp_path}/x?durability=eternal")
+    assert list(tmp_path.iterdir()) == []  # C11
 
 
 def test_a_connector_may_keep_what_cannot_change(connector):  # C17: sharing an immutable object is no aliasing

@@ -1,6 +1,7 @@
 """What becomes of a file connector's directory, descriptors, clock and expired files over its life?"""
 
 import os
+import resource
 import shutil
 import threading
 import time
@@ -51,6 +52,27 @@ def test_a_directory_made_again_by_another_is_found(files, directory, decoded):
     assert decoded(files.get(key)) == "by the other"
     assert list(files.keys()) == [key]
     other.close()
+
+
+@pytest.mark.parametrize("rest", ["x" * 300, "file/below", "file"])
+def test_an_opening_that_fails_makes_no_directory(tmp_path, rest):  # C11
+    (tmp_path / "file").touch()
+    for path in (f"{tmp_path}/{rest}", f"{tmp_path}/new/newer/{'x' * 300}"):
+        with pytest.raises(ChannelUnavailableError, match="cannot open the directory"):
+            FileConnector(path)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_opening_without_a_descriptor_makes_no_directory(tmp_path, in_child):  # C11
+    def child():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        with pytest.raises(OSError, match="Too many open files"):
+            while True:
+                os.open("/", os.O_RDONLY)
+        FileConnector(tmp_path / "new" / "newer")
+
+    assert in_child(child).startswith("ChannelUnavailableError")
+    assert os.listdir(tmp_path) == []
 
 
 def test_close_beside_a_reopening_stays_closed(files, directory):

@@ -58,8 +58,10 @@ def test_a_full_disk(small, named, monkeypatch, decoded):
 
 
 def test_memory_promises_no_disk(small):  # C32
-    with pytest.raises(DurabilityError, match=r"tmpfs.*found: volatile, host"):
-        FileConnector(small, durability="disk")
+    for path in (small, f"{small}/new", f"{small}/quite/new"):
+        with pytest.raises(DurabilityError, match=r"tmpfs.*found: volatile, host"):
+            FileConnector(path, durability="disk")
+    assert os.listdir(small) == []  # C11
     connector = FileConnector(small, durability="volatile")
     assert connector.durabilities == ("volatile", "host")
     connector.close()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
-from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES
+from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
-from psk.connectors.file import mounts
 from psk.connectors.file.channel import Channel
 from psk.connectors.file.claims import take_object
 from psk.connectors.file.objects import is_present, remove, renew
@@ -56,10 +55,8 @@ class FileConnector:
         self._durability = durability
         self._durable = durability == "disk"
         self._timeout = float(timeout)
+        self.durabilities = check_durability(durability, place)
         self._channel = Channel(place)
-        in_memory = self._channel.directory().filesystem in mounts.MEMORY
-        self.durabilities = DURABILITIES[:2] if in_memory else DURABILITIES[:3]
-        check_durability(durability, self.durabilities, self._channel)
 
     def put(
         self,

@@ -44,14 +44,18 @@ class Directory:
                 "this system has no files relative to a directory, which the file connector needs",
                 remedy="use Linux or macOS, or a local:// store",
             )
+        missing = _missing(path) if create else []
         try:
-            if create:
+            if missing:
                 os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103  pathlib costs 10 ms of import
             self.descriptor = os.open(path, _FLAGS)
             found = os.fstat(self.descriptor)
-        except FileExistsError as error:
-            raise unavailable(NotADirectoryError(error.errno, "Not a directory"), "open the directory", path) from error
         except OSError as error:
+            for made in missing:
+                with suppress(OSError):  # it was not made, or somebody uses it already
+                    os.rmdir(made)  # noqa: PTH106  pathlib costs 10 ms of import
+            if isinstance(error, FileExistsError):
+                error = NotADirectoryError(error.errno, "Not a directory")
             raise unavailable(error, "open the directory", path) from error
         if found.st_mode & stat.S_IWOTH:
             raise ChannelUnavailableError(
@@ -106,6 +110,15 @@ class Directory:
         if descriptor >= 0:
             with suppress(OSError):  # nobody is left to tell
                 os.close(descriptor)
+
+
+def _missing(path: str) -> list[str]:
+    """List what has to be made for a directory to be there, the deepest first."""
+    missing = []
+    while not os.path.exists(path):  # noqa: PTH110  pathlib costs 10 ms of import
+        missing.append(path)
+        path = os.path.dirname(path)  # noqa: PTH120  the same
+    return missing
 
 
 def sync(descriptor: int) -> None:

@@ -30,12 +30,17 @@ LOCAL: Final = MEMORY | {
 _MOUNTS: Final = "/proc/self/mountinfo"
 
 
-def filesystem_of(descriptor: int, path: str) -> str:
-    """Return the type of the file system that a directory is on, as in proc(5); empty if nobody can tell."""
+def filesystem_of(where: int | str, path: str) -> str:
+    """Return the type of the file system that a directory is on, as in proc(5); empty if nobody can tell.
+
+    Args:
+        where: The directory: its descriptor, or a path.
+        path: Its path, for file systems that cannot be told by their device number.
+    """
     try:
         with open(_MOUNTS, "rb") as file:  # noqa: PTH123  pathlib costs 10 ms of import
             lines = file.read().splitlines()
-        device = os.fstat(descriptor).st_dev
+        device = os.stat(where).st_dev  # noqa: PTH116  pathlib knows no descriptors
     except OSError:
         return ""
     number = f"{os.major(device)}:{os.minor(device)}".encode()
@@ -54,6 +59,13 @@ def filesystem_of(descriptor: int, path: str) -> str:
         if (place == point or place.startswith(point.rstrip(b"/") + b"/")) and len(point) >= longest:
             best, longest = kind, len(point)
     return best
+
+
+def filesystem_to_be(path: str) -> str:
+    """Return the type of the file system that a directory is on, or would be if it were made."""
+    while not os.path.isdir(path) and path != os.path.dirname(path):  # noqa: PTH112, PTH120  pathlib costs 10 ms of import
+        path = os.path.dirname(path)  # noqa: PTH120
+    return filesystem_of(path, path)
 
 
 def _unescaped(field: bytes) -> bytes:

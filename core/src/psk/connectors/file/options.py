@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from psk.connectors.contract import DURABILITIES
+from psk.connectors.file import mounts
 from psk.connectors.key import shown
 from psk.connectors.options import seconds, text
 from psk.errors import ConnectorConfigError, DurabilityError
-
-if TYPE_CHECKING:
-    from psk.connectors.file.channel import Channel
 
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 
@@ -35,21 +33,21 @@ def absolute(path: object) -> str:
     return re.sub(r"^//+", "/", os.path.abspath(written))  # noqa: PTH100  pathlib costs 10 ms of import
 
 
-def check_durability(asked: str, possible: tuple[str, ...], channel: Channel) -> None:
-    """Make sure that the directory can promise a durability; close it otherwise.
+def check_durability(asked: str, path: str) -> tuple[str, ...]:
+    """Make sure that a directory can promise a durability, before it is made; return all that it can promise.
 
     Raises:
         ConnectorConfigError: There is no such durability.
         DurabilityError: It cannot.
     """
+    kind = mounts.filesystem_to_be(path)
+    possible = DURABILITIES[:2] if kind in mounts.MEMORY else DURABILITIES[:3]
     if asked in possible:
-        return
-    kind = channel.directory().filesystem or "its file system"
-    channel.close()
+        return possible
     if asked not in DURABILITIES:
         raise ConnectorConfigError(f"{shown(asked)} is no durability", found=possible, remedy="use one of those found")
     raise DurabilityError(
-        f"{channel.path!a} on {kind} cannot promise the durability {asked!r}",
+        f"{path!a} on {kind or 'its file system'} cannot promise the durability {asked!r}",
         found=possible,
         remedy="use a directory on a disk" if asked == "disk" else "use another channel",
     )
