@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,31 +14,28 @@ from psk import Store, store_registration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  a directory of our own is made in it
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where the kernel keeps it; nothing is written here by us
 NEEDED_BYTES = 1_000_000_000
 
 
 @contextmanager
 def temporary_store() -> Iterator[Store]:
     """Open a store for a `with` block; afterwards nothing of it is left, however the block ends."""
-    with (
-        tempfile.TemporaryDirectory(prefix="psk-example-", dir=roomy_directory()) as directory,
-        Store("example", channel_uri(directory)) as store,
-        store_registration(store),
-    ):
-        try:
-            yield store
-        finally:
-            store.clear()
+    with ExitStack() as stack:
+        uri = "shm://"
+        if not has_shared_memory():
+            uri = f"file://{stack.enter_context(tempfile.TemporaryDirectory(prefix='psk-example-'))}"
+        store = stack.enter_context(Store("example", uri))
+        stack.callback(store.clear)
+        stack.enter_context(store_registration(store))
+        yield store
 
 
-def channel_uri(directory: str) -> str:
-    """Choose the channel; this is the only place that knows which one it is."""
-    return f"file://{directory}"
+def has_shared_memory() -> bool:
+    """Tell whether this system has enough shared memory for the examples; containers often have 64 MB."""
+    return sys.platform == "linux" and shutil.disk_usage(SHARED_MEMORY).free >= NEEDED_BYTES
 
 
-def roomy_directory() -> Path | None:
-    """Prefer a directory in memory; None stands for the usual place of temporary files."""
-    if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free >= NEEDED_BYTES:
-        return SHARED_MEMORY
-    return None
+def shared_memory_in_use() -> int:
+    """Give the bytes of shared memory in use on this host, by whomever."""
+    return shutil.disk_usage(SHARED_MEMORY).used if SHARED_MEMORY.is_dir() else 0

@@ -11,7 +11,6 @@ import importlib
 import os
 import signal
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from channel import temporary_store
@@ -47,7 +46,7 @@ def run(by: str, example: str, size: int, options: Namespace) -> tuple[Any, Cost
     with temporary_store() as store, open_executor("process", workers=1) as drivers:
         driver = drivers.submit(os.getpid).result()
         future = drivers.submit(drive, by, example, size, options, store.config())
-        memory = watch_memory(driver, Path(store.connector.config()["path"]), future)
+        memory = watch_memory(driver, future)
         result, cost = future.result()
     cost.memory = memory
     return result, cost

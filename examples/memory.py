@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from channel import shared_memory_in_use
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
@@ -23,7 +25,7 @@ class PeakMemory:
     Attributes:
         driver: Anonymous memory of the driver (RssAnon of proc(5)): what is its own, without libraries.
         workers: Anonymous memory of its child processes, added up. Forked ones count what they share as well.
-        stored: What memory holds for psk outside of them: files of the channel, anonymous files of caches.
+        stored: What memory holds outside of them: shared memory taken since the start, files of caches.
         total: All of these at one moment.
     """
 
@@ -40,19 +42,20 @@ class PeakMemory:
         self.total = max(self.total, driver + workers + stored)
 
 
-def watch_memory(driver: int, channel: Path, run: Future[Any]) -> PeakMemory:
-    """Look at a driver's process, its workers and its channel's directory until its run is over.
+def watch_memory(driver: int, run: Future[Any]) -> PeakMemory:
+    """Look at a driver's process, its workers and the shared memory until its run is over.
 
     This must not happen in the driver itself, which lets no other thread run while it pickles a large array.
     """
     peak = PeakMemory()
+    in_use_before = shared_memory_in_use()
     while not run.done():
         workers = list(children(driver))
         anonymous_files = {inode: size for pid in (driver, *workers) for inode, size in memory_files(pid)}
         peak.include(
             anonymous_memory(driver),
             sum(map(anonymous_memory, workers)),
-            directory_size(channel) + sum(anonymous_files.values()),
+            max(0, shared_memory_in_use() - in_use_before) + sum(anonymous_files.values()),
         )
         time.sleep(SAMPLING_SECONDS)
     return peak
@@ -85,14 +88,3 @@ def memory_files(pid: int) -> Iterator[tuple[int, int]]:
                 yield status.st_ino, status.st_blocks * 512
         except OSError:
             continue  # it was closed meanwhile
-
-
-def directory_size(directory: Path) -> int:
-    """Give the sizes of a directory's files in bytes, added up."""
-    total = 0
-    for path in directory.iterdir():
-        try:
-            total += path.stat().st_size
-        except OSError:
-            continue  # it was evicted meanwhile
-    return total

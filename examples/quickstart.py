@@ -2,7 +2,6 @@
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -15,6 +14,6 @@ def mean(array: np.ndarray) -> float:
 
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
-    with TemporaryDirectory() as folder, Store("quickstart", f"file://{folder}") as store, pool:
-        array = store.proxy(np.arange(25_000_000.0))  # 200 MB go into the store, once
+    with Store.from_uri("shm://") as store, pool:
+        array = store.proxy(np.arange(25_000_000.0))  # 200 MB go into shared memory, once
         print(list(pool.map(mean, [array] * 8)))  # some 100 bytes go to each task

@@ -15,9 +15,10 @@ SOURCES = sorted(ROOT.glob("core/src/**/*.py")) + sorted(ROOT.glob("packages/*/s
 
 #: What `import psk` offers; changing it is a change for every user.
 SURFACE = """
-FileConnector LocalConnector Proxy ProxyOr PskError Store StoreConfig aresolve extract find_connector get_factory
+FileConnector LocalConnector MultiConnector Proxy ProxyOr PskError ShmConnector Store StoreConfig
+aresolve extract find_connector get_factory
 get_key get_or_create_store get_store is_resolved register_codec register_store resolve resolve_async set_policy
-set_signing_key store_registration unregister_store
+set_signing_key store_registration sweep unregister_store
 """
 
 

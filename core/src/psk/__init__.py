@@ -23,15 +23,19 @@ from psk.wire import register_codec, set_signing_key
 if TYPE_CHECKING:
     from psk.connectors.file import FileConnector
     from psk.connectors.local import LocalConnector
+    from psk.connectors.multi import MultiConnector
+    from psk.connectors.shm import ShmConnector, sweep
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FileConnector",
     "LocalConnector",
+    "MultiConnector",
     "Proxy",
     "ProxyOr",
     "PskError",
+    "ShmConnector",
     "Store",
     "StoreConfig",
     "aresolve",
@@ -49,14 +53,24 @@ __all__ = [
     "set_policy",
     "set_signing_key",
     "store_registration",
+    "sweep",
     "unregister_store",
 ]
 
 #: Loaded when first named, by the lookup that URIs go through.
-_CONNECTORS = {"FileConnector": "file", "LocalConnector": "local"}
+_CONNECTORS = {
+    "FileConnector": "file",
+    "LocalConnector": "local",
+    "MultiConnector": "multi",
+    "ShmConnector": "shm",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _CONNECTORS:
         return find_connector(_CONNECTORS[name])
+    if name == "sweep":
+        from psk.connectors.shm import sweep
+
+        return sweep
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -42,22 +42,24 @@ def test_bytes_through_the_executor_are_counted_both_ways():
 
 @pytest.mark.usefixtures("examples")
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-def test_memory_of_processes_and_of_the_channel_is_seen(tmp_path):
+def test_memory_of_processes_and_of_the_channel_is_seen():
+    from channel import temporary_store
     from executors import open_executor
     from memory import watch_memory
 
     def use_memory():
         held = np.ones(50 * MEGABYTE, dtype="u1")
-        (tmp_path / "object").write_bytes(bytes(20 * MEGABYTE))
-        time.sleep(0.2)
+        with temporary_store() as store:
+            store.put(bytes(20 * MEGABYTE))
+            time.sleep(0.2)
         return held[-1]
 
     with open_executor("process", 1), ThreadPoolExecutor(1) as threads:
-        idle = watch_memory(os.getpid(), tmp_path, threads.submit(time.sleep, 0.1))
-        busy = watch_memory(os.getpid(), tmp_path, threads.submit(use_memory))
-    assert 45 * MEGABYTE < busy.driver - idle.driver < 90 * MEGABYTE
+        idle = watch_memory(os.getpid(), threads.submit(time.sleep, 0.1))
+        busy = watch_memory(os.getpid(), threads.submit(use_memory))
+    assert 45 * MEGABYTE < busy.driver - idle.driver < 110 * MEGABYTE
     assert idle.workers > MEGABYTE
-    assert busy.stored == 20 * MEGABYTE
+    assert 20 * MEGABYTE <= busy.stored < 40 * MEGABYTE
     assert busy.total >= busy.driver + busy.stored
 
 

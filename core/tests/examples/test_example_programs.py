@@ -74,8 +74,9 @@ def group_ends(group):
 @pytest.mark.parametrize("seconds", [0.0, 0.4, 1.5], ids=["starting", "half started", "running"])
 @pytest.mark.parametrize("program", ["demo.py", "fan_out.py"])
 def test_an_interrupted_example_leaves_nothing(program, seconds, tmp_path):
-    shared = Path("/dev/shm") if Path("/dev/shm").is_dir() else tmp_path
-    before = set(shared.iterdir())
+    shared = Path("/dev/shm")
+    sessions = f"psk-{os.getuid()}-*"
+    before = set(shared.glob(sessions))
     process = subprocess.Popen(
         [sys.executable, EXAMPLES / program],
         stdout=subprocess.DEVNULL,
@@ -84,7 +85,7 @@ def test_an_interrupted_example_leaves_nothing(program, seconds, tmp_path):
         start_new_session=True,
     )
     deadline = time.monotonic() + 30
-    while not any(path.name.startswith("psk-example-") for path in set(shared.iterdir()) - before):
+    while not set(shared.glob(sessions)) - before:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.01)
@@ -93,4 +94,4 @@ def test_an_interrupted_example_leaves_nothing(program, seconds, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=30)
     assert group_ends(process.pid)
-    assert not [path for path in set(shared.iterdir()) - before if path.name.startswith("psk-example-")]
+    assert not set(shared.glob(sessions)) - before
