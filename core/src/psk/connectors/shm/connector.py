@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
 from psk.connectors.contract import DEFAULT_TIMEOUT
-from psk.connectors.deadline import check_timeout, check_ttl, deadline_after
+from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.key import check_object_id, key_of, validate_plain_key
 from psk.connectors.options import read_options
 from psk.connectors.ranges import check_range
@@ -18,11 +18,11 @@ from psk.connectors.shm.options import READERS, ROOT, check_address, is_token
 from psk.connectors.shm.placing import put_object
 from psk.connectors.shm.process import enter_space, leave_space
 from psk.connectors.shm.reading import read_object, read_part, renew_object
-from psk.connectors.shm.removing import clear, is_present, live_names, remove_object
+from psk.connectors.shm.removing import clear, is_present, live_names, present_names, remove_object
 from psk.errors import ConnectorClosedError, ConnectorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from psk.connectors.key import Key
     from psk.connectors.shm.space import Space
@@ -50,7 +50,7 @@ class ShmConnector:
         ChannelUnavailableError: The session has ended, or `root` cannot be used.
     """
 
-    __slots__ = ("__weakref__", "_config", "_entered", "_limits", "_space", "_timeout")
+    __slots__ = ("__weakref__", "_config", "_entered", "_limits", "_space", "_timeout", "_was_waited_on")
 
     scheme: ClassVar[str] = "shm"
     leaves_host: ClassVar[bool] = False
@@ -68,6 +68,7 @@ class ShmConnector:
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._space: Space | None = None
+        self._was_waited_on = False
         self._entered: list[Space] = []
         check_address(name, space)
         options = {"root": root, "max_bytes": max_bytes, "reuse_bytes": reuse_bytes, "timeout": timeout}
@@ -135,6 +136,10 @@ class ShmConnector:
         self._space = None
         with suppress(IndexError):  # whoever closes it first leaves, and only once
             leave_space(self._entered.pop())
+        if self._was_waited_on:
+            from psk.connectors.notices import NOTICES
+
+            NOTICES.forget(self)
 
     def config(self) -> dict[str, object]:
         """Name session and space, and the options that differ from the defaults."""
@@ -158,6 +163,27 @@ class ShmConnector:
         """Put the object that was reserved."""
         check_object_id(validate_plain_key(key), payload.object_id)
         self.put(payload, ttl=ttl, timeout=timeout)
+
+    def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
+        """Return those keys that exist, after waiting for one, woken by the kernel.
+
+        An object that is evicted, or expires, as soon as it appears may be missed.
+        """
+        from psk.connectors.arrivals import await_names
+
+        wanted = [validate_plain_key(key) for key in keys]
+        deadline = deadline_after(timeout, self._timeout)
+        self._was_waited_on = True
+        found = await_names(
+            self,
+            wanted,
+            look=lambda names: self._opened().run("look into", present_names, names),
+            place=lambda: self._opened().directory,
+            deadline=deadline,
+        )
+        if found:
+            return found
+        raise deadline_error(f"waiting for any of {len(wanted)} keys in shm://{self._config['authority']}")
 
     def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let the object expire `ttl` seconds from now, or never."""

@@ -36,14 +36,13 @@ def put_object(
         OSError: The file system is full, among others.
     """
     name = payload.key
-    expires = None if ttl is None else BOOT_CLOCK.after(directory, ttl)
     is_large = payload.nbytes >= SEGMENT_BYTES
     # A large object put again is not copied once more: there might be no room for it.
     while True:
         # A large object put again is not copied once more: there might be no room for it.
         if not (is_large and _is_there(directory, name)):
             place_it = _place_segment if is_large else _place_small
-            if place_it(directory, pool, payload, expires, limits=limits, deadline=deadline):
+            if place_it(directory, pool, payload, ttl, limits=limits, deadline=deadline):
                 break
         if _is_the_same(directory, name, bytes(payload.buffers()[0][:HEADER_BYTES]), deadline):
             break
@@ -52,9 +51,10 @@ def put_object(
 
 
 def _place_small(
-    directory: Directory, pool: Pool, payload: Payload, expires: int | None, *, limits: Limits, deadline: float
+    directory: Directory, pool: Pool, payload: Payload, ttl: float | None, *, limits: Limits, deadline: float
 ) -> bool:
     nbytes = payload.nbytes
+    expires = _expiry(directory, ttl)
     check_limit(directory, pool, nbytes, limits)
     buffers = payload.buffers()
     try:
@@ -67,13 +67,14 @@ def _place_small(
 
 
 def _place_segment(
-    directory: Directory, pool: Pool, payload: Payload, expires: int | None, *, limits: Limits, deadline: float
+    directory: Directory, pool: Pool, payload: Payload, ttl: float | None, *, limits: Limits, deadline: float
 ) -> bool:
     nbytes = payload.nbytes
     segment = pool.take(directory, nbytes) or _created(directory, pool, nbytes, limits)
     try:
         segment.fill(payload.buffers(), nbytes, deadline)
-        return segment.place(directory, payload.key, expires)
+        # Its time begins now, however long the copying took.
+        return segment.place(directory, payload.key, _expiry(directory, ttl))
     except FileNotFoundError:
         # Its free name was removed by somebody who emptied the pool: without a name it cannot be placed.
         if segment.name is None or not directory.is_there():
@@ -93,6 +94,10 @@ def _created(directory: Directory, pool: Pool, nbytes: int, limits: Limits) -> S
     # What is kept for later puts must never be the reason that this one fails.
     pool.drop(directory)
     return pool.create(directory, nbytes)
+
+
+def _expiry(directory: Directory, ttl: float | None) -> int | None:
+    return None if ttl is None else BOOT_CLOCK.after(directory, ttl)
 
 
 def _is_the_same(directory: Directory, name: str, header: bytes, deadline: float) -> bool:

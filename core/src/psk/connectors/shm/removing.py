@@ -16,6 +16,8 @@ from psk.connectors.shm.segment import SEGMENT_BYTES
 from psk.errors import PskError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from psk.connectors.file.directory import Directory
     from psk.connectors.shm.pool import Pool
 
@@ -45,6 +47,11 @@ def is_present(directory: Directory, name: str) -> bool:
     if not stat.S_ISREG(found.st_mode):
         open_object(directory, name)  # says what it is
     return not has_expired(directory, found, BOOT_CLOCK)
+
+
+def present_names(directory: Directory, names: Sequence[str]) -> list[str]:
+    """Return those of some names under which an unexpired object stands."""
+    return [name for name in names if is_present(directory, name)]
 
 
 def stat_object(directory: Directory, name: str) -> os.stat_result | None:
