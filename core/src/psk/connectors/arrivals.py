@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from psk.connectors.notices import NOTICES
 from psk.connectors.polling import poll
+from psk.errors import ConnectorClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ def await_names(
 
     Args:
         owner: For whom: a hashable object that can be weakly referenced. One inotify instance stays open as long
-            as it lives; give it to `NOTICES.forget` when it is closed.
+            as it lives, or until `NOTICES.forget` is given it because it was closed.
         names: The names of the files.
         look: Returns those of some names under which an object stands, in their order; may raise.
         place: Returns the directory, open; called again whenever it may have been replaced.
@@ -38,17 +39,21 @@ def await_names(
     Returns:
         The names of objects that are there; empty if there were none in time.
     """
-    found = look(names)
-    while not found and time.monotonic() < deadline:
-        where = place()
-        try:
-            waiter = NOTICES.join(owner, where, names)
-        except OSError:
-            return poll(lambda: look(names), deadline)
-        try:
-            # First watched, then looked: nothing can appear in between.
-            found = look(names) or look(NOTICES.wait(waiter, deadline))
-        finally:
-            NOTICES.leave(waiter)
-    # One object woke us; others may be there too.
-    return look(names) or found if found and len(names) > 1 else found
+    try:
+        found = look(names)
+        while not found and time.monotonic() < deadline:
+            where = place()
+            try:
+                waiter = NOTICES.join(owner, where, names)
+            except OSError:
+                return poll(lambda: look(names), deadline)
+            try:
+                # First watched, then looked: nothing can appear in between.
+                found = look(names) or look(NOTICES.wait(waiter, deadline))
+            finally:
+                NOTICES.leave(waiter)
+        # One object woke us; others may be there too.
+        return look(names) or found if found and len(names) > 1 else found
+    except ConnectorClosedError:
+        NOTICES.forget(owner)  # once more: the first time may have been before it joined
+        raise

@@ -144,16 +144,7 @@ class Channel:
     def wait(self, names: Sequence[str], deadline: float) -> list[str]:
         """Wait for objects; see `await_objects`."""
         self._was_waited_on = True
-        try:
-            return await_objects(self, names, deadline)
-        finally:
-            if self._is_closed:  # meanwhile, by another thread
-                self._end_waits()
-
-    def _end_waits(self) -> None:
-        from psk.connectors.notices import NOTICES
-
-        NOTICES.forget(self)
+        return await_objects(self, names, deadline)
 
     def close(self) -> None:
         """Let go of the directory; whoever waits is told."""
@@ -162,4 +153,6 @@ class Channel:
         self._due.clear()
         REAPER.forget(self)
         if self._was_waited_on:
-            self._end_waits()
+            from psk.connectors.notices import NOTICES
+
+            NOTICES.forget(self)
