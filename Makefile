@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 READY := $(VENV)/.ready
 BENCH := .bench
+# The CPU build of torch, which only pip finds where its wheel lies at hand; the one on PyPI brings gigabytes of CUDA.
+TORCH ?= torch==2.13.0+cpu
 PACKAGES := core $(wildcard packages/*)
 
 .PHONY: help setup demo test soak bench lint format servers clean
@@ -25,6 +27,9 @@ $(UV):
 
 $(READY): $(UV) pyproject.toml $(wildcard */pyproject.toml packages/*/pyproject.toml)
 	$(UV) pip install --quiet --python $(VENV) --group dev $(foreach package,$(PACKAGES),--editable $(package))
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: "$(TORCH)" 2>$(VENV)/no-torch.txt \
+		&& rm -f $(VENV)/no-torch.txt \
+		|| { echo "torch is not installed, so its tests are skipped:"; tail -n 1 $(VENV)/no-torch.txt; }
 	@touch $@
 
 demo: setup

@@ -1,30 +1,40 @@
 """What do the tests of the core share?"""
 
+import os
+
 import pytest
 
+import psk
+from psk.connectors import format_uri, open_connector
 
-@pytest.fixture(params=["local", "file"])
+
+def small_in_memory_and_large_on_disk(name, tmp_path):
+    from psk.connectors.multi import MultiConnector, Policy
+
+    memory = f"local://{name}", Policy(max_size_bytes=10_000, priority=1)
+    channels = MultiConnector({"memory": memory, "disk": f"file://{tmp_path}/objects"})
+    channels.close()
+    return format_uri(channels.config())
+
+
+@pytest.fixture(params=["local", "file", "shm", "multi"])
 def uri(request, tmp_path):
     """The URI of each channel in turn, empty."""
-    from psk.connectors import open_connector
-
-    address = (
-        f"file://{tmp_path}/objects"
-        if request.param == "file"
-        else f"local://{request.node.nodeid.encode().hex()[-24:]}"
-    )
+    name = f"test-{os.urandom(6).hex()}"
+    addresses = {
+        "file": lambda: f"file://{tmp_path}/objects",
+        "multi": lambda: small_in_memory_and_large_on_disk(name, tmp_path),
+    }
+    address = addresses.get(request.param, lambda: f"{request.param}://{name}")()
     yield address
-    with_objects = open_connector(address)
-    with_objects.clear()
-    with_objects.close()
+    left = open_connector(address)
+    left.clear()
+    left.close()
 
 
 @pytest.fixture
 def store(uri):
     """An open store on each channel in turn."""
-    import psk
-
     with psk.Store("tested", uri) as opened:
         yield opened
-        opened_elsewhere = psk.store.close_opened_stores
-        opened_elsewhere()
+        psk.store.close_opened_stores()
