@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
-#: How many of each unit make one of what samples are given in: seconds, or bytes.
-UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "bytes": 1.0}
+#: How many of each unit make one of what samples are given in: seconds, bytes, or parts of a whole.
+UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "bytes": 1.0, "%": 1e2}
 
 #: What `cells` gives.
 HEADER = ("measured", "psk", "ProxyStore", "ratio", "target", "met")
@@ -20,7 +20,7 @@ class Row:
     Attributes:
         what: What was measured.
         unit: A key of `UNITS`.
-        psk: Samples, in seconds or bytes.
+        psk: Samples, in seconds, bytes or parts of a whole.
         proxystore: Samples taken in turns with them; empty if ProxyStore has nothing alike.
         ratio: psk's median is to be at most so many times ProxyStore's; None: no such target.
         limit: psk's median is to be at most this, in `unit`; None: no such target.

@@ -21,7 +21,7 @@ from pathlib import Path
 from row import HEADER
 from table import markdown
 
-TOPICS = ("large_objects", "small_objects", "start_up", "pickled_size", "operations", "threads", "coding")
+TOPICS = ("large_objects", "small_objects", "start_up", "pickled_size", "operations", "threads", "waiting", "coding")
 RESULTS = Path(__file__).parents[1] / ".bench" / "results.json"
 
 
