@@ -226,9 +226,10 @@ def test_racing_for_a_name_ends_in_one_session():
 
 def test_opening_and_closing_leaks_nothing(scale):  # C34
     first = ShmConnector()
-    before = len(os.listdir("/proc/self/fd")), threading.active_count(), len(os.listdir("/dev/shm"))
+    name = f"test-{os.getpid()}"
+    before = len(os.listdir("/proc/self/fd")), threading.active_count()
     for number in range(scale("shm.open_close")):
-        connector = ShmConnector(f"test-{os.getpid()}" if number % 2 else None)
+        connector = ShmConnector(name if number % 2 else None)
         key = connector.put(encode(bytes(100_000 if number % 3 else 10)))
         again = open_connector(uri_of(connector))
         assert again.get(key) is not None
@@ -237,8 +238,10 @@ def test_opening_and_closing_leaks_nothing(scale):  # C34
             connector.close()
         again.close()
         del connector, again
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count(), len(os.listdir("/dev/shm"))) == before
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    assert not os.path.exists(session_path("/dev/shm", name))
     path = first._space.session.path
+    assert sorted(os.listdir(path)) == sorted([first._space.name, "alive"])
     first.close()
     assert not os.path.exists(path)
 

@@ -13,6 +13,7 @@ from psk.connectors.shm.liveness import (
     PULSE,
     begin_pulse,
     feel_pulse,
+    has_ended,
     has_guests,
     hold,
     is_still_there,
@@ -87,6 +88,12 @@ class Session:
             with self._lock:
                 if self._pulse < 0:
                     self._attend()
+
+    def check_pulse(self) -> None:
+        """Make sure that the session goes on, without waiting for the watcher to say so; errors as of `check`."""
+        self.check()
+        if self._is_guest and has_ended(self._pulse):
+            raise self.ended()
 
     def ended(self) -> ChannelUnavailableError:
         """Build the error that says that the session has ended."""

@@ -141,7 +141,7 @@ class Space:
         except FileNotFoundError:
             raise self.session.ended() from None
         except ChannelUnavailableError:
-            self.session.check()
+            self.session.check_pulse()
             raise
         # Modes are kept in memory, always: nobody needs to look.
         directory.keeps_modes = True
@@ -153,7 +153,7 @@ class Space:
 
     def _check_there(self, directory: Directory) -> None:
         if not directory.is_there():
-            self.session.check()
+            self.session.check_pulse()
             raise ChannelUnavailableError(
                 f"the directory {self.path!a} was removed, with all objects in it",
                 remedy="see who empties the session's directory; the next put makes it again",
