@@ -1,6 +1,7 @@
 """To whom do objects in shared memory belong, and when do they go (P16, P18; C34, C38)?"""
 
 import contextlib
+import multiprocessing
 import os
 import shutil
 import signal
@@ -221,6 +222,7 @@ def test_racing_for_a_name_ends_in_one_session():
         report("done")
 
     assert [worker.join() for worker in [Victim(work) for _ in range(4)]] == [["done"]] * 4
+    sweep()  # one may have ended, without its exit handlers, while it saw objects of others
     assert not os.path.exists(session_path("/dev/shm", name))
 
 
@@ -338,6 +340,24 @@ def test_a_child_does_not_keep_a_dead_parents_session(decoded):
         path = pipe.readline().strip()
         assert wait_until(lambda: sweep() or not os.path.exists(path), 0.5)  # the child needs an instant to let go
         pipe.read()  # until the grandchild has ended
+
+
+def _open_and_leave_open(report):
+    connector = ShmConnector()
+    connector.put(encode(ARRAY))
+    report.send(connector._space.session.path)
+
+
+def test_children_of_multiprocessing_leave_nothing():
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    child = context.Process(target=_open_and_leave_open, args=(there,))
+    child.start()
+    path = here.recv()
+    child.join()
+    assert not os.path.exists(path)
+    for end in (here, there, child):
+        end.close()
 
 
 def test_exit_does_not_wait_for_pending_calls():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from contextlib import suppress
 
@@ -15,6 +16,7 @@ from psk.connectors.shm.watcher import WATCHER
 _lock = threading.RLock()
 _sessions: dict[str, Session] = {}
 _token = ""
+_is_registered = False
 
 
 def enter_space(root: str, name: str | None, space_name: str | None) -> Space:
@@ -37,8 +39,7 @@ def enter_space(root: str, name: str | None, space_name: str | None) -> Space:
         path = session_path(root, name)
         session = _sessions.get(path)
         if session is None or not session.is_usable():
-            if not _sessions:
-                _register_exit()
+            _register_exit()
             is_own = name == _token
             session = _sessions[path] = Session(
                 path, name, is_guest=is_token(name) and not is_own, has_pulse=is_token(name)
@@ -78,10 +79,17 @@ def _leave(session: Session) -> None:
 
 
 def _register_exit() -> None:
+    global _is_registered  # noqa: PLW0603  once for each process
+    if _is_registered:
+        return
+    _is_registered = True
     import atexit
 
-    atexit.unregister(_finish)
     atexit.register(_finish)
+    finalizers = sys.modules.get("multiprocessing.util")
+    if finalizers is not None:
+        # Before Python 3.13 the forked children of multiprocessing end without exit handlers, but with these.
+        finalizers.Finalize(None, _finish, exitpriority=-100)
 
 
 def _finish() -> None:
@@ -91,8 +99,9 @@ def _finish() -> None:
 
 
 def _continue_in_child() -> None:
-    global _token  # noqa: PLW0603  the session is the parent's
+    global _is_registered, _token  # noqa: PLW0603  the session is the parent's
     _token = ""
+    _is_registered = False
     WATCHER.reset()
     for session in list(_sessions.values()):
         session.become_guest()
