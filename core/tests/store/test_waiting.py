@@ -19,7 +19,7 @@ def test_wait_returns_what_exists(store):
 
 def test_wait_ends_at_its_deadline(store):
     start = time.monotonic()
-    with pytest.raises(DeadlineError, match="waiting|keys"):
+    with pytest.raises(DeadlineError, match=r"waiting|keys"):
         store.wait([new_object_id().hex()], timeout=0.2)
     assert 0.2 <= time.monotonic() - start < 0.7
 
