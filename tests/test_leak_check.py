@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import psk
 from faults import leaks
 
 
@@ -42,6 +43,26 @@ def test_a_child_process_is_caught():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert f"child process {child.pid}" in leaks.leaked_since(before)
     child.communicate()
+
+
+def test_a_session_of_others_is_not_ours():
+    before = leaks.snapshot()
+    program = "import psk, sys; store = psk.Store.from_uri('shm://'); print(store.put(1), flush=True); input()"
+    stranger = subprocess.Popen(
+        ["setsid", "--fork", sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    stranger.stdout.readline()
+    assert leaks.leaked_since(before | leaks.snapshot() - leaks.named_residue()) == []
+    stranger.communicate("\n")
+
+
+def test_a_session_that_nobody_uses_is_caught():
+    before = leaks.snapshot()
+    program = "import os, psk; psk.Store.from_uri('shm://').put(1); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", program], check=False)
+    assert any("/dev/shm/psk-" in left for left in leaks.leaked_since(before))
+    assert psk.sweep() >= 1
+    assert leaks.leaked_since(before) == []
 
 
 def test_shared_memory_with_our_name_is_caught():

@@ -29,7 +29,7 @@ def test_the_core_on(version):
     done = subprocess.run(
         [*command, *(ROOT / "core/tests" / area for area in DEPENDENT)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PSK_SCALE": "test"},
         capture_output=True,
         text=True,
         check=False,

@@ -15,7 +15,7 @@ import pytest
 SETTLE_SECONDS = 3.0
 MARKER = "psk"
 #: Left to whoever runs a benchmark or an example beside the tests.
-FOREIGN = ("psk-bench-", "psk-example-")
+FOREIGN = ("psk-bench", "psk-example-", "psk-ray")
 
 
 def descriptors():
@@ -32,6 +32,29 @@ def descriptors():
 def threads():
     """List the Python threads that are alive."""
     return {f"thread {thread.name} ({thread.ident})" for thread in threading.enumerate()}
+
+
+def strangers_hold(path):
+    """Tell whether a process that does not descend from this one holds a lock on a file, as users of a session do."""
+    try:
+        inode = os.stat(path).st_ino
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return False
+    holders = {int(fields[4]) for fields in locks if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}")}
+    return bool(holders) and not any(is_ours(pid) for pid in holders)
+
+
+def is_ours(pid):
+    """Tell whether a process is this one or descends from it."""
+    while pid > 1:
+        if pid == os.getpid():
+            return True
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return False
+    return False
 
 
 def children():
@@ -53,7 +76,7 @@ def named_residue():
         for place in places
         if os.path.isdir(place)
         for name in os.listdir(place)
-        if name.startswith(MARKER) and not name.startswith(FOREIGN)
+        if name.startswith(MARKER) and not name.startswith(FOREIGN) and not strangers_hold(f"{place}/{name}")
     }
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from faults.leaks import named_residue
+
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SMALL = {"map_reduce.py": ("--files", "60"), "fan_out.py": ("--megabytes", "1")}
 PROGRAMS = {"quickstart.py", "demo.py", *SMALL}
@@ -74,9 +76,7 @@ def group_ends(group):
 @pytest.mark.parametrize("seconds", [0.0, 0.4, 1.5], ids=["starting", "half started", "running"])
 @pytest.mark.parametrize("program", ["demo.py", "fan_out.py"])
 def test_an_interrupted_example_leaves_nothing(program, seconds, tmp_path):
-    shared = Path("/dev/shm")
-    sessions = f"psk-{os.getuid()}-*"
-    before = set(shared.glob(sessions))
+    before = named_residue()
     process = subprocess.Popen(
         [sys.executable, EXAMPLES / program],
         stdout=subprocess.DEVNULL,
@@ -85,7 +85,7 @@ def test_an_interrupted_example_leaves_nothing(program, seconds, tmp_path):
         start_new_session=True,
     )
     deadline = time.monotonic() + 30
-    while not set(shared.glob(sessions)) - before:
+    while not named_residue() - before:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.01)
@@ -94,4 +94,4 @@ def test_an_interrupted_example_leaves_nothing(program, seconds, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=30)
     assert group_ends(process.pid)
-    assert not set(shared.glob(sessions)) - before
+    assert named_residue() <= before
