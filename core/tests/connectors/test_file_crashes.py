@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import select
 import signal
 import time
 from pathlib import Path
@@ -74,17 +75,43 @@ def test_writers_killed_at_random_times(directory, temporary, scale, seed, decod
             text = str(number) * (sizes[number % 3] // len(str(number)))
             os.write(report, connector.put(encode((number, text))).encode() + b"\n")
 
-    acknowledged, interrupted = [], 0
-    for turn in range(scale("file.killed_writers") // 2 // 5):
+    acknowledged, interrupted, turn = [], 0, 0
+    turns = scale("file.killed_writers") // 2 // 5
+    # Goes on until some writer was really caught in mid-put, however the machine schedules them.
+    while turn < turns or (temporary == "named" and not interrupted and turn < 50 * turns):
         writers = [started(write, (turn * 5 + number) * 10_000) for number in range(5)]
+        turn += 1
         for pid, read in writers:
-            time.sleep(chance.uniform(0.002, 0.02))
+            select.select([read], [], [], HOLD)
+            time.sleep(chance.uniform(0, 0.02))
             acknowledged += killed(pid, read)
         interrupted += any(name.startswith(".tmp-") for name in os.listdir(directory))
         check_whole(directory, acknowledged, decoded)
     assert acknowledged
     if temporary == "named":
         assert interrupted, "no writer was killed in mid-put: the test proves nothing"
+
+
+def test_readers_killed_at_random_times(directory, scale, seed, decoded):
+    chance = random.Random(seed)
+    connector = FileConnector(directory)
+    numbers = (1, 22, 333)
+    keys = [connector.put(encode((number, str(number) * 1_000_000))) for number in numbers]
+
+    def read(report):
+        own = FileConnector(directory)
+        while True:
+            for number, key in zip(numbers, keys, strict=True):
+                assert decoded(own.get(key))[0] == number
+            os.write(report, b"read\n")
+
+    for _ in range(scale("file.killed_readers") // 5):
+        readers = [started(read) for _ in range(5)]
+        for pid, pipe in readers:
+            time.sleep(chance.uniform(0, 0.02))
+            killed(pid, pipe)
+        check_whole(directory, keys, decoded)
+    connector.close()
 
 
 @pytest.mark.parametrize("bug", ["partial", "lost", "leftover"])

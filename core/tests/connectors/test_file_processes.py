@@ -14,10 +14,10 @@ from psk.wire import Payload, decode, encode
 PROCESSES = 8
 
 
-def run_processes(work):
+def run_processes(work, processes=PROCESSES):
     """Run `work(number)` in forked processes; return what each returned, or raise what one raised."""
     pipes = []
-    for number in range(PROCESSES):
+    for number in range(processes):
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -127,9 +127,9 @@ class Worker:
 
 
 def test_mixed_operations_lose_and_mix_nothing(directory, scale, seed):
-    operations = scale("file.mixed_operations")
-    answers = run_processes(lambda number: Worker(directory, number, seed).run(operations))
-    assert [wrong for _, wrong in answers] == [[]] * PROCESSES
+    operations, processes = scale("file.mixed_operations"), scale("file.mixed_processes")
+    answers = run_processes(lambda number: Worker(directory, number, seed).run(operations), processes)
+    assert [wrong for _, wrong in answers] == [[]] * processes
     connector = FileConnector(directory)
     found = list(connector.keys())
     expected = set().union(*(mine for mine, _ in answers))
@@ -174,6 +174,14 @@ def test_of_two_processes_with_one_object_both_succeed(directory):  # C15
     answers = run_processes(work)
     assert all(answer == answers[0] for answer in answers)
     assert len(os.listdir(directory)) == 50
+
+
+def test_a_connector_works_after_each_of_many_forks(files, decoded, scale, in_child):  # C8
+    kept = files.put(encode("from the parent"))
+    for number in range(scale("file.forks")):
+        key = in_child(lambda number=number: decoded(files.get(kept)) + files.put(encode(number)))
+        assert decoded(files.get(key.strip("'").removeprefix("from the parent"))) == number
+        assert decoded(files.get(kept)) == "from the parent"
 
 
 def test_a_connector_works_in_forked_children(files, decoded):  # C8
