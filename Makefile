@@ -39,7 +39,7 @@ test: setup
 	PSK_SCALE=test $(BIN)/pytest
 
 soak: setup
-	PSK_SCALE=soak $(BIN)/pytest -o timeout=3600
+	PSK_SCALE=soak PSK_EVIDENCE=docs/evidence/soak.txt $(BIN)/pytest -o timeout=3600
 
 $(BENCH)/.ready: $(UV) Makefile
 	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import random
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -39,8 +41,8 @@ def seed(request):
     return value
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Print a line per counted promise and test: trials, seed, failures."""
+def counted(terminalreporter):
+    """Give a row per counted promise and test: trials, seed, whether it failed."""
     rows = {}
     for outcome, reports in terminalreporter.stats.items():
         if outcome not in {"passed", "failed", "error"}:
@@ -52,9 +54,31 @@ def pytest_terminal_summary(terminalreporter):
                 test = report.nodeid.rpartition("::")[2]
                 failed = rows.get((name, test), (0, "", 0))[2] or int(outcome != "passed")
                 rows[name, test] = (trials, str(seeds[0]) if seeds else "-", failed)
+    return rows
+
+
+def circumstances():
+    """Say what was tested, and on what."""
+    command = ["git", "log", "-1", "--format=%H"]
+    commit = subprocess.run(command, cwd=SCALE_FILE.parent, capture_output=True, text=True, check=False).stdout.strip()
+    system = platform.uname()
+    python = f"Python {platform.python_version()}"
+    return f"commit {commit}, {python}, {system.system} {system.release}, {os.cpu_count()} processors"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the counts, and write them down where PSK_EVIDENCE says."""
+    rows = counted(terminalreporter)
     if not rows:
         return
-    terminalreporter.section(f"promises, counted (column {COLUMN!r})")
-    terminalreporter.write_line(f"{'count of':<28}{'trials':>8}{'seed':>12}{'failed':>8}  test")
+    lines = [f"{'count of':<28}{'trials':>8}{'seed':>12}{'failed':>8}  test"]
     for (name, test), (trials, seed_used, failed) in sorted(rows.items()):
-        terminalreporter.write_line(f"{name:<28}{trials:>8}{seed_used:>12}{failed:>8}  {test}")
+        lines.append(f"{name:<28}{trials:>8}{seed_used:>12}{failed:>8}  {test}")
+    terminalreporter.section(f"promises, counted (column {COLUMN!r})")
+    terminalreporter.write_line("\n".join(lines))
+    if evidence := os.environ.get("PSK_EVIDENCE"):
+        outcomes = ", ".join(
+            f"{len(reports)} {outcome}" for outcome, reports in terminalreporter.stats.items() if outcome
+        )
+        Path(evidence).parent.mkdir(parents=True, exist_ok=True)
+        Path(evidence).write_text("\n".join([circumstances(), outcomes, "", *lines, ""]))
