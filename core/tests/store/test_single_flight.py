@@ -134,3 +134,26 @@ def test_a_forked_child_does_not_wait_for_threads_it_does_not_have(slow):
         os._exit(0 if slow.get(key) == "x" and pickle.loads(pickle.dumps(psk.Proxy(list))) == [] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     fetching.join()
+
+
+def test_an_object_evicted_while_it_is_fetched_does_not_come_back_from_the_cache():
+    class LateConnector(LocalConnector):
+        """A local channel that takes a while to hand out what it has found."""
+
+        in_memory = False
+
+        def get(self, key, **options):
+            found = super().get(key, **options)
+            time.sleep(0.2)
+            return found
+
+    with Store("late", LateConnector()) as store:
+        for target in ([1, 2], "text"):  # kept as a payload, and as an object
+            key = store.put(target)
+            fetching = threading.Thread(target=store.get, args=(key,))
+            fetching.start()
+            time.sleep(0.1)
+            store.evict(key)
+            fetching.join()
+            assert not store.is_cached(key)
+            assert store.get(key) is None

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 #: Objects that nobody can change are kept themselves, so a hit costs no decoding.
 IMMUTABLE = frozenset({bytes, str, int, float, complex})
 REMEMBERED_PER_ENTRY = 4
+#: Evicted keys remembered, so that a fetch which was under way meanwhile does not bring its object back.
+REMEMBERED_DROPS = 1024
 
 
 class Cache:
@@ -30,7 +32,19 @@ class Cache:
         objects: Keep every decoded object itself, so that all users of a key share one.
     """
 
-    __slots__ = ("_entries", "_lock", "_nbytes", "_objects", "_payloads", "_seen", "_size", "hits", "misses", "nbytes")
+    __slots__ = (
+        "_dropped",
+        "_entries",
+        "_lock",
+        "_nbytes",
+        "_objects",
+        "_payloads",
+        "_seen",
+        "_size",
+        "hits",
+        "misses",
+        "nbytes",
+    )
 
     def __init__(self, size: int, nbytes: int, *, payloads: bool = True, objects: bool = False) -> None:
         self._size = size
@@ -39,6 +53,7 @@ class Cache:
         self._objects = objects
         self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
+        self._dropped: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
         self.nbytes = self.hits = self.misses = 0
 
@@ -77,9 +92,14 @@ class Cache:
             self._add(key, target, payload.nbytes)
 
     def drop(self, key: str) -> None:
-        """Forget a key."""
+        """Forget a key for good: what a thread is fetching right now is not kept either."""
+        if not self._size:
+            return
         with self._lock:
             self._remove(key)
+            self._dropped[key] = None
+            if len(self._dropped) > REMEMBERED_DROPS:
+                self._dropped.popitem(last=False)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -108,6 +128,8 @@ class Cache:
 
     def _add(self, key: str, value: Any, nbytes: int) -> None:
         with self._lock:
+            if key in self._dropped:
+                return
             self._remove(key)
             self._entries[key] = (value, nbytes)
             self.nbytes += nbytes
