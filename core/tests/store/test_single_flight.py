@@ -157,3 +157,32 @@ def test_an_object_evicted_while_it_is_fetched_does_not_come_back_from_the_cache
             fetching.join()
             assert not store.is_cached(key)
             assert store.get(key) is None
+
+
+def test_what_interrupts_the_leader_is_not_raised_for_its_followers():
+    flights = SingleFlight()
+    begun, go_on = threading.Event(), threading.Event()
+    results = []
+
+    def interrupted():
+        begun.set()
+        go_on.wait(10)
+        raise KeyboardInterrupt
+
+    def lead():
+        with pytest.raises(KeyboardInterrupt):
+            flights.run("key", interrupted)
+
+    def follow():
+        begun.wait(10)
+        results.append(flights.run("key", lambda: "value"))
+
+    threads = [threading.Thread(target=lead), threading.Thread(target=follow)]
+    for thread in threads:
+        thread.start()
+    begun.wait(10)
+    time.sleep(0.05)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert results == ["value"]

@@ -78,7 +78,7 @@ class SingleFlight:
 
         Raises:
             DeadlineError: The leader has not finished in time.
-            BaseException: Whatever `work` raised, for all who waited.
+            Exception: Whatever `work` raised, for all who waited.
         """
         own = Flight()
         flight = self._flights.setdefault(key, own)
@@ -96,8 +96,9 @@ class SingleFlight:
                     )
                 if flight.error is None:
                     return flight.result
-                # The leader's deadline may have been shorter than ours: try again in our own time.
-                if not isinstance(flight.error, DeadlineError):
+                # The leader's deadline may have been shorter than ours, and what interrupted its thread was not meant
+                # for this one: try again in our own time.
+                if isinstance(flight.error, Exception) and not isinstance(flight.error, DeadlineError):
                     raise flight.error
             flight = self._flights.setdefault(key, own)
         return self._lead(key, own, work, arguments, share)
