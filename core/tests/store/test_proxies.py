@@ -221,7 +221,7 @@ def test_signed_proxies_stay_small(tmp_path, monkeypatch):
 
 
 def test_a_configuration_rebuilds_a_store(tmp_path):
-    config = StoreConfig("rebuilt", f"file://{tmp_path}/objects", cache_size=3, verify=True)
+    config = StoreConfig("re\"bu\\ilt \N{PARTY POPPER}\x7f", f"file://{tmp_path}/objects", cache_size=3, verify=True)
     config.write_toml(tmp_path / "store.toml")
     assert StoreConfig.from_toml(tmp_path / "store.toml") == config
     with Store.from_config(config) as store, pickle.loads(pickle.dumps(store)) as again:

@@ -158,6 +158,7 @@ class StoreConfig:
         """
         import json  # a JSON string, number or boolean is a TOML one, all that a configuration holds
 
-        lines = [f"{option} = {json.dumps(value)}\n" for option, value in self.as_dict().items()]
+        # Not ASCII alone: what JSON escapes as two surrogates TOML does not know. DEL is escaped in TOML only.
+        lines = [f"{option} = {json.dumps(value, ensure_ascii=False)}\n" for option, value in self.as_dict().items()]
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123  as above
-            file.writelines(lines)
+            file.writelines(line.replace("\x7f", "\\u007f") for line in lines)
