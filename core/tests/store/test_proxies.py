@@ -220,8 +220,26 @@ def test_signed_proxies_stay_small(tmp_path, monkeypatch):
         store.clear()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ((None, "local://x"), {}),
+        (("x", None), {}),
+        (("x", 3), {}),
+        (("x", "local://x"), {"serializer": 5}),
+        (("x", "local://x"), {"deserializer": b"pickle"}),
+        (("x", "local://x"), {"verify": 0}),
+        (("x", "local://x"), {"metrics": 1}),
+        (("x", "local://x"), {"signing": ["required"]}),
+    ],
+)
+def test_an_impossible_option_is_refused_before_anything_is_opened(arguments, options):
+    with pytest.raises(StoreConfigError):
+        Store(*arguments, **options)
+
+
 def test_a_configuration_rebuilds_a_store(tmp_path):
-    config = StoreConfig("re\"bu\\ilt \N{PARTY POPPER}\x7f", f"file://{tmp_path}/objects", cache_size=3, verify=True)
+    config = StoreConfig('re"bu\\ilt \N{PARTY POPPER}\x7f', f"file://{tmp_path}/objects", cache_size=3, verify=True)
     config.write_toml(tmp_path / "store.toml")
     assert StoreConfig.from_toml(tmp_path / "store.toml") == config
     with Store.from_config(config) as store, pickle.loads(pickle.dumps(store)) as again:

@@ -48,7 +48,7 @@ class StoreConfig:
         **options: Keyword arguments of `Store`, by name; see there for their meaning.
 
     Raises:
-        StoreConfigError: An option is unknown or its value is not one of the possible ones.
+        StoreConfigError: An option is unknown, or name, connector or a value is not possible.
     """
 
     __slots__ = ("connector", "name", "options")
@@ -57,8 +57,25 @@ class StoreConfig:
         unknown = sorted(options.keys() - DEFAULTS.keys())
         if unknown:
             raise StoreConfigError(f"a store has no option {unknown[0]!r}", found=DEFAULTS, remedy="check its name")
+        if not isinstance(name, str):
+            raise StoreConfigError(
+                f"a store cannot be named {name!r:.80}", remedy="give a text first, and the connector or its URI second"
+            )
+        if not isinstance(connector, str) and not callable(getattr(connector, "config", None)):
+            raise StoreConfigError(
+                f"store {name!r} cannot have {connector!r:.80} as its connector",
+                remedy="give a connector or its URI; for a path, psk.FileConnector(path)",
+            )
+        for option in ("serializer", "deserializer"):
+            value = options.get(option)
+            if value is not None and not isinstance(value, str) and not callable(value):
+                raise StoreConfigError(
+                    f"store option {option}={value!r:.80} is not possible",
+                    remedy="give the name of a registered codec, or a callable",
+                )
         for option, choices in CHOICES.items():
-            if option in options and options[option] not in choices:
+            # With its type: 0 equals False, but is not what `verify` is compared with.
+            if option in options and (type(options[option]), options[option]) not in [(type(it), it) for it in choices]:
                 raise StoreConfigError(
                     f"store option {option}={options[option]!r} is not possible",
                     found=map(repr, choices),
