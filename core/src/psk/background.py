@@ -6,11 +6,12 @@ import os
 import sys
 import threading
 from collections import deque
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
 P = ParamSpec("P")
@@ -22,11 +23,14 @@ IDLE_SECONDS = 1.0
 MAX_THREADS = 32
 """How many threads work at once; more tasks wait their turn."""
 
+MAX_ASIDE = 256
+"""How many more there may be while as many have stepped aside, only waiting for something."""
+
 
 class _Pool:
     """Tasks and the threads that run them; made anew in a forked child, where those threads do not exist."""
 
-    __slots__ = ("changed", "idle", "tasks", "workers")
+    __slots__ = ("aside", "changed", "idle", "tasks", "workers")
 
     def __init__(self) -> None:
         # Re-entrant: a finaliser that runs while the pool is locked may start a task.
@@ -34,6 +38,7 @@ class _Pool:
         self.tasks: deque[Callable[[], object]] = deque()
         self.workers: set[threading.Thread] = set()
         self.idle = 0
+        self.aside = 0
 
     def add(self, task: Callable[[], object]) -> None:
         with self.changed:
@@ -43,17 +48,40 @@ class _Pool:
                 return
             # A task that waits for the task it starts must not wait for a place in its own pool.
             nested = threading.current_thread() in self.workers
-            if len(self.workers) >= MAX_THREADS and not nested:
+            if self._is_full() and not nested:
                 return
-            worker = threading.Thread(target=self.work, name="psk-background", daemon=True)
-            self.workers.add(worker)
             try:
-                worker.start()
+                self._start_worker()
             except RuntimeError:
-                self.workers.discard(worker)
                 if not self.workers:
                     self.tasks.remove(task)
                     raise
+
+    def step_aside(self) -> bool:
+        with self.changed:
+            if threading.current_thread() not in self.workers:
+                return False
+            self.aside += 1
+            if len(self.tasks) > self.idle and not self._is_full():
+                with suppress(RuntimeError):  # no thread to be had: the tasks wait for one that comes back
+                    self._start_worker()
+            return True
+
+    def come_back(self) -> None:
+        with self.changed:
+            self.aside -= 1
+
+    def _is_full(self) -> bool:
+        return len(self.workers) >= MAX_THREADS + min(self.aside, MAX_ASIDE)
+
+    def _start_worker(self) -> None:
+        worker = threading.Thread(target=self.work, name="psk-background", daemon=True)
+        self.workers.add(worker)
+        try:
+            worker.start()
+        except RuntimeError:
+            self.workers.discard(worker)
+            raise
 
     def work(self) -> None:
         me = threading.current_thread()
@@ -123,6 +151,21 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Futur
 
     _pool.add(task)
     return future
+
+
+@contextmanager
+def stepping_aside() -> Iterator[None]:
+    """Give up this thread's place in the pool while it only waits; nothing happens in a thread that is not of it.
+
+    Else as many waits as there are places would hold up everything else, perhaps what they wait for.
+    """
+    pool = _pool
+    stepped_aside = pool.step_aside()
+    try:
+        yield
+    finally:
+        if stepped_aside:
+            pool.come_back()
 
 
 def _report(function: Callable[..., Any]) -> None:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from psk import Store
+from psk.background import MAX_THREADS
 from psk.connectors.local import LocalConnector
 from psk.errors import DeadlineError, SerializationError
 
@@ -78,3 +79,17 @@ def test_the_local_channel_needs_no_thread_for_asyncio():
         assert asyncio.run(work()) == [1]
         assert threading.active_count() == before
         store.clear()
+
+
+def test_many_waits_hold_up_nothing_else(store):
+    async def work():
+        keys = [store.reserve() for _ in range(MAX_THREADS + 20)]
+        waits = [asyncio.ensure_future(store.await_key(key, timeout=20)) for key in keys]
+        await asyncio.sleep(0.1)
+        # What they wait for must not stand in the queue behind them.
+        assert await asyncio.wait_for(store.aget(await store.aput([1])), 10) == [1]
+        for key in keys:
+            store.fulfil(key, key)
+        return await asyncio.gather(*waits) == keys
+
+    assert asyncio.run(work())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from psk.background import stepping_aside
 from psk.connectors.deadline import deadline_after
 from psk.connectors.polling import poll
 from psk.errors import DeadlineError
@@ -37,16 +38,17 @@ def wait_for_any(connector: Connector, keys: Sequence[str], timeout: float | Non
     from psk.connectors.capabilities import SupportsWait
 
     timeout = DEFAULT_TIMEOUT if timeout is None else timeout
-    if isinstance(connector, SupportsWait):
-        return connector.wait(keys, timeout=timeout)
-    deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
+    with stepping_aside():
+        if isinstance(connector, SupportsWait):
+            return connector.wait(keys, timeout=timeout)
+        deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
 
-    def look() -> list[str]:
-        left = max(deadline - time.monotonic(), SHORTEST_LOOK)
-        return [key for key in keys if connector.exists(key, timeout=left)]
+        def look() -> list[str]:
+            left = max(deadline - time.monotonic(), SHORTEST_LOOK)
+            return [key for key in keys if connector.exists(key, timeout=left)]
 
-    if present := poll(look, deadline):
-        return present
+        if present := poll(look, deadline):
+            return present
     raise DeadlineError(
         f"none of {len(keys)} keys had an object within {timeout:g} s (first: {keys[0] if keys else None})",
         remedy="check that the producer runs and uses the same channel, or wait longer",
