@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 READY := $(VENV)/.ready
 BENCH := .bench
+BENCH_RAY := .bench-ray
 # The CPU build of torch, which only pip finds where its wheel lies at hand; the one on PyPI brings gigabytes of CUDA.
 TORCH ?= torch==2.13.0+cpu
 PACKAGES := core $(wildcard packages/*)
@@ -15,7 +16,7 @@ help:
 	@echo "make demo     run the main job, by value and by proxy, and compare"
 	@echo "make test     run every test at the counts of CI"
 	@echo "make soak     run every test at full counts"
-	@echo "make bench    measure psk beside ProxyStore 1.1"
+	@echo "make bench    measure psk beside ProxyStore 1.1 and Ray; draw the README's chart and table"
 	@echo "make lint     ruff, mypy --strict, import contracts"
 	@echo "make servers  install the servers that tests need"
 
@@ -46,8 +47,15 @@ $(BENCH)/.ready: $(UV) Makefile
 	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode "proxystore==1.1.*" numpy
 	@touch $@
 
+# Ray brings 270 MB and pins of its own, so it has an environment to itself, and is left out where it cannot be installed.
+$(BENCH_RAY)/.ready: $(UV) Makefile
+	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH_RAY)
+	@$(UV) pip install --quiet --python $(BENCH_RAY) --compile-bytecode "ray==2.60.0" numpy 2>$(BENCH_RAY)/no-ray.txt \
+		&& rm -f $(BENCH_RAY)/no-ray.txt && touch $@ \
+		|| { echo "Ray is not installed, so it is not measured:"; cat $(BENCH_RAY)/no-ray.txt; }
+
 # psk is installed as users have it, not editable: that would change what an import costs.
-bench: $(BENCH)/.ready
+bench: $(BENCH)/.ready $(BENCH_RAY)/.ready
 	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode --reinstall-package psk-core ./core
 	$(BENCH)/bin/python benchmarks/run.py $(TOPICS)
 
@@ -65,4 +73,4 @@ servers:
 	@echo "no test needs a server yet"
 
 clean:
-	rm -rf $(VENV) .bench .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) $(BENCH_RAY) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,6 +47,37 @@ def file_pairs() -> Iterator[dict[str, Pair]]:
                 *(TheirStore(f"theirs-{role}", TheirFileConnector(theirs, clear=False)) for role in Pair._fields)
             ),
         }
+
+
+@contextmanager
+def memory_pairs() -> Iterator[dict[str, Pair]]:
+    """Open two stores of each library on this host's shared memory."""
+    with memory_stores() as stores:
+        yield {name: Pair(store, opened_again(type(store), store.config())) for name, store in stores.items()}
+
+
+@contextmanager
+def memory_stores() -> Iterator[dict[str, Any]]:
+    """Open one store of each library whose objects the other processes of this host find in memory.
+
+    ProxyStore has no connector for that, but its file connector can be pointed to memory. It caches arrays of 100 MB
+    themselves; one, not 16, so that its readers use memory again instead of asking the system for more each time.
+    """
+    with Store("ours", "shm://") as ours, memory_directory() as directory:
+        yield {
+            "psk": ours,
+            "proxystore": TheirStore("theirs", TheirFileConnector(directory, clear=False), cache_size=1),
+        }
+
+
+def opened_again(kind: Any, config: Any) -> Any:
+    """Open a store as another one was, in this process or in another."""
+    return kind.from_config(config)
+
+
+def workers(count: int) -> ProcessPoolExecutor:
+    """Make a pool of processes that have inherited nothing; the first turn, which does not count, starts them."""
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"))
 
 
 @contextmanager

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import Any
 
 #: How many of each unit make one of what samples are given in: seconds, bytes, or parts of a whole.
-UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "bytes": 1.0, "%": 1e2}
-
-#: What `cells` gives.
-HEADER = ("measured", "psk", "ProxyStore", "ratio", "target", "met")
+UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "bytes": 1.0, "MB": 1e-6, "%": 1e2, "times": 1.0}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of both libraries, and what psk's is to reach.
+    """One figure of psk and its rivals, and what psk's is to reach.
 
     Attributes:
         what: What was measured.
@@ -25,6 +22,7 @@ class Row:
         ratio: psk's median is to be at most so many times ProxyStore's; None: no such target.
         limit: psk's median is to be at most this, in `unit`; None: no such target.
         digits: Decimal places shown.
+        ray: Samples of Ray, taken in turns with the others; empty if Ray is not installed or has nothing alike.
     """
 
     what: str
@@ -34,11 +32,14 @@ class Row:
     ratio: float | None = None
     limit: float | None = None
     digits: int = 1
+    ray: list[float] = field(default_factory=list)
 
     @property
     def reached(self) -> float | None:
-        """Psk's median as a multiple of ProxyStore's."""
-        return median(self.psk) / median(self.proxystore) if self.proxystore else None
+        """Psk's median as a multiple of ProxyStore's; None without it, or where each is a multiple itself already."""
+        if not self.proxystore or self.unit == "times":
+            return None
+        return median(self.psk) / median(self.proxystore)
 
     @property
     def met(self) -> bool | None:
@@ -49,28 +50,19 @@ class Row:
             return median(self.psk) * UNITS[self.unit] <= self.limit
         return None
 
-    def cells(self) -> tuple[str, ...]:
-        """Give the row's texts for the table."""
-        reached = "" if self.reached is None else f"{self.reached:.2f}"
-        target = ""
-        if self.ratio is not None:
-            target = f"<= {self.ratio:g}x"
-        elif self.limit is not None:
-            target = f"<= {self.limit:g} {self.unit}"
-        met = {None: "", True: "yes", False: "NO"}[self.met]
-        return self.what, self._shown(self.psk), self._shown(self.proxystore), reached, target, met
-
     def as_dict(self) -> dict[str, Any]:
-        """Give everything as plain values; `psk` and `proxystore` as median, best and quartiles in `unit`."""
+        """Give everything as plain values; those of samples as median, best and quartiles in `unit`."""
         return {
             "what": self.what,
             "unit": self.unit,
             "psk": self._summary(self.psk),
             "proxystore": self._summary(self.proxystore),
+            "ray": self._summary(self.ray),
             "ratio": self.reached,
             "target_ratio": self.ratio,
             "target": self.limit,
             "met": self.met,
+            "digits": self.digits,
         }
 
     def _summary(self, samples: list[float]) -> dict[str, float] | None:
@@ -85,11 +77,3 @@ class Row:
             "upper_quartile": high,
             "samples": len(values),
         }
-
-    def _shown(self, samples: list[float]) -> str:
-        summary = self._summary(samples)
-        if summary is None:
-            return ""
-        figure = f"{summary['median']:,.{self.digits}f} {self.unit}"
-        spread = (summary["upper_quartile"] - summary["lower_quartile"]) / 2
-        return figure if self.unit == "bytes" else f"{figure} ± {spread:.{self.digits}f}"

@@ -1,8 +1,9 @@
 """Measure psk beside ProxyStore in one run, print the table of results, and keep it as JSON.
 
-The two take turns within one process, so ratios count and absolute times are this machine's. Each figure is a
-median, with half the distance of its quartiles. Unless a row says that caches are in use, every get is the first
-one of a new object in a store that did not put it, so that no cache helps either side.
+They take turns, Ray too where it has something alike, so ratios count and absolute times are this machine's. Each
+figure is a median, with half the distance of its quartiles. Unless a row says that caches are in use, every get is the
+first one of a new object in a store that did not put it, so that no cache helps either side. A run of all topics also
+draws docs/images/bench.svg and rewrites the table in the README.
 
     python benchmarks/run.py [topic...]
 """
@@ -16,13 +17,24 @@ import platform
 import sys
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 
-from row import HEADER
-from table import markdown
+from ray_rival import ray_version
+from readme import RESULTS, publish
+from table import results_table
 
-TOPICS = ("large_objects", "small_objects", "start_up", "pickled_size", "operations", "threads", "waiting", "coding")
-RESULTS = Path(__file__).parents[1] / ".bench" / "results.json"
+TOPICS = (
+    "shared_memory",
+    "private_memory",
+    "fan_out",
+    "large_objects",
+    "small_objects",
+    "start_up",
+    "pickled_size",
+    "operations",
+    "threads",
+    "waiting",
+    "coding",
+)
 
 
 def environment() -> dict[str, str | int | None]:
@@ -32,6 +44,7 @@ def environment() -> dict[str, str | int | None]:
         "system": platform.platform(),
         "processors": os.cpu_count(),
         **{name: version(name) for name in ("psk-core", "proxystore", "numpy")},
+        "ray": ray_version(),
     }
 
 
@@ -44,13 +57,15 @@ def main() -> None:
     rows = []
     for topic in topics:
         print(f"measuring {topic} ...", file=sys.stderr)
-        rows.extend(import_module(topic).measure())
+        rows.extend(row.as_dict() for row in import_module(topic).measure())
     print(", ".join(f"{name} {value}" for name, value in environment().items()), end="\n\n")
-    print(markdown(HEADER, [row.cells() for row in rows]))
+    print(results_table(rows))
     RESULTS.parent.mkdir(exist_ok=True)
-    results = {"environment": environment(), "rows": [row.as_dict() for row in rows]}
+    results = {"environment": environment(), "rows": rows}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     print(f"\nwritten to {RESULTS}")
+    if topics == TOPICS:
+        publish(results)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rivals import Pair, file_pairs, local_pairs
+from ray_rival import ray_turns
+from rivals import Pair, file_pairs, local_pairs, memory_pairs
 from row import Row
 from timing import take_turns, time_each
 
@@ -18,19 +20,29 @@ REPETITIONS = 40
 OBJECTS = 250
 
 
+CHANNELS = {"in process": local_pairs, "file on tmpfs": file_pairs, "shm": memory_pairs}
+
+
 def measure() -> Iterator[Row]:
-    """Put and get bytes and arrays through both channels, then get one object again with the caches in use."""
+    """Put and get bytes and arrays through each channel, then get one object again with the caches in use."""
     objects = {"bytes": os.urandom(1000), "an array": np.random.default_rng(1).random(125)}
-    for channel, open_pairs in (("in process", local_pairs), ("file on tmpfs", file_pairs)):
+    for channel, open_pairs in CHANNELS.items():
         for kind, obj in objects.items():
-            with open_pairs() as pairs:
-                samples = take_turns(
-                    {name: partial(put_and_get, pair, obj) for name, pair in pairs.items()}, REPETITIONS
-                )
+            with open_pairs() as pairs, ray_turns() if (channel, kind) == ("shm", "bytes") else nullcontext() as ray:
+                contestants = {name: partial(put_and_get, pair, obj) for name, pair in pairs.items()}
+                if ray:
+                    contestants["ray"] = partial(ray, "put_and_get")
+                samples = take_turns(contestants, REPETITIONS)
+            ours, theirs, rays = (samples.get(name, {}) for name in ("psk", "proxystore", "ray"))
             for operation in ("put", "get"):
-                what = f"{channel}: {operation} 1 kB, {kind}"
-                ours, theirs = samples["psk"][operation], samples["proxystore"][operation]
-                yield Row(what, "us", ours, theirs, ratio=1.0)
+                yield Row(
+                    f"{channel}: {operation} 1 kB, {kind}",
+                    "us",
+                    ours[operation],
+                    theirs[operation],
+                    ray=rays.get(operation, []),
+                    ratio=1.0,
+                )
     for kind, obj in objects.items():
         with file_pairs() as pairs:
             samples = take_turns(
