@@ -14,6 +14,8 @@ from psk.errors import KeyExistsError, RevisionConflictError
 from psk.wire import Payload, decode, encode, new_object_id
 
 VALUES = st.binary(max_size=300) | st.integers() | st.just(b"large" * 20_000) | st.just([b"frames" * 5000] * 3)
+#: A file server stamps files with a clock that moves in ticks, of up to 10 ms.
+CLOCK_TICK = 0.02
 CLAIMS = st.sampled_from(["a", "b", "c"])
 
 
@@ -89,7 +91,7 @@ class Channel(RuleBasedStateMachine):
     @rule(key=keys)
     def expire(self, key):
         self.connector.renew(key, 0.001)
-        time.sleep(0.003)
+        time.sleep(CLOCK_TICK)
         self.forget(key)
 
     @rule(key=keys, claim=CLAIMS)
