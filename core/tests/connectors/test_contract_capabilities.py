@@ -246,17 +246,18 @@ def test_a_senseless_claim_is_refused(capable, claim):  # C50
         capable(SupportsTake).take(MISSING, claim)
 
 
-def test_a_swap_follows_the_current_revision(capable, decoded):  # C51, C53
+@pytest.mark.parametrize("checksum", [True, False])
+def test_a_swap_follows_the_current_revision(capable, decoded, checksum):  # C51, C53
     connector = capable(SupportsSwap)
-    first = encode("one")
+    first = encode("one", checksum=checksum)
     key = connector.put(first)
-    second = encode("two", object_id=first.object_id, revision=1)
+    second = encode("two", object_id=first.object_id, revision=1, checksum=checksum)
     connector.swap(key, second)
     connector.swap(key, second)
     assert decoded(connector.get(key)) == "two"
     for revision in (0, 1, 3):
         with pytest.raises(RevisionConflictError, match="revision 1"):
-            connector.swap(key, encode("other", object_id=first.object_id, revision=revision))
+            connector.swap(key, encode("off", object_id=first.object_id, revision=revision, checksum=checksum))
     with pytest.raises(InvalidKeyError):
         connector.swap(key, encode("foreign", revision=2))
     connector.evict(key)

@@ -123,12 +123,20 @@ def test_the_same_payload_twice_is_one_put(connector, decoded):  # C15
     assert decoded(connector.get(payload.key)) == [1, 2]
 
 
-def test_another_payload_with_the_same_id_is_refused(connector, decoded):  # C16
+@pytest.mark.parametrize("checksum", [True, False])
+@pytest.mark.parametrize("size", [1, 3_000, 300_000])
+def test_another_payload_with_the_same_id_is_refused(connector, decoded, size, checksum):  # C15, C16
     object_id = new_object_id()
-    key = connector.put(encode("first", object_id=object_id))
-    with pytest.raises(KeyExistsError):
-        connector.put(encode("second", object_id=object_id))
-    assert decoded(connector.get(key)) == "first"
+    first, second, longer = (
+        encode([text, text.encode()], object_id=object_id, checksum=checksum)
+        for text in ("a" * size + "1", "a" * size + "2", "a" * size + "33")
+    )
+    key = connector.put(first)
+    for other in (second, longer):
+        with pytest.raises(KeyExistsError):
+            connector.put(other)
+    assert connector.put(first) == key
+    assert decoded(connector.get(key))[0] == "a" * size + "1"
 
 
 def test_of_two_writers_at_the_same_instant_one_wins(connector, decoded):  # C16

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.directory import sync
 from psk.connectors.file.objects import MAGIC, has_expired, open_object, remove_expired
+from psk.connectors.file.sameness import HEADER_BYTES, holds
 from psk.connectors.file.writing import place
 from psk.errors import ChannelDataError, KeyExistsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
     from psk.wire import Payload
-
-HEADER_BYTES: Final = 48
-"""The fixed part of a payload's header: id, sizes, revision and checksum tell two payloads apart."""
+    from psk.wire.frames import Buffer
 
 
 def put_object(
@@ -39,13 +40,15 @@ def put_object(
     buffers = payload.buffers()
     expires = None if ttl is None else clock.after(directory, ttl)
     while not place(directory, name, buffers, payload.nbytes, expires=expires, durable=durable, deadline=deadline):
-        if _is_the_same(directory, name, bytes(buffers[0][:HEADER_BYTES]), clock, durable=durable):
+        if _is_the_same(directory, name, buffers, clock, durable=durable):
             break
         expired(deadline, f"putting {name}")
     return name
 
 
-def _is_the_same(directory: Directory, name: str, header: bytes, clock: ServerClock, *, durable: bool) -> bool:
+def _is_the_same(
+    directory: Directory, name: str, buffers: Sequence[Buffer], clock: ServerClock, *, durable: bool
+) -> bool:
     opened = open_object(directory, name)
     if opened is None:
         return False  # evicted meanwhile: the name is free again
@@ -54,12 +57,12 @@ def _is_the_same(directory: Directory, name: str, header: bytes, clock: ServerCl
         if has_expired(directory, found, clock):
             remove_expired(directory, name, clock)
             return False
-        standing = os.pread(descriptor, HEADER_BYTES, 0)
-        if standing == header:
+        if holds(descriptor, buffers):
             if durable:  # whoever put it may not have waited for the disk
                 sync(descriptor)
                 directory.sync()
             return True
+        standing = os.pread(descriptor, HEADER_BYTES, 0)
     finally:
         os.close(descriptor)
     raise refusal(directory, name, standing, found.st_size)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from operator import eq
+from typing import TYPE_CHECKING
 
 from psk.connectors.reaper import REAPER
 from psk.errors import KeyExistsError, MissingKeyError, RevisionConflictError
@@ -13,9 +14,6 @@ from psk.wire import Payload
 
 if TYPE_CHECKING:
     from psk.wire import Frames
-
-HEADER_BYTES: Final = 48
-"""The fixed part of a payload's header: id, sizes, revision and checksum tell two payloads apart."""
 
 
 class Space:
@@ -64,7 +62,7 @@ class Space:
                 # First the expiry, then the object: nobody may see it as one that stays.
                 self.expiries[key] = expires
             standing = self.objects.setdefault(key, frames)
-            if standing is not frames and fixed_header(standing) != fixed_header(frames):
+            if standing is not frames and not _is_same(standing, frames):
                 raise KeyExistsError(
                     f"another object stands under {key} in local://{self.name}",
                     remedy="objects are written once: encode the new one with a new id, or swap",
@@ -143,7 +141,7 @@ class Space:
                     f"no object stands under {key} in local://{self.name}, so it cannot be swapped",
                     remedy="put it first",
                 )
-            if fixed_header(standing) != fixed_header(frames):
+            if not _is_same(standing, frames):
                 current, offered = Payload.parse(standing).revision, Payload.parse(frames).revision
                 if offered != current + 1:
                     raise RevisionConflictError(
@@ -197,9 +195,10 @@ class Space:
         self.forked = True
 
 
-def fixed_header(frames: Frames) -> bytes:
-    """Return what tells a payload from every other."""
-    return bytes(frames.buffers[0][:HEADER_BYTES])
+def _is_same(standing: Frames, frames: Frames) -> bool:
+    # Copies of one payload are cut alike.
+    one, other = standing.buffers, frames.buffers
+    return len(one) == len(other) and all(map(eq, one, other))
 
 
 _spaces: dict[str, Space] = {}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.objects import has_expired
-from psk.connectors.file.placing import HEADER_BYTES, refusal
+from psk.connectors.file.placing import refusal
+from psk.connectors.file.sameness import HEADER_BYTES, holds
 from psk.connectors.file.writing import place
 from psk.connectors.shm.expiry import BOOT_CLOCK, remove_expired
 from psk.connectors.shm.limits import check_limit
@@ -16,11 +17,14 @@ from psk.connectors.shm.reading import open_shared
 from psk.connectors.shm.segment import SEGMENT_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from psk.connectors.file.directory import Directory
     from psk.connectors.shm.limits import Limits
     from psk.connectors.shm.pool import Pool
     from psk.connectors.shm.segment import Segment
     from psk.wire import Payload
+    from psk.wire.frames import Buffer
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -37,14 +41,13 @@ def put_object(
     """
     name = payload.key
     is_large = payload.nbytes >= SEGMENT_BYTES
-    # A large object put again is not copied once more: there might be no room for it.
     while True:
         # A large object put again is not copied once more: there might be no room for it.
         if not (is_large and _is_there(directory, name)):
             place_it = _place_segment if is_large else _place_small
             if place_it(directory, pool, payload, ttl, limits=limits, deadline=deadline):
                 break
-        if _is_the_same(directory, name, bytes(payload.buffers()[0][:HEADER_BYTES]), deadline):
+        if _is_the_same(directory, name, payload.buffers(), deadline):
             break
         expired(deadline, f"putting {name}")
     return name
@@ -100,7 +103,7 @@ def _expiry(directory: Directory, ttl: float | None) -> int | None:
     return None if ttl is None else BOOT_CLOCK.after(directory, ttl)
 
 
-def _is_the_same(directory: Directory, name: str, header: bytes, deadline: float) -> bool:
+def _is_the_same(directory: Directory, name: str, buffers: Sequence[Buffer], deadline: float) -> bool:
     opened = open_shared(directory, name, deadline)
     if opened is None:
         return False  # evicted meanwhile: the name is free again
@@ -109,11 +112,11 @@ def _is_the_same(directory: Directory, name: str, header: bytes, deadline: float
         if has_expired(directory, found, BOOT_CLOCK):
             remove_expired(directory, name, deadline)
             return False
+        if holds(descriptor, buffers):
+            return True
         standing = os.pread(descriptor, HEADER_BYTES, 0)
     finally:
         os.close(descriptor)
-    if standing == header:
-        return True
     raise refusal(directory, name, standing, found.st_size)
 
 
