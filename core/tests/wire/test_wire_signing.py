@@ -195,3 +195,11 @@ def test_the_default_place_is_the_users_own_directory(monkeypatch, tmp_path):
     (folder / "k").write_bytes(SECRET)
     (folder / "k").chmod(0o600)
     assert find_signing_key("k")._secret == SECRET
+
+
+@pytest.mark.parametrize("secret", [b"a secret of bytes", "a/secret+of=characters"])
+def test_a_secret_given_for_a_name_is_not_shown(secret):
+    with pytest.raises(SigningError) as caught:
+        find_signing_key(secret)
+    assert "secret of" not in str(caught.value)
+    assert "secret+of" not in str(caught.value)

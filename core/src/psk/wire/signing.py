@@ -115,10 +115,11 @@ def find_signing_key(name: str) -> SigningKey:
 
 def _checked_name(name: str) -> str:
     if not isinstance(name, str) or not is_signing_key_name(name):
-        raise SigningError(
-            f"{name!r:.80} is no signing key name",
-            remedy=SIGNING_KEY_RULE,
+        # Not shown: it may be the secret itself, given where its name belongs.
+        kind = (
+            f"a text of {len(name)} characters" if isinstance(name, str) else f"an object of type {type(name).__name__}"
         )
+        raise SigningError(f"what was given is no signing key name but {kind}", remedy=SIGNING_KEY_RULE)
     return name
 
 
