@@ -147,6 +147,13 @@ def test_a_proxy_of_a_proxy_works(store):
     assert outer[1] == 2
 
 
+def test_a_codec_chosen_for_one_proxy_cannot_travel_either(store):
+    proxy = store.proxy(b"x", deserializer="str", populate_target=False)
+    with pytest.raises(CodecNotPortableError, match="str"):
+        pickle.dumps(proxy)
+    assert proxy == "x"
+
+
 def test_a_callable_deserializer_cannot_travel(store):
     proxy = store.proxy(b"x", deserializer=bytes.upper, populate_target=False)
     assert proxy == b"X"

@@ -204,12 +204,13 @@ class ProxyMethods(BatchMethods):
 
     def _factory(self, reference: Reference, serializer: Any, deserializer: Any) -> StoreFactory[Any]:
         key = self._encoder.signing_key
-        callables = serializer or self._config.serializer, deserializer or self._config.deserializer
+        callables = serializer or self._config.serializer, self._config.deserializer
         return StoreFactory(
             reference if key is None else reference.sign(key),
             self,  # type: ignore[arg-type]  # self is a Store
             deserializer,
-            private=next(filter(callable, callables), None),
+            # A reference has no place for what decodes it, be it only a codec's name.
+            private=deserializer or next(filter(callable, callables), None),
         )
 
 
