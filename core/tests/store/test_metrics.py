@@ -62,3 +62,15 @@ def test_a_histogram_bounds_its_quantiles():
     assert 0.05 <= histogram.quantile(0.5) <= 0.1
     assert histogram.quantile(1.0) == 0.1
     assert Histogram().quantile(0.5) == 0
+
+
+def test_every_way_in_and_out_is_counted_in_bytes(uri):
+    with Store("all ways", uri, metrics=True) as store:
+        keys = store.put_batch([b"x" * 1000] * 3)
+        reserved = store.reserve()
+        store.fulfil(reserved, b"x" * 1000)
+        assert store.metrics.nbytes["put"] > 4000
+        assert store.get_batch([*keys, reserved]) == [b"x" * 1000] * 4
+        assert store.metrics.nbytes["get"] == store.metrics.nbytes["put"]
+        assert {"store.put_batch", "store.get_batch", "store.reserve", "store.fulfil"} <= store.metrics.times.keys()
+        store.clear()

@@ -69,6 +69,11 @@ class BatchMethods(ReservationMethods):
         connector = self._batching()
         if connector is None:
             return [self._place(payload, lifetime, **options) for payload in payloads]
+        return self._place_together(payloads, connector, lifetime, **options)
+
+    def _place_together(
+        self, payloads: Sequence[Payload], connector: SupportsBatch, lifetime: Lifetime | None, **options: Any
+    ) -> builtins.list[str]:
         keys = connector.put_batch(payloads, **options)
         self._attach(lifetime, *keys)
         return keys

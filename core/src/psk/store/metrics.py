@@ -27,6 +27,11 @@ STORE_METHODS = (
     "get_batch",
     "evict_batch",
     "proxy_batch",
+    "reserve",
+    "fulfil",
+    "stat",
+    "list",
+    "clear",
 )
 
 
@@ -88,7 +93,8 @@ class StoreMetrics:
 
     Attributes:
         times: Durations by operation: `store.put`, `store.get`, ... as the caller sees them; within them
-            `store.serialize`, `store.deserialize`, `connector.put` and `connector.get` (fetch and checks).
+            `store.serialize`, `store.deserialize`, `connector.put` and `connector.get` (fetch and checks), a batch
+            that the channel moves together being one.
         nbytes: Payload bytes by direction: `put` and `get`.
         failures: How often each operation raised.
     """
@@ -152,7 +158,8 @@ def instrument(store: ObjectMethods) -> StoreMetrics:
                 raise
             seconds = perf_counter() - start
             moved = (args[0] if direction == "put" else result) if direction else None
-            metrics.record(operation, seconds, direction, getattr(moved, "nbytes", 0))
+            parts = moved if isinstance(moved, list) else [moved]
+            metrics.record(operation, seconds, direction, sum(getattr(part, "nbytes", 0) for part in parts))
             return result
 
         setattr(owner, method, measured)
@@ -162,6 +169,8 @@ def instrument(store: ObjectMethods) -> StoreMetrics:
     measure(store, "resolve_reference", "factory.resolve")
     measure(store._encoder, "encode", "store.serialize")  # noqa: SLF001  as above
     measure(store._reader, "decode", "store.deserialize")  # noqa: SLF001
-    measure(store, "_place", "connector.put", "put")
-    measure(store._reader, "fetch", "connector.get", "get")  # noqa: SLF001
+    for place in ("_place", "_place_together", "_place_reserved"):
+        measure(store, place, "connector.put", "put")
+    for fetch in ("fetch", "fetch_batch"):
+        measure(store._reader, fetch, "connector.get", "get")  # noqa: SLF001
     return metrics

@@ -89,10 +89,16 @@ class Reader:
         """Give the objects of several keys, fetching together those that are not at hand."""
         kept = {key: self.cache.get(key) for key in keys}
         absent = [key for key, entry in kept.items() if entry is None]
-        frames = dict(zip(absent, connector.get_batch(absent, timeout=timeout) if absent else (), strict=True))
+        frames = dict(zip(absent, self.fetch_batch(connector, absent, timeout) if absent else (), strict=True))
         return [
             self.accept(key, frames[key], default) if kept[key] is None else self._open(key, kept[key]) for key in keys
         ]
+
+    def fetch_batch(
+        self, connector: SupportsBatch, keys: Sequence[str], timeout: float | None
+    ) -> Sequence[Frames | None]:
+        """Fetch payloads together; give them as they came, unchecked."""
+        return connector.get_batch(keys, timeout=timeout)
 
     def accept(self, key: str, frames: Frames | None, default: Any) -> Any:
         """Check and decode what somebody else fetched for a key."""

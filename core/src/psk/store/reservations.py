@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from psk.connectors import SupportsReserve
+    from psk.wire import Payload
 
 
 class ReservationMethods(ObjectMethods):
@@ -62,7 +63,10 @@ class ReservationMethods(ObjectMethods):
         self._check_open()
         object_id = bytes.fromhex(validate_key(key)[:32])
         payload = self._encoder.encode(obj, serializer, expires=ttl is not None, object_id=object_id)
-        self._reserving().fulfil(key, payload, ttl=ttl, timeout=timeout)
+        self._place_reserved(payload, key, ttl=ttl, timeout=timeout)
+
+    def _place_reserved(self, payload: Payload, key: str, **options: Any) -> None:
+        self._reserving().fulfil(key, payload, **options)
 
     def _reserving(self) -> SupportsReserve:
         from psk.connectors.capabilities import SupportsReserve
