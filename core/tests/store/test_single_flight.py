@@ -186,3 +186,19 @@ def test_what_interrupts_the_leader_is_not_raised_for_its_followers():
     for thread in threads:
         thread.join()
     assert results == ["value"]
+
+
+def test_what_is_read_while_a_store_is_cleared_does_not_stay_in_the_cache():
+    class WatchedConnector(LocalConnector):
+        """A local channel whose objects are read once more just before they go."""
+
+        in_memory = False
+
+        def clear(self, **options):
+            assert store.get(key) == [1]
+            return super().clear(**options)
+
+    with Store("cleared", WatchedConnector()) as store:
+        key = store.put([1])
+        assert store.clear() == 1
+        assert store.get(key) is None

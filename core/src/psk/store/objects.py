@@ -188,8 +188,11 @@ class ObjectMethods:
             CapabilityError: The channel cannot list, so it cannot clear.
         """
         self._check_open()
-        self._reader.cache.clear()
-        return self._listing("clear").clear(timeout=timeout)
+        try:
+            return self._listing("clear").clear(timeout=timeout)
+        finally:
+            # Not before: a get meanwhile would bring back what goes.
+            self._reader.cache.clear()
 
     def resolve_reference(
         self, reference: Reference, deserializer: Any = None, *, codecs: str | None = None
