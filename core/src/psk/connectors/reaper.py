@@ -7,24 +7,25 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Protocol
+
+    class Reapable(Protocol):
+        """Something that holds objects with an expiry."""
+
+        def reap(self) -> float | None:
+            """Free what has expired; return when the next object does, by `time.monotonic`, or None."""
+            ...
+
 
 SHORTEST_PAUSE: Final = 0.25
 """Seconds between two rounds at least: objects that expire one after the other are freed in groups."""
 
 LONGEST_PAUSE: Final = 1.0
 """Seconds between two looks at most, so that the thread ends soon after its last owner is gone."""
-
-
-class Reapable(Protocol):
-    """Something that holds objects with an expiry."""
-
-    def reap(self) -> float | None:
-        """Free what has expired; return when the next object does, by `time.monotonic`, or None."""
-        ...
 
 
 class Reaper:

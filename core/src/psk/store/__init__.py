@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from psk.store.config import StoreConfig
 from psk.store.factory import StoreFactory, restore_factory, restore_proxy
-from psk.store.lifetime import Lifetime
 from psk.store.policy import TrustPolicy, get_policy, set_policy
 from psk.store.registry import (
     close_opened_stores,
@@ -21,6 +20,7 @@ from psk.store.stat import ObjectStat
 from psk.store.store import Store
 
 if TYPE_CHECKING:
+    from psk.store.lifetime import Lifetime
     from psk.store.metrics import StoreMetrics
 
 __all__ = [
@@ -46,7 +46,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "StoreMetrics":  # who measures nothing need not load it
+    # Not needed by those who only put and get.
+    if name == "Lifetime":
+        from psk.store.lifetime import Lifetime
+
+        return Lifetime
+    if name == "StoreMetrics":
         from psk.store.metrics import StoreMetrics
 
         return StoreMetrics
