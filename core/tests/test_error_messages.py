@@ -61,7 +61,7 @@ def conflicting_update(store):
 
 #: Error class -> (how a user meets it, words that its message must hold: what failed, what exists, what to do).
 MEETINGS = {
-    errors.DeadlineError: (with_store(lambda store: store.wait(KEY, timeout=0.01)), ["keys", "timeout"]),
+    errors.DeadlineError: (with_store(lambda store: store.wait(KEY, timeout=0.01)), [KEY, "timeout"]),
     errors.SerializationError: (with_store(lambda store: store.put(n for n in ())), ["generator"]),
     errors.CodecError: (lambda: find_codec("arrow"), ["arrow", "pickle", "register_codec"]),
     errors.CodecNotPortableError: (

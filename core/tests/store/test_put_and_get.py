@@ -6,6 +6,7 @@ import pytest
 from psk import Store
 from psk.errors import (
     CapabilityError,
+    CodecError,
     InvalidKeyError,
     SerializationError,
     StoreClosedError,
@@ -83,6 +84,16 @@ def test_a_closed_store_says_so(uri):
 def test_an_unknown_scheme_lists_what_exists():
     with pytest.raises(UnknownConnectorError, match=r"pip install psk-connector-ucx.*file.*local"):
         Store("s", "ucx://host")
+
+
+def test_an_unknown_codec_is_refused_when_the_store_is_opened(uri):
+    with pytest.raises(CodecError, match="nope"):
+        Store("s", uri, serializer="nope")
+
+
+def test_waiting_for_nothing_is_refused_at_once(store):
+    with pytest.raises(InvalidKeyError):
+        store.wait([])
 
 
 def test_an_impossible_option_is_refused(uri):

@@ -166,6 +166,15 @@ def test_the_policy_holds_for_stores_that_are_open_already(tmp_path):
         store.clear()
 
 
+def test_the_policy_holds_for_proxies_that_found_their_store_already(tmp_path):
+    with Store("open", f"file://{tmp_path}/objects") as store:
+        proxy = pickle.loads(pickle.dumps(store.proxy([1])))
+        psk.get_store(proxy)
+        set_policy(trusted=[])
+        assert isinstance(cause_of(proxy), UntrustedChannelError)
+        store.clear()
+
+
 def test_a_store_believes_its_own_key_only(signed):
     psk.set_signing_key("others", KEY[::-1])
     with Store("others", signed.uri, signing_key="others") as others, pytest.raises(SignatureError, match="others"):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from psk.errors import InvalidArgumentError, InvalidKeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Key: TypeAlias = str
 
@@ -27,6 +30,11 @@ def shown(value: object) -> str:
     if type(value) in {int, float, bool, type(None)}:
         return repr(value)[: SHOWN_CHARACTERS + 20]
     return f"an object of type {type(value).__name__[:SHOWN_CHARACTERS]}"
+
+
+def listed(keys: Sequence[str]) -> str:
+    """Name the keys of a call in a few words, for messages."""
+    return keys[0] if len(keys) == 1 else f"any of {len(keys)} keys, {keys[0]} the first of them"
 
 
 def validate_key(key: object) -> Key:

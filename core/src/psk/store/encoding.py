@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import SerializationError, SigningError
-from psk.wire import PRIVATE_CODEC, Payload, encode, find_signing_key
+from psk.wire import PRIVATE_CODEC, Payload, encode, find_codec, find_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +22,15 @@ class Encoder:
         config: The store's options; `serializer`, `verify` and `signing*` matter here.
 
     Raises:
+        CodecError: The serializer names a codec that is not registered.
         SigningKeyMissingError: The store's signing key is not in this process's key sources.
         SigningError: Signatures are required of a store that has no key to sign with.
     """
 
     def __init__(self, connector: Connector, config: StoreConfig) -> None:
         self._serializer = config.serializer
+        if isinstance(config.serializer, str):
+            find_codec(config.serializer)  # an unknown one is an error now, not at the first put
         self._checksum = connector.leaves_host if config.verify is None else config.verify
         self.signing_key = find_signing_key(config.signing_key) if config.signing_key else None
         self._signature_required = config.signing == "required"

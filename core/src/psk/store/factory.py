@@ -58,6 +58,8 @@ class StoreFactory(Generic[T]):
             from psk.store.registry import store_for  # the registry knows factories: here only, to break the circle
 
             self._store = store_for(self.reference)
+        elif self._foreign:  # the rules may have changed since the store was found
+            get_policy().admit(self.reference)
         return self._store
 
     def resolve(self) -> T:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors import validate_key
-from psk.errors import CapabilityError, StoreClosedError
+from psk.errors import CapabilityError, InvalidKeyError, StoreClosedError
 from psk.store.encoding import Encoder
 from psk.store.reading import MISSING, Reader
 from psk.store.stat import ObjectStat, stat_of
@@ -99,6 +99,9 @@ class ObjectMethods:
     ) -> Any:
         """Fetch an object; each call gives one that shares no memory with any other.
 
+        What this store keeps at hand it gives even if another process has evicted the object meanwhile; `exists`
+        always asks the channel.
+
         Args:
             key: The object's key.
             deserializer: Codec name, or a callable that takes the encoded bytes, instead of what the payload names.
@@ -160,6 +163,8 @@ class ObjectMethods:
         self._check_open()
         several = isinstance(keys, Iterable) and not isinstance(keys, str | bytes)
         wanted = [validate_key(key) for key in (keys if several else [keys])]
+        if not wanted:
+            raise InvalidKeyError("there is no key to wait for", remedy="pass at least one")
         return wait_for_any(self._connector, wanted, timeout)
 
     def stat(self, key: str, *, timeout: float | None = None) -> ObjectStat | None:

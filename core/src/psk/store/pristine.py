@@ -6,7 +6,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
-from psk.wire import Frames, Payload
+from psk.wire import Frames, Payload, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +56,15 @@ class Pristine:
             # The mapping keeps a descriptor of its own, so the pages outlive this object.
             private = mmap.mmap(self._descriptor, self.nbytes, flags=mmap.MAP_PRIVATE)
         except OSError:  # out of descriptors or mappings: spend memory instead
-            return Payload.parse(Frames([os.pread(self._descriptor, self.nbytes, 0)]))
+            return Payload.parse(Frames([self._copy()]))
         return Payload.parse(Frames([memoryview(private)]))
+
+    def _copy(self) -> memoryview:
+        memory = allocate(self.nbytes)
+        done = 0
+        while done < self.nbytes:  # one call moves 2 GiB at most
+            done += os.preadv(self._descriptor, [memory[done:]], done)
+        return memory
 
     def __del__(self) -> None:
         if self._descriptor >= 0:

@@ -26,7 +26,8 @@ class Store(AsyncMethods):
         name: Names the store in this process. Proxies find their objects by the connector's URI, never by this name.
         connector: A connector, or its URI as in `file:///scratch/psk?durability=disk`.
         serializer: Registered codec name, or a callable from object to bytes; None chooses by the object's type.
-        deserializer: Codec name, or a callable from bytes to object; None decodes what the payload names.
+        deserializer: Codec name, or a callable from bytes to object; None decodes what the payload names. It holds for
+            this store, not for whoever resolves its proxies elsewhere.
         cache_size: Objects kept at hand at most; 0 keeps none.
         cache_bytes: Bytes of all kept objects at most. Kept are immutable built-ins themselves, and otherwise payloads,
             over which each `get` decodes memory of its own; payloads of 64 KiB and more from their second fetch on.

@@ -14,7 +14,7 @@ from psk.connectors.file.options import READERS, absolute, check_durability
 from psk.connectors.file.placing import put_object
 from psk.connectors.file.reading import read_object, read_part
 from psk.connectors.file.sweep import clear, live_names
-from psk.connectors.key import check_object_id, key_of, validate_plain_key
+from psk.connectors.key import check_object_id, key_of, listed, validate_plain_key
 from psk.connectors.options import read_options, seconds
 from psk.connectors.ranges import check_range
 
@@ -145,7 +145,7 @@ class FileConnector:
         wanted = [validate_plain_key(key) for key in keys]
         if found := self._channel.wait(wanted, deadline_after(timeout, self._timeout)):
             return found
-        raise deadline_error(f"waiting for any of {len(wanted)} keys in file://{self._channel.path}")
+        raise deadline_error(f"waiting for {listed(wanted)} in file://{self._channel.path}")
 
     def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let the object expire `ttl` seconds from now by the file server's clock, or never."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from psk.connectors.claim import check_claim
 from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
-from psk.connectors.key import check_object_id, key_of, shown, validate_key
+from psk.connectors.key import check_object_id, key_of, listed, shown, validate_key
 from psk.connectors.local.batches import Batches, Coroutines
 from psk.connectors.local.copying import ALIGNMENT, copy_in
 from psk.connectors.local.process import TOKEN, check_process
@@ -150,7 +150,7 @@ class LocalConnector(Batches, Coroutines):
         deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
         if found := self._readable().await_any(wanted, deadline):
             return found
-        raise deadline_error(f"waiting for any of {len(wanted)} keys in local://{self._name}")
+        raise deadline_error(f"waiting for {listed(wanted)} in local://{self._name}")
 
     def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let the object expire `ttl` seconds from now, or never."""

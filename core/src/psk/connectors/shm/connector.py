@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from psk.connectors.claim import check_claim
 from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
-from psk.connectors.key import check_object_id, key_of, validate_plain_key
+from psk.connectors.key import check_object_id, key_of, listed, validate_plain_key
 from psk.connectors.options import read_options
 from psk.connectors.ranges import check_range
 from psk.connectors.shm.claims import take_object
@@ -183,7 +183,7 @@ class ShmConnector:
         )
         if found:
             return found
-        raise deadline_error(f"waiting for any of {len(wanted)} keys in shm://{self._config['authority']}")
+        raise deadline_error(f"waiting for {listed(wanted)} in shm://{self._config['authority']}")
 
     def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let the object expire `ttl` seconds from now, or never."""
