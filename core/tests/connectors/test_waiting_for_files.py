@@ -88,7 +88,7 @@ def test_an_object_of_another_process_ends_the_wait(channel, directory):  # C42
 def test_time_is_kept_exactly(channel):  # C5, C42
     for timeout in (0, 0.05, 0.7, 1.2):
         start = time.monotonic()
-        with pytest.raises(DeadlineError, match="waiting for 0* in file:///"):
+        with pytest.raises(DeadlineError, match=r"waiting for 0* in file:///"):
             channel.wait([MISSING], timeout=timeout)
         assert timeout <= time.monotonic() - start < timeout + 0.3
 
