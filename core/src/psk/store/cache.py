@@ -88,7 +88,10 @@ class Cache:
 
     def keep_object(self, key: str, target: Any, payload: Payload) -> None:
         """Keep what was decoded, if sharing it can do no harm."""
-        if (self._objects or type(target) in IMMUTABLE) and self._takes(payload):
+        if type(target) not in IMMUTABLE and not self._objects:
+            return
+        # `_takes`, spelled out: every first get of a small object comes here.
+        if self._size and payload.nbytes <= self._nbytes and not payload.expires:
             self._add(key, target, payload.nbytes)
 
     def drop(self, key: str) -> None:
@@ -130,11 +133,14 @@ class Cache:
         with self._lock:
             if key in self._dropped:
                 return
-            self._remove(key)
-            self._entries[key] = (value, nbytes)
+            entries = self._entries
+            if key in entries:
+                self._remove(key)
+            entries[key] = (value, nbytes)
             self.nbytes += nbytes
-            while len(self._entries) > self._size or self.nbytes > self._nbytes:
-                self._remove(next(iter(self._entries)))
+            while len(entries) > self._size or self.nbytes > self._nbytes:
+                _, (_, freed) = entries.popitem(last=False)
+                self.nbytes -= freed
 
     def _remove(self, key: str) -> None:
         entry = self._entries.pop(key, None)

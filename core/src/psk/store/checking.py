@@ -41,12 +41,13 @@ class Checker:
                 f"under key {key!r} stands another object, {payload.key!r}",
                 remedy="the channel was tampered with; put the object again",
             )
-        if self._verify is not False:
-            if self._verify and payload.checksum is None:
-                raise PayloadError(
-                    f"object {key!r} has no checksum", remedy="put it with verify=True, or read with verify=None"
-                )
-            payload.verify()
+        if payload.checksum is not None:
+            if self._verify is not False:
+                payload.verify()
+        elif self._verify:
+            raise PayloadError(
+                f"object {key!r} has no checksum", remedy="put it with verify=True, or read with verify=None"
+            )
         if not payload.signed_by:
             if self.signature_required:
                 raise UnsignedError(

@@ -115,7 +115,8 @@ class ObjectMethods:
             ConnectorError: The channel failed.
             StoreClosedError: The store is closed.
         """
-        self._check_open()
+        if self._closed:
+            self._check_open()
         if type(key) is not str:  # the form of a text is the connector's to check, once
             validate_key(key)
         target = self._reader.read(key, deserializer=deserializer, timeout=timeout)

@@ -62,7 +62,8 @@ class Reader:
             deserializer = self._deserializer
         source = self.cache.get(key) if deserializer is None else None
         if source is None:
-            source = self._fetch_once(key, None, timeout)
+            fetch = self.fetch if self._in_memory else self._fetch_once
+            source = fetch(key, None, timeout)
         return self._open(key, source, deserializer)
 
     def read_reference(self, reference: Reference, *, deserializer: Any = None, codecs: str | None = None) -> Any:
