@@ -46,7 +46,8 @@ class ProxyMethods(BatchMethods):
         Args:
             obj: The object; None and booleans cannot be proxied, since code compares them by identity.
             evict: Delete the object from the channel once a proxy of it has been resolved. Such a proxy is not
-                populated unless asked, so that its first use, wherever that is, evicts.
+                populated unless asked, so that its first use, wherever that is, evicts. Of several that are resolved at
+                the same moment more than one may succeed; a connector's `take` lets exactly one win.
             lifetime: Evicts the object at its end; excludes `evict`.
             serializer: As of `put`.
             deserializer: Decode with this callable in this process; such a proxy cannot travel.

@@ -1,4 +1,4 @@
-"""How does a store wait for an object on a channel that cannot notify?"""
+"""How does a store wait for an object, whether or not its channel can notify?"""
 
 from __future__ import annotations
 
