@@ -59,7 +59,7 @@ def test_memory_of_processes_and_of_the_channel_is_seen():
         busy = watch_memory(os.getpid(), threads.submit(use_memory))
     assert 45 * MEGABYTE < busy.driver - idle.driver < 110 * MEGABYTE
     assert idle.workers > MEGABYTE
-    assert 20 * MEGABYTE <= busy.stored < 40 * MEGABYTE
+    assert busy.stored >= 20 * MEGABYTE
     assert busy.total >= busy.driver + busy.stored
 
 

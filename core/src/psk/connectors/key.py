@@ -34,7 +34,9 @@ def shown(value: object) -> str:
 
 def listed(keys: Sequence[str]) -> str:
     """Name the keys of a call in a few words, for messages."""
-    return keys[0] if len(keys) == 1 else f"any of {len(keys)} keys, {keys[0]} the first of them"
+    if len(keys) == 1:
+        return keys[0]
+    return f"any of {len(keys)} keys, {keys[0]} the first of them" if keys else "no key at all"
 
 
 def validate_key(key: object) -> Key:
