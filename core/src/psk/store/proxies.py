@@ -63,8 +63,7 @@ class ProxyMethods(BatchMethods):
             StoreConfigError: Both `evict` and `lifetime` are given.
             PskError: As `put`.
         """
-        if evict and lifetime is not None:
-            raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the object")
+        _check_one_end(evict, lifetime)
         if not _is_proxiable(obj, skip_nonproxiable):
             return obj  # type: ignore[return-value]  # the caller asked for objects that cannot be proxied as they are
         self._check_open()
@@ -95,8 +94,7 @@ class ProxyMethods(BatchMethods):
         hints: Mapping[str, object] | None = None,
     ) -> builtins.list[Proxy[T]]:
         """Store several objects and give their proxies, in order; arguments and errors as of `proxy`."""
-        if evict and lifetime is not None:
-            raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the objects")
+        _check_one_end(evict, lifetime)
         self._check_open()
         made: builtins.list[Any] = [*objs]
         places = [place for place, obj in enumerate(made) if _is_proxiable(obj, skip_nonproxiable)]
@@ -136,8 +134,7 @@ class ProxyMethods(BatchMethods):
             InvalidKeyError: The key is not one.
             StoreConfigError: Both `evict` and `lifetime` are given.
         """
-        if evict and lifetime is not None:
-            raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the object")
+        _check_one_end(evict, lifetime)
         self._check_open()
         reference = Reference(self.uri, validate_key(key), evict=evict, wait=wait)
         self._attach(lifetime, key)
@@ -213,6 +210,11 @@ class ProxyMethods(BatchMethods):
             # A reference has no place for what decodes it, be it only a codec's name.
             private=deserializer or next(filter(callable, callables), None),
         )
+
+
+def _check_one_end(evict: bool, lifetime: Lifetime | None) -> None:
+    if evict and lifetime is not None:
+        raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the object")
 
 
 def _is_proxiable(obj: object, skip: bool) -> bool:

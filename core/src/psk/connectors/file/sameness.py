@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from psk.wire.layout import HAS_CHECKSUM
+from psk.wire.layout import FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psk.wire.frames import Buffer
 
-HEADER_BYTES: Final = 48
+HEADER_BYTES: Final = FIXED_SIZE
 """The fixed part of a payload's header: id, sizes, revision and, where there is one, the checksum (docs/wire.md)."""
 
 _STEP_BYTES: Final = 1024 * 1024
-_FLAGS_BYTE: Final = 5
 
 
 def holds(descriptor: int, buffers: Sequence[Buffer]) -> bool:
@@ -29,7 +28,7 @@ def holds(descriptor: int, buffers: Sequence[Buffer]) -> bool:
     header = bytes(buffers[0][:HEADER_BYTES])
     if os.pread(descriptor, HEADER_BYTES, 0) != header:
         return False
-    if header[_FLAGS_BYTE] & HAS_CHECKSUM:
+    if header[FLAGS_OFFSET] & HAS_CHECKSUM:
         return True
     offset = 0
     for buffer in buffers:
