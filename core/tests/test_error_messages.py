@@ -133,6 +133,14 @@ ELSEWHERE = {
     errors.ChannelDataError: "tests/connectors",
     errors.KeyExistsError: "tests/connectors",
     errors.CapabilityError: "test_put_and_get.py",
+    errors.PluginError: "tests/plugins",
+    errors.UnknownPluginError: "tests/plugins",
+    errors.DuplicatePluginError: "tests/plugins",
+    errors.IncompatiblePluginError: "tests/plugins",
+    errors.PluginNotAllowedError: "tests/plugins",
+    errors.BrokenPluginError: "tests/plugins",
+    errors.PluginDependencyError: "tests/plugins",
+    errors.UsageError: "tests/cli",
 }
 
 

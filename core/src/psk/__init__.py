@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from psk.connectors.local import LocalConnector
     from psk.connectors.multi import MultiConnector
     from psk.connectors.shm import ShmConnector, sweep
+    from psk.plugins import hookimpl
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ __all__ = [
     "get_key",
     "get_or_create_store",
     "get_store",
+    "hookimpl",
     "is_resolved",
     "register_codec",
     "register_store",
@@ -73,4 +75,8 @@ def __getattr__(name: str) -> Any:
         from psk.connectors.shm import sweep
 
         return sweep
+    if name == "hookimpl":
+        from psk.plugins import hookimpl
+
+        return hookimpl
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

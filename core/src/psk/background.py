@@ -123,7 +123,7 @@ def start(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> N
         try:
             context.run(function, *args, **kwargs)
         except BaseException:  # noqa: BLE001  # nobody is there to catch it, and the thread serves others
-            _report(function)
+            report_ignored(function, "Exception ignored in background task")
 
     _pool.add(task)
 
@@ -168,16 +168,26 @@ def stepping_aside() -> Iterator[None]:
             pool.come_back()
 
 
-def _report(function: Callable[..., Any]) -> None:
+def report_ignored(source: object, message: str) -> None:
+    """Hand the exception that is being handled to `sys.unraisablehook`, since nobody is there to catch it.
+
+    Args:
+        source: Where it comes from.
+        message: What was ignored, or not done.
+    """
+    kind, error, trace = sys.exc_info()
+    hook: Callable[[Any], object] = sys.unraisablehook
+    if hook is sys.__unraisablehook__:
+        _print_ignored(source, message, error)  # the interpreter's own takes only what the interpreter makes
+        return
     from types import SimpleNamespace
 
-    kind, error, trace = sys.exc_info()
-    # The real argument type has no constructor; any object with its attributes will do.
-    report: Any = SimpleNamespace(
-        exc_type=kind,
-        exc_value=error,
-        exc_traceback=trace,
-        err_msg="Exception ignored in background task",
-        object=function,
-    )
-    sys.unraisablehook(report)
+    with suppress(Exception):  # as the interpreter does with a hook that fails
+        hook(SimpleNamespace(exc_type=kind, exc_value=error, exc_traceback=trace, err_msg=message, object=source))
+
+
+def _print_ignored(source: object, message: str, error: BaseException | None) -> None:
+    from traceback import format_exception
+
+    with suppress(Exception):  # nobody may be reading, or there may be no stderr at all
+        sys.stderr.write(f"{message}: {source!r}\n{''.join(format_exception(error))}")

@@ -82,7 +82,7 @@ class UnsignedError(SigningError):
 
 
 class UntrustedChannelError(PskError, PermissionError):
-    """A proxy names a channel that this process was told not to open for proxies."""
+    """A proxy names a channel that this process, or the store in whose objects it was found, does not trust."""
 
 
 # --- connectors ------------------------------------------------------------------------------------------------------
@@ -148,6 +148,37 @@ class RevisionConflictError(ConnectorError):
     """An update was made on top of a revision that is no longer the current one."""
 
 
+# --- plug-ins --------------------------------------------------------------------------------------------------------
+
+
+class PluginError(PskError):
+    """A plug-in cannot be used; the message names its distribution and version."""
+
+
+class UnknownPluginError(PluginError, LookupError):
+    """No installed distribution has a plug-in of this kind and name."""
+
+
+class DuplicatePluginError(PluginError):
+    """Several distributions claim the same kind and name."""
+
+
+class IncompatiblePluginError(PluginError):
+    """The plug-in's distribution requires another version of psk-core."""
+
+
+class PluginNotAllowedError(PluginError, PermissionError):
+    """The plug-in is not on this process's list of those that may load."""
+
+
+class BrokenPluginError(PluginError):
+    """The plug-in cannot be imported, or is not what its entry point says."""
+
+
+class PluginDependencyError(BrokenPluginError):
+    """The plug-in needs a module that is not installed."""
+
+
 # --- stores and proxies ----------------------------------------------------------------------------------------------
 
 
@@ -210,3 +241,10 @@ class NotAProxyError(ProxyError, TypeError):
 
 class ProxyLockedError(ProxyError, AttributeError):
     """A locked proxy was used before it was unlocked."""
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+class UsageError(PskError, ValueError):
+    """What was given to the program `psk` on its command line makes no sense."""

@@ -89,6 +89,30 @@ def test_an_error_that_nobody_waits_for_is_reported(monkeypatch):
     assert background.submit(len, "a").result(10) == 1
 
 
+def test_a_failure_is_printed_where_nobody_put_a_hook_and_the_thread_goes_on():
+    code = """if True:
+        import io, sys, time
+        from psk import background
+        sys.stderr = io.StringIO()
+        background.start(int, "no number")
+        while "ValueError" not in sys.stderr.getvalue():
+            time.sleep(0.01)
+        print(background.submit(len, "a").result(10))
+        print(sys.stderr.getvalue())
+    """
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
+    assert done.stdout.startswith("1\nException ignored in background task: <class 'int'>\nTraceback ")
+    assert "ValueError: invalid literal for int()" in done.stdout
+
+
+@pytest.mark.parametrize("hook", ["lambda report: 1 / 0", "sys.__unraisablehook__"])
+def test_nobody_to_report_to_is_no_failure(hook):
+    code = f"import sys; from psk import background; sys.stderr = None; sys.unraisablehook = {hook}\n"
+    code += "background.start(int, 'no'); print(background.submit(len, 'a').result(10))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
+    assert done.stdout == "1\n"
+
+
 def test_the_interpreter_does_not_wait_for_it():
     code = "from psk import background; import time; background.start(time.sleep, 60); print('end')"
     started = time.monotonic()

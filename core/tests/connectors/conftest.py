@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from psk.connectors import find_connector, format_uri, open_connector
+from psk.connectors import find_connector, open_connector
 from psk.wire import Payload, decode
 
 CHANNELS = ("local", "file", "shm", "multi", "multi of local")
@@ -51,14 +51,6 @@ def connector(address):
     remaining = open_connector(address)
     remaining.clear()
     remaining.close()
-
-
-@pytest.fixture
-def reopened(connector):
-    """A second instance on the same channel."""
-    again = open_connector(format_uri(connector.config()))
-    yield again
-    again.close()
 
 
 @pytest.fixture

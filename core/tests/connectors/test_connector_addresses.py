@@ -12,6 +12,7 @@ from psk.errors import (
     PskError,
     UnknownConnectorError,
 )
+from psk.plugins import installed
 
 TEXT = st.text(st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=("Cs",)), max_size=60)
 PATHS = TEXT.map(lambda text: "/" + text).filter(lambda path: not {".", ".."} & set(path.split("/")))
@@ -89,6 +90,14 @@ def test_a_path_that_is_not_utf8_travels():
         "file:///x?a=1&",
         "file:///x?=1",
         "redis://user:secret@host",
+        "redis://user:secret#@host",
+        'redis://user:secret"@host',
+        "redis://user:secret%01@host",
+        "redis:user:secret@host",
+        "redis://host?Password=secret",
+        "redis://host?secret",
+        'redis://host?password=secret"',
+        "redis://host#?password=secret",
         "file:///" + "x" * 2048,
         None,
         b"file:///x",
@@ -138,7 +147,8 @@ def test_what_cannot_be_written_is_refused(config):
 def test_an_unknown_scheme_says_what_to_install():
     with pytest.raises(UnknownConnectorError) as caught:
         find_connector("ucx")
-    found = ", ".join(sorted(BUILT_IN))
+    schemes = {*BUILT_IN, *(plugin.name for plugin in installed() if plugin.kind == "connector")}
+    found = ", ".join(sorted(schemes))
     assert str(caught.value) == f"no connector for 'ucx' here; pip install psk-connector-ucx (found: {found})"
 
 

@@ -216,6 +216,40 @@ def test_a_key_without_enforcement_is_refused(tmp_path):
         Store("lax", f"file://{tmp_path}/objects", signing_key="team", signing="optional")
 
 
+@pytest.mark.parametrize("signing", [None, "required"])
+def test_a_store_with_a_key_refuses_unsigned_proxies_of_its_objects(tmp_path, signing):
+    with Store("keyed", f"file://{tmp_path}/objects", signing_key="team", signing=signing, register=True) as store:
+        key = store.put([1])
+        for evict in (False, True):
+            forged = Reference(store.uri, key, evict=evict)
+            assert isinstance(cause_of(psk.store.restore_proxy(forged.uri, forged.to_bytes())), UnsignedError)
+        assert pickle.loads(pickle.dumps(store.proxy_from_key(key, evict=True))) == [1]
+        assert not store.exists(key)
+
+
+@pytest.mark.parametrize("change", [str.upper, lambda scheme: scheme], ids=["scheme", "path"])
+@pytest.mark.parametrize("option", ["", "?durability=host", "?timeout=600"])
+def test_another_spelling_of_its_channel_leads_to_the_registered_store(signed, change, option):
+    uri = change("file") + signed.uri.removeprefix("file").replace("objects", "%6Fbject%73") + option
+    connector = open_connector(signed.uri)
+    key = connector.put(encode(Gadget()))
+    connector.close()
+    proxy = psk.Proxy(psk.store.StoreFactory(Reference(uri, key)))
+    with psk.store_registration(signed):
+        assert psk.get_store(signed.proxy([1])) is signed
+        assert isinstance(cause_of(proxy), UnsignedError)
+    assert not os.path.exists(f"/tmp/psk-gadget-{os.getpid()}")
+
+
+@pytest.mark.parametrize("option", ["?durability=host", "?timeout=600"])
+def test_a_store_opened_by_another_spelling_never_stands_in_for_the_registered_one(signed, option):
+    reference = Reference(signed.uri + option, encode([1]).key)
+    with psk.store_registration(signed):
+        for _ in range(3):  # the first one opens a store of its own, in which no later one must end
+            assert isinstance(cause_of(psk.Proxy(psk.store.StoreFactory(reference))), UnsignedError)
+            assert psk.store.registry.find_by_uri(reference.uri) is signed
+
+
 def test_garbage_is_no_reference():
     for body in (b"", b"\x00", b"\x02" + bytes(40), os.urandom(64)):
         with pytest.raises(InvalidReferenceError):

@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors.catalog import find_connector, open_connector
+from psk.connectors.claim import check_claim
 from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector
-from psk.connectors.key import Key, validate_key
+from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
+from psk.connectors.key import Key, check_object_id, key_of, listed, shown, validate_key, validate_plain_key
+from psk.connectors.options import as_count, as_flag, as_seconds, as_text, read_options
+from psk.connectors.polling import poll
+from psk.connectors.ranges import check_range
+from psk.connectors.sameness import holds
 from psk.connectors.uri import format_uri, parse_uri
 from psk.wire import Frames, Payload
 from psk.wire.memory import allocate
@@ -43,11 +49,29 @@ __all__ = [
     "SupportsTake",
     "SupportsWait",
     "allocate",
+    "as_count",
+    "as_flag",
+    "as_seconds",
+    "as_text",
+    "check_claim",
+    "check_object_id",
+    "check_range",
+    "check_timeout",
+    "check_ttl",
+    "deadline_after",
+    "deadline_error",
     "find_connector",
     "format_uri",
+    "holds",
+    "key_of",
+    "listed",
     "open_connector",
     "parse_uri",
+    "poll",
+    "read_options",
+    "shown",
     "validate_key",
+    "validate_plain_key",
 ]
 
 

@@ -1,24 +1,20 @@
-"""Which connector serves a scheme? A table of built-ins, each loaded when asked for."""
+"""Which connector serves a scheme? One of the core's own, or that of the one plug-in whose entry point has its name."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from psk.connectors.key import shown
-from psk.connectors.uri import parse_uri
-from psk.errors import UnknownConnectorError
+from psk.connectors.uri import is_scheme, parse_uri
+from psk.errors import UnknownConnectorError, UnknownPluginError
+from psk.plugins.builtin import TARGETS
+from psk.plugins.importing import import_target
 
 if TYPE_CHECKING:
     from psk.connectors.contract import Connector
 
-BUILT_IN = {
-    "file": ("psk.connectors.file", "FileConnector"),
-    "local": ("psk.connectors.local", "LocalConnector"),
-    "multi": ("psk.connectors.multi", "MultiConnector"),
-    "shm": ("psk.connectors.shm", "ShmConnector"),
-}
-"""Where the class of each built-in scheme is; nothing that a proxy says is ever imported by name."""
+BUILT_IN = TARGETS["connector"]
+"""Where the core's own connectors are, by scheme: looked up first, so that nothing is scanned for them."""
 
 FIRST_PARTY = {
     "daos": "psk-connector-daos",
@@ -36,24 +32,31 @@ FIRST_PARTY = {
 }
 """Which of our own distributions serves a scheme; only these are ever recommended for installation."""
 
+METHODS = ("put", "get", "exists", "evict", "close", "config", "from_config")
+ATTRIBUTES = ("scheme", "leaves_host", "durabilities")
+
 
 def find_connector(scheme: str) -> type[Connector]:
-    """Return the connector class that serves a scheme.
+    """Return the connector class that serves a scheme; loads the plug-in that has it, and no other.
 
     Raises:
         UnknownConnectorError: None does here; lists the schemes there are, and what to install if one of our
             own distributions serves it.
+        PluginError: One does, but cannot be used; says which distribution it is of, and what is wrong.
     """
-    place = BUILT_IN.get(scheme) if isinstance(scheme, str) else None
-    if place is None:
-        distribution = FIRST_PARTY.get(scheme) if isinstance(scheme, str) else None
-        raise UnknownConnectorError(
-            f"no connector for {shown(scheme)} here",
-            remedy=f"pip install {distribution}" if distribution else "use one of the schemes found",
-            found=sorted(BUILT_IN),
-        )
-    module, name = place
-    return cast("type[Connector]", getattr(import_module(module), name))
+    known = isinstance(scheme, str)
+    target = BUILT_IN.get(scheme) if known else None
+    if target is not None:
+        return cast("type[Connector]", import_target(target))
+    if not (known and is_scheme(scheme)):
+        raise _unknown(scheme, ())
+    from psk.plugins import load_target
+
+    try:
+        found = load_target("connector", scheme)
+    except UnknownPluginError as error:
+        raise _unknown(scheme, error.found) from None
+    return _checked(scheme, found)
 
 
 def open_connector(uri: str) -> Connector:
@@ -62,6 +65,33 @@ def open_connector(uri: str) -> Connector:
     Raises:
         ConnectorConfigError: The URI or one of its options makes no sense.
         UnknownConnectorError: No connector serves its scheme here.
+        PluginError: The plug-in that serves it cannot be used.
     """
     config = parse_uri(uri)
     return find_connector(str(config["scheme"])).from_config(config)
+
+
+def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:
+    distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
+    return UnknownConnectorError(
+        f"no connector for {shown(scheme)} here",
+        remedy=f"pip install {distribution}" if distribution else "use one of the schemes found",
+        found=sorted({*BUILT_IN, *installed}),
+    )
+
+
+def _checked(scheme: str, found: Any) -> type[Connector]:
+    from psk.plugins import broken
+
+    if not isinstance(found, type):
+        raise broken("connector", scheme, f"names {shown(found)} as its connector, which is no class")
+    missing = [name for name in METHODS if not callable(getattr(found, name, None))]
+    missing += [name for name in ATTRIBUTES if not hasattr(found, name)]
+    if missing:
+        raise broken(
+            "connector",
+            scheme,
+            f"names {found.__qualname__} as its connector, which lacks {', '.join(missing)}",
+            remedy="its author must keep the contract: docs/contract.md, psk.testing",
+        )
+    return cast("type[Connector]", found)

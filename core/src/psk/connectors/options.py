@@ -10,6 +10,10 @@ from psk.errors import ConnectorConfigError, PskError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_MOST = 1 << 63
+_MOST_DIGITS = 20
+_FLAGS: dict[object, bool] = {True: True, False: False, "true": True, "True": True, "false": False, "False": False}
+
 
 def read_options(
     config: Mapping[str, object],
@@ -68,7 +72,7 @@ def read_options(
     return options
 
 
-def text(value: object) -> str:
+def as_text(value: object) -> str:
     """Read an option that is text."""
     if isinstance(value, str) and value:
         return value
@@ -76,7 +80,7 @@ def text(value: object) -> str:
     raise TypeError(message)
 
 
-def seconds(value: object) -> float:
+def as_seconds(value: object) -> float:
     """Read an option that is a positive number of seconds."""
     message = "a positive number of seconds"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -88,3 +92,25 @@ def seconds(value: object) -> float:
     if not 0 < number < float("inf"):
         raise ValueError(message)
     return number
+
+
+def as_count(value: object) -> int:
+    """Read an option that is a whole number of 0 or more."""
+    message = "a whole number of 0 or more"
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(message)
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < _MOST_DIGITS):
+        raise ValueError(message)
+    number = int(value)
+    if not 0 <= number < _MOST:
+        raise ValueError(message)
+    return number
+
+
+def as_flag(value: object) -> bool:
+    """Read an option that is on or off."""
+    flag = _FLAGS.get(value) if isinstance(value, bool | str) else None
+    if flag is None:
+        message = "true or false"
+        raise ValueError(message)
+    return flag

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Final
 
+from psk.background import report_ignored
+
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Protocol
 
     class Reapable(Protocol):
@@ -71,8 +71,8 @@ class Reaper:
                 owner = ready.pop()
                 try:
                     when = owner.reap()
-                except Exception as error:  # noqa: BLE001  one owner's trouble must not stop the others
-                    sys.unraisablehook(_Unraisable(error, owner))
+                except Exception:  # noqa: BLE001  one owner's trouble must not stop the others
+                    report_ignored(type(owner), "psk could not free what has expired")
                     when = time.monotonic() + LONGEST_PAUSE
                 if when is not None:
                     self.watch(owner, max(when, time.monotonic() + SHORTEST_PAUSE))
@@ -91,17 +91,6 @@ class Reaper:
                 self._changed.wait(min(pause, LONGEST_PAUSE))
             self._thread = None
             return []
-
-
-class _Unraisable:
-    """The argument of `sys.unraisablehook`, whose own type cannot be made from Python."""
-
-    def __init__(self, error: BaseException, owner: object) -> None:
-        self.exc_type: type[BaseException] = type(error)
-        self.exc_value: BaseException | None = error
-        self.exc_traceback: TracebackType | None = error.__traceback__
-        self.err_msg: str | None = "psk could not free what has expired"
-        self.object: object = type(owner)
 
 
 REAPER: Final = Reaper()

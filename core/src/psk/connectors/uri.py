@@ -20,10 +20,11 @@ _split = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,31})://"
     r"(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?"
 ).fullmatch
-_is_scheme = re.compile(r"[a-z][a-z0-9+.-]{0,31}").fullmatch
+is_scheme = re.compile(r"[a-z][a-z0-9+.-]{0,31}").fullmatch
 _is_option = re.compile(r"[a-z][a-z0-9_]{0,63}").fullmatch
 _is_plain = re.compile(r"[A-Za-z0-9._~/:@+,=!-]*").fullmatch
-_is_written = re.compile(r"(?:[A-Za-z0-9._~/:@+,=!$'()*;\[\]-]|%[0-9A-Fa-f]{2})*").fullmatch
+# Compiled when it is needed, which is seldom: a compilation takes as long as a small module.
+_WRITTEN = r"(?:[A-Za-z0-9._~/:@+,=!$'()*;\[\]-]|%[0-9A-Fa-f]{2})*"
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 
 _FORM = "write it as scheme://authority/path?option=value, other characters percent-encoded"
@@ -41,7 +42,7 @@ def format_uri(config: Mapping[str, object]) -> str:
         ConnectorConfigError: It cannot be written as a URI.
     """
     scheme = config.get("scheme")
-    if not (isinstance(scheme, str) and _is_scheme(scheme)):
+    if not (isinstance(scheme, str) and is_scheme(scheme)):
         raise ConnectorConfigError(f"{shown(scheme)} is no scheme of a URI", remedy="name a connector, like 'file'")
     authority = _checked("authority", _plain_text("authority", config.get("authority", "")))
     path = _checked("path", _plain_text("path", config.get("path", "")))
@@ -69,26 +70,35 @@ def parse_uri(uri: str) -> dict[str, object]:
             password, control characters, a dot segment, or an option twice.
     """
     if not isinstance(uri, str) or len(uri) > LONGEST_URI or not (found := _split(uri)):
-        raise ConnectorConfigError(f"{shown(uri)} is no URI of a connector", remedy=_FORM)
+        raise ConnectorConfigError(f"{_without_secrets(uri)} is no URI of a connector", remedy=_FORM)
     config: dict[str, object] = {"scheme": found["scheme"].lower()}
     for name in ("authority", "path"):
         if written := found[name]:
-            config[name] = _checked(name, _unescaped(written))
+            config[name] = _checked(name, _unescaped(name, written))
     query = found["query"]
     for pair in query.split("&") if query else ():
         name, equals, written = pair.partition("=")
         if not (equals and _is_option(name)) or name in _PARTS or name in config:
+            # Its value is not echoed: it may be a password under a wrong name.
             raise ConnectorConfigError(
-                f"{shown(pair)} is no option of a URI, or is there twice",
+                f"{shown(name) if equals else 'a text without ='} is no option of a URI, or is there twice",
                 remedy="write ?name=value&other=value",
             )
-        config[name] = _checked(name, _unescaped(written))
+        config[name] = _checked(name, _unescaped(name, written))
     return config
+
+
+def _without_secrets(uri: object) -> str:
+    """Show what should be a URI, but not where people write passwords."""
+    if isinstance(uri, str) and any(mark in uri for mark in "@?#"):
+        scheme, colon, _ = uri.partition("://")
+        return f"{shown(scheme)}://, followed by what is there," if colon and is_scheme(scheme) else "a text"
+    return shown(uri)
 
 
 def _checked(name: str, value: str) -> str:
     if _has_control(value):
-        raise ConnectorConfigError(f"the {name} {shown(value)} of a URI has control characters", remedy=_FORM)
+        raise ConnectorConfigError(f"the {name} of a URI has control characters", remedy=_FORM)
     if name == "authority":
         before, at, _ = value.rpartition("@")
         if at and ":" in before:
@@ -129,11 +139,11 @@ def _escaped(value: str) -> str:
     return quote(value, safe="/:@+,=!", encoding="utf-8", errors="surrogateescape")
 
 
-def _unescaped(written: str) -> str:
+def _unescaped(name: str, written: str) -> str:
     if _is_plain(written):
         return written
-    if not _is_written(written):
-        raise ConnectorConfigError(f"{shown(written)} in a URI is not percent-encoded properly", remedy=_FORM)
+    if not re.fullmatch(_WRITTEN, written):
+        raise ConnectorConfigError(f"the {name} of a URI is not percent-encoded properly", remedy=_FORM)
     from urllib.parse import unquote
 
     return unquote(written, encoding="utf-8", errors="surrogateescape")

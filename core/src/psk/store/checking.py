@@ -25,7 +25,7 @@ class Checker:
         self._verify = config.verify
         self._key_name = config.signing_key
         #: Whether this store believes only what is signed.
-        self.signature_required = config.signing == "required" or config.signing_key is not None
+        self.signature_required = config.signature_required
 
     def check(self, key: str, payload: Payload) -> None:
         """Check what a channel returned for a key, before anybody looks inside.

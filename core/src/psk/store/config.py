@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors import format_uri
 from psk.errors import CodecNotPortableError, StoreConfigError
+from psk.store.patterns import read_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "signing": None,
     "signing_key": None,
     "codecs": "any",
+    "trusted": None,
 }
 CHOICES: dict[str, tuple[object, ...]] = {
     "cache": ("payloads", "objects"),
@@ -91,12 +93,18 @@ class StoreConfig:
         self.name = name
         self.connector = connector if isinstance(connector, str) else format_uri(connector.config())
         self.options = {option: options.get(option, default) for option, default in DEFAULTS.items()}
+        self.options["trusted"] = read_patterns("store option", self.options["trusted"])
 
     def __getattr__(self, option: str) -> Any:
         try:
             return self.options[option]
         except KeyError:
             raise AttributeError(option) from None
+
+    @property
+    def signature_required(self) -> bool:
+        """Whether the store believes only what is signed: if it says so, or has a key."""
+        return self.options["signing"] == "required" or self.options["signing_key"] is not None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StoreConfig) and self._identity() == other._identity()
@@ -130,7 +138,8 @@ class StoreConfig:
                     f"store {self.name!r} has a {option} that only this process knows: {self.options[option]!r}",
                     remedy="register it with psk.register_codec and pass the codec's name",
                 )
-        return {"name": self.name, "connector": self.connector, **self._changed()}
+        values = {"name": self.name, "connector": self.connector, **self._changed()}
+        return {option: list(value) if type(value) is tuple else value for option, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StoreConfig:
@@ -173,7 +182,7 @@ class StoreConfig:
             CodecNotPortableError: The (de)serializer is a callable.
             OSError: The file cannot be written.
         """
-        import json  # a JSON string, number or boolean is a TOML one, all that a configuration holds
+        import json  # a JSON string, number, boolean or list is a TOML one, all that a configuration holds
 
         # Not ASCII alone: what JSON escapes as two surrogates TOML does not know. DEL is escaped in TOML only.
         lines = [f"{option} = {json.dumps(value, ensure_ascii=False)}\n" for option, value in self.as_dict().items()]

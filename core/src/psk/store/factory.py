@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from psk.errors import CodecNotPortableError, ProxyResolveError, ProxyResolveMissingKeyError
 from psk.proxy import Proxy, make_proxy
+from psk.store.limits import limits_in_force
 from psk.store.policy import get_policy
 from psk.wire import Reference, type_of
 
 if TYPE_CHECKING:
+    from psk.store.limits import Limits
     from psk.store.store import Store
 
 T = TypeVar("T")
@@ -28,7 +30,7 @@ class StoreFactory(Generic[T]):
         private: A callable that encoded or decodes the object and that only this process has; None lets it travel.
     """
 
-    __slots__ = ("_foreign", "_private", "_store", "deserializer", "reference")
+    __slots__ = ("_foreign", "_limits", "_private", "_store", "deserializer", "reference")
 
     def __init__(
         self, reference: Reference, store: Store | None = None, deserializer: Any = None, *, private: Any = None
@@ -38,6 +40,8 @@ class StoreFactory(Generic[T]):
         self._private = private
         self._store = store
         self._foreign = store is None
+        # What the stores in whose objects the reference was found let it open.
+        self._limits: Limits = limits_in_force() if store is None else ()
 
     def __call__(self) -> T:
         """Resolve, as every factory does when it is called."""
@@ -51,9 +55,12 @@ class StoreFactory(Generic[T]):
 
         Raises:
             SigningError: The reference is unsigned or forged where that matters.
-            UntrustedChannelError: This process does not open that channel for proxies.
+            UntrustedChannelError: This process does not open that channel for proxies, or a store in whose objects
+                the proxy was found does not.
             UnknownConnectorError: No connector is installed for its scheme.
         """
+        for limit in self._limits:
+            limit.check(self.reference)
         if self._store is None or self._store.closed:
             from psk.store.registry import store_for  # the registry knows factories: here only, to break the circle
 
@@ -74,7 +81,7 @@ class StoreFactory(Generic[T]):
             store = self.store()
             # What arrived from outside is held to the process's rules as well as to the store's.
             codecs = "raw" if self._foreign and get_policy().codecs == "raw" else None
-            found, target = store.resolve_reference(reference, self.deserializer, codecs=codecs)
+            found, target = store.resolve_reference(reference, self.deserializer, codecs=codecs, limits=self._limits)
         except Exception as error:
             raise ProxyResolveError(
                 f"cannot resolve object {reference.key} of {reference.uri}: {error}", remedy="see its cause"
@@ -85,6 +92,15 @@ class StoreFactory(Generic[T]):
                 remedy="it was evicted, has expired, or was never put; keep it until its last reader is done",
             )
         return target  # type: ignore[no-any-return]  # what a payload holds is known only to its maker
+
+    def __copy__(self) -> StoreFactory[T]:
+        # Not by way of a pickle, in which the limits would be lost.
+        made = restore_factory(*self._travel())
+        made._limits = self._limits  # noqa: SLF001  of the same class
+        return made
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> StoreFactory[T]:
+        return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore_factory, self._travel()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors import validate_key
 from psk.errors import CapabilityError, InvalidKeyError, StoreClosedError
+from psk.plugins.scanning import is_mentioned
 from psk.store.encoding import Encoder
 from psk.store.reading import MISSING, Reader
 from psk.store.stat import ObjectStat, stat_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from psk.connectors import Connector, SupportsList
     from psk.store.config import StoreConfig
     from psk.store.lifetime import Lifetime
+    from psk.store.limits import Limits
     from psk.store.metrics import StoreMetrics
     from psk.wire import Payload, Reference
 
@@ -37,6 +39,10 @@ class ObjectMethods:
             from psk.store.metrics import instrument
 
             self._metrics = instrument(self)
+        if is_mentioned(b"observer."):
+            from psk.store.observing import observe
+
+            observe(self)
 
     @property
     def connector(self) -> Connector:
@@ -201,7 +207,7 @@ class ObjectMethods:
             self._reader.cache.clear()
 
     def resolve_reference(
-        self, reference: Reference, deserializer: Any = None, *, codecs: str | None = None
+        self, reference: Reference, deserializer: Any = None, *, codecs: str | None = None, limits: Limits = ()
     ) -> tuple[bool, Any]:
         """Fetch what a proxy refers to, and evict it if the reference says so.
 
@@ -209,6 +215,7 @@ class ObjectMethods:
             reference: What the proxy carries.
             deserializer: As of `get`.
             codecs: `"raw"` narrows what may be decoded; None leaves it to the store.
+            limits: What proxies found in the object must keep to, beside the store's own limit.
 
         Returns:
             Whether there is such an object, and the object.
@@ -217,10 +224,11 @@ class ObjectMethods:
             PskError: As `get`.
         """
         self._check_open()
-        target = self._reader.read_reference(reference, deserializer=deserializer, codecs=codecs)
+        read = self._reader.read_reference
+        target = read(reference, deserializer=deserializer, codecs=codecs, limits=limits)
         if target is MISSING and reference.wait:
             wait_for_any(self._connector, [reference.key], None)
-            target = self._reader.read_reference(reference, deserializer=deserializer, codecs=codecs)
+            target = read(reference, deserializer=deserializer, codecs=codecs, limits=limits)
         if target is MISSING:
             return False, None
         if reference.evict:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from psk.connectors import format_uri, parse_uri
 from psk.errors import StoreConfigError, UnsignedError, UntrustedChannelError
+from psk.store.patterns import is_trusted, read_patterns
 from psk.wire import find_signing_key
 
 if TYPE_CHECKING:
@@ -33,10 +33,8 @@ class TrustPolicy:
         ):
             if value not in choices:
                 raise StoreConfigError(f"policy {option}={value!r} is not possible", found=choices, remedy="choose one")
-        if isinstance(trusted, str):
-            raise StoreConfigError("trusted is one text, not a list of patterns", remedy=f"pass [{trusted!r}]")
         self.signing = signing
-        self.trusted = None if trusted is None else tuple(trusted)
+        self.trusted = read_patterns("policy", trusted)
         self.codecs = codecs
 
     def admit(self, reference: Reference) -> None:
@@ -48,7 +46,7 @@ class TrustPolicy:
             SigningKeyMissingError: It is signed with a key that this process does not have.
             SignatureError: Its signature is wrong.
         """
-        if self.trusted is not None and not self._trusts(reference.uri):
+        if self.trusted is not None and not is_trusted(reference.uri, self.trusted):
             raise UntrustedChannelError(
                 f"a proxy names the channel {reference.uri!r}, which this process does not trust",
                 found=self.trusted,
@@ -61,18 +59,6 @@ class TrustPolicy:
                 f"the proxy of object {reference.key!r} is not signed",
                 remedy="make it with a store that has a signing_key",
             )
-
-    def _trusts(self, uri: str) -> bool:
-        from fnmatch import fnmatchcase  # only processes with a list need it
-
-        config = parse_uri(uri)
-        # A pattern for a directory must not be left through the directory above it.
-        if ".." in str(config.get("path", "")).split("/"):
-            return False
-        if config["scheme"] == "multi":  # a mere list of channels: each of them must be trusted
-            return all(self._trusts(str(child)) for option, child in config.items() if option.startswith("to"))
-        canonical = format_uri(config)
-        return any(fnmatchcase(canonical, pattern) for pattern in self.trusted or ())
 
 
 def _from_environment() -> TrustPolicy:

@@ -10,6 +10,7 @@ from psk.errors import PayloadError
 from psk.store.cache import Cache
 from psk.store.checking import Checker, check_agreement
 from psk.store.flight import SingleFlight
+from psk.store.limits import Limit, handing_on
 from psk.store.pristine import Pristine
 from psk.wire import Payload, decode, find_codec
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from psk.connectors import Connector, SupportsBatch
     from psk.store.config import StoreConfig
+    from psk.store.limits import Limits
     from psk.wire import Frames, Reference
 
 #: Stands for "no such object", since None is an object.
@@ -29,7 +31,7 @@ class Reader:
 
     Args:
         connector: Where the bytes are.
-        config: The store's options; `cache*`, `verify`, `signing*`, `codecs` and `deserializer` matter here.
+        config: The store's options; `cache*`, `verify`, `signing*`, `codecs`, `trusted` and `deserializer` matter here.
     """
 
     def __init__(self, connector: Connector, config: StoreConfig) -> None:
@@ -43,6 +45,8 @@ class Reader:
         self._flights = SingleFlight()
         self._deserializer = config.deserializer
         self._codecs = config.codecs
+        self._limits: Limits = () if config.trusted is None else (Limit(config),)
+        self._shares_objects = config.cache == "objects"
         _readers.add(self)
 
     def read(self, key: str, *, deserializer: Any = None, timeout: float | None = None) -> Any:
@@ -66,23 +70,28 @@ class Reader:
             source = fetch(key, None, timeout)
         return self._open(key, source, deserializer)
 
-    def read_reference(self, reference: Reference, *, deserializer: Any = None, codecs: str | None = None) -> Any:
+    def read_reference(
+        self, reference: Reference, *, deserializer: Any = None, codecs: str | None = None, limits: Limits = ()
+    ) -> Any:
         """Give the object that a proxy refers to, or `MISSING`; arguments and errors as of `read`.
 
         Args:
             reference: What the proxy knows of the object; it must agree with what is found.
             deserializer: As of `read`.
             codecs: `"raw"` narrows what may be decoded; None leaves it to the store.
+            limits: What proxies found in the object must keep to, beside this store's own limit.
         """
         key = reference.key
         if deserializer is None:
             deserializer = self._deserializer
         # Where unsigned objects are believed too, one of them may be in the cache: a signed proxy wants better.
         believed = self._checker.signature_required or not reference.signed_by
-        source = self.cache.get(key) if deserializer is None and believed else None
+        # The proxies in an object that is kept for all its users know nothing of these limits.
+        usable = believed and not (limits and self._shares_objects)
+        source = self.cache.get(key) if deserializer is None and usable else None
         if source is None:
             source = self._fetch_once(key, reference.nbytes, None)
-        return self._open(key, source, deserializer, reference, codecs)
+        return self._open(key, source, deserializer, reference, codecs, limits)
 
     def read_batch(
         self, connector: SupportsBatch, keys: Sequence[str], *, default: Any, timeout: float | None
@@ -142,13 +151,14 @@ class Reader:
         self._checker.check(key, payload)
         return self.cache.keep_payload(key, payload) or payload
 
-    def _open(
+    def _open(  # noqa: PLR0917  a keyword would cost every get 40 ns
         self,
         key: str,
         source: Any,
         deserializer: Any = None,
         reference: Reference | None = None,
         codecs: str | None = None,
+        limits: Limits = (),
     ) -> Any:
         if type(source) is Pristine:
             source = source.payload()
@@ -156,7 +166,16 @@ class Reader:
             return source
         if reference is not None:
             check_agreement(source, reference)
+        if limits or self._limits:
+            return self._open_limited(key, source, deserializer, codecs or self._codecs, limits)
         return self.decode(key, source, deserializer, codecs or self._codecs)
+
+    def _open_limited(self, key: str, payload: Payload, deserializer: Any, codecs: str, limits: Limits) -> Any:
+        with handing_on((*limits, *self._limits)):
+            if limits and self._shares_objects and deserializer is None:
+                # Not to be kept: others may ask for it, too, whom nobody limits.
+                return decode(payload, allowed=codecs)
+            return self.decode(key, payload, deserializer, codecs)
 
 
 def _shareable(source: Any) -> Any:

@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from psk.connectors import format_uri, parse_uri
 from psk.errors import ProxyStoreFactoryError, StoreExistsError, UnsignedError
 from psk.proxy import Proxy, get_factory
 from psk.store.factory import StoreFactory
@@ -118,9 +119,8 @@ def store_for(reference: Reference) -> Store:
     """
     policy = get_policy()
     policy.admit(reference)
-    found = find_by_uri(reference.uri)
-    store: Store = _openings.run(reference.uri, _open, (reference.uri,)) if found is None else found
-    if store.config().signing == "required" and not reference.signed_by:
+    store = find_by_uri(reference.uri) or _find_or_open(reference.uri)
+    if store.config().signature_required and not reference.signed_by:
         raise UnsignedError(
             f"the proxy of object {reference.key!r} is not signed, which store {store.name!r} requires",
             remedy="make it with a store that has a signing_key",
@@ -130,11 +130,29 @@ def store_for(reference: Reference) -> Store:
 
 def find_by_uri(uri: str) -> Store | None:
     """Find an open store of a channel: a registered one first, for it carries the user's options."""
-    for store in list(_named.values()):
-        if store.uri == uri and not store.closed:
-            return store
+    registered = _find_registered_for(uri)
+    if registered is not None:
+        return registered
     opened = _opened.get(uri)
-    return None if opened is None or opened.closed else opened
+    if opened is None or opened.closed:
+        return None
+    # Opened by another spelling of the channel, it must not stand in for a store that is registered for it.
+    return opened if opened.uri == uri else _find_registered_for(opened.uri) or opened
+
+
+def _find_registered_for(uri: str) -> Store | None:
+    return next((store for store in list(_named.values()) if store.uri == uri and not store.closed), None)
+
+
+def _find_or_open(uri: str) -> Store:
+    # A forged proxy spells a URI as it likes. That must not lead past the rules of a store that is registered for it.
+    uri = format_uri(parse_uri(uri))
+    found = find_by_uri(uri)
+    if found is not None:
+        return found
+    store: Store = _openings.run(uri, _open, (uri,))
+    # Only an open connector knows which options say nothing, such as a default: by now it can be asked.
+    return find_by_uri(uri) or store
 
 
 def _open(uri: str) -> Store:

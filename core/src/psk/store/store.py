@@ -10,7 +10,7 @@ from psk.store.config import DEFAULTS, StoreConfig
 from psk.store.registry import find_registered, register_store, unregister_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Self
 
@@ -40,6 +40,8 @@ class Store(AsyncMethods):
         signing: `"required"` refuses what is unsigned; the default once a key is given. `"optional"` otherwise.
         signing_key: Name of the key that signs payloads and references; never the key itself.
         codecs: `"raw"` decodes only bytes, bytearray, memoryview and str, and no pickle; `"any"` decodes all.
+        trusted: URI patterns (as of `psk.set_policy`) of the channels, beside the store's own, that proxies found in
+            its objects may open in this process, and so on with what they find there; None leaves it to the process.
 
     Raises:
         StoreConfigError: An option is not possible.
@@ -66,6 +68,7 @@ class Store(AsyncMethods):
         signing: str | None = None,
         signing_key: str | None = None,
         codecs: str = "any",
+        trusted: Iterable[str] | None = None,
     ) -> None:
         config = StoreConfig(
             name,
@@ -82,6 +85,7 @@ class Store(AsyncMethods):
             signing=signing,
             signing_key=signing_key,
             codecs=codecs,
+            trusted=trusted,
         )
         opened = open_connector(connector) if isinstance(connector, str) else connector
         # A URI such as `local://` names no place until it is opened: proxies must carry the one that does.

@@ -91,11 +91,13 @@ def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None
 
     Raises:
         PayloadError: The frames are not what the codec wrote, or need a class that cannot be imported here.
-        CodecError: No codec of the payload's name is registered here.
+        CodecError: No codec of the payload's name is registered here, and no plug-in has it.
+        PluginError: The plug-in that has it cannot be used.
         CodecRefusedError: The codec is not among those allowed.
     """
     if codec is None:
-        codec = find_codec(payload.codec)
+        # Where only raw codecs may decode, bytes from outside do not choose what is imported.
+        codec = find_codec(payload.codec, plugins=allowed == "any")
     if allowed != "any" and not (allowed == "raw" and codec.raw):
         raise CodecRefusedError(
             f"payload {payload.key} has the codec {codec.name!r}, and only {allowed!r} codecs are allowed",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
-from psk.errors import CodecError, SerializationError
+from psk.errors import CodecError, SerializationError, UnknownPluginError
+from psk.wire.codec import Codec
 from psk.wire.libraries import is_loaded
 from psk.wire.names import CODEC_RULE, is_codec_name
 from psk.wire.pickling import CLOUDPICKLE, PICKLE
 from psk.wire.raw import BYTEARRAY, BYTES, MEMORY, STR
-
-if TYPE_CHECKING:
-    from psk.wire.codec import Codec
 
 PRIVATE_CODEC = "private"
 """Names what a callable serializer made: only the matching deserializer can read it, no codec can."""
@@ -22,6 +19,8 @@ _TENSORS = ("Tensor", "Parameter")
 _modules = sys.modules
 _name_of_type = type.__dict__["__name__"].__get__
 _by_type: dict[type, Codec] = {bytes: BYTES, bytearray: BYTEARRAY, str: STR, memoryview: MEMORY}
+_awaited: dict[str, Codec] = {}
+"""By `module:type`: codecs of plug-ins for types whose module nobody has imported yet."""
 
 
 def _load_torch() -> Codec:
@@ -34,7 +33,7 @@ def _load_torch() -> Codec:
     return _by_name.setdefault(CODEC.name, CODEC)
 
 
-# A payload that names one of these makes its library be imported; no other name imports anything.
+# A payload that names one of these makes its library be imported; another name at most the plug-in that has it.
 _on_demand = {"torch": _load_torch}
 
 
@@ -67,26 +66,54 @@ def register_codec(codec: Codec, *, types: tuple[type, ...] = ()) -> None:
         _by_type[kind] = codec
 
 
-def find_codec(name: str) -> Codec:
-    """Return the codec of this name.
+def find_codec(name: str, *, plugins: bool = True) -> Codec:
+    """Return the codec of this name; loads the plug-in that has it, if no other does.
+
+    Args:
+        name: The codec's name. Nothing is imported by it: a plug-in is found by the name of its entry point.
+        plugins: Whether a plug-in may be loaded.
 
     Raises:
-        CodecError: None is registered here under that name.
+        CodecError: None is registered here under that name, and no plug-in has it.
+        PluginError: The plug-in that has it cannot be used.
     """
     codec = _by_name.get(name)
-    if codec is None:
-        if name in _on_demand:
-            return _on_demand[name]()
-        if name == PRIVATE_CODEC:
-            raise CodecError(
-                "the object was encoded by a serializer that only its producer has",
-                remedy="pass the matching deserializer, or register both as a codec in every process",
-            )
+    if codec is not None:
+        return codec
+    if name in _on_demand:
+        return _on_demand[name]()
+    if name == PRIVATE_CODEC:
         raise CodecError(
-            f"no codec {name[:64]!r} is registered here",
-            found=sorted({*_by_name, *_on_demand}),
-            remedy="import the module that registers it with psk.wire.register_codec",
+            "the object was encoded by a serializer that only its producer has",
+            remedy="pass the matching deserializer, or register both as a codec in every process",
         )
+    if plugins and is_codec_name(name):
+        return _of_plugin(name)
+    raise _unknown(name)
+
+
+def _unknown(name: str, installed: tuple[str, ...] = ()) -> CodecError:
+    return CodecError(
+        f"no codec {name[:64]!r} is registered here",
+        found=sorted({*_by_name, *_on_demand, *installed}),
+        remedy="install the plug-in that brings it, or import the module that calls psk.register_codec",
+    )
+
+
+def _of_plugin(name: str) -> Codec:
+    from psk.plugins import broken, find, load_target
+    from psk.plugins.descriptions import CodecPlugin
+
+    try:
+        codec = load_target("codec", name)
+    except UnknownPluginError as error:
+        raise _unknown(name, error.found) from None
+    if not isinstance(codec, Codec) or codec.name != name:
+        raise broken("codec", name, f"names {codec!r:.80} as its codec, which is no psk.wire.Codec of that name")
+    described = find("codec", name)
+    codec = _by_name.setdefault(name, codec)
+    if isinstance(described, CodecPlugin):
+        _awaited.update(dict.fromkeys(described.types, codec))
     return codec
 
 
@@ -99,6 +126,10 @@ def codec_for(obj: object) -> Codec:
         return PICKLE
     if codec is not None:
         return codec
+    if _awaited:
+        _claim_types()
+        if kind in _by_type:
+            return _by_type[kind]
     return _codec_of_tensor(obj) if "torch" in _modules and _name_of_type(kind) in _TENSORS else PICKLE
 
 
@@ -110,3 +141,14 @@ def _codec_of_tensor(obj: object) -> Codec:
     except (ImportError, AttributeError):  # something else of that name, or another version
         return PICKLE
     return CODEC if encodable(obj) else PICKLE
+
+
+def _claim_types() -> None:
+    """Give the codecs of loaded plug-ins the types that they asked for and that exist by now; imports nothing."""
+    for place, codec in list(_awaited.items()):
+        module, _, name = place.partition(":")
+        kind = vars(_modules[module]).get(name) if is_loaded(module) else None
+        if isinstance(kind, type):
+            # A type that has its codec keeps it: what was stored as one thing must not come back as another.
+            _by_type.setdefault(kind, codec)
+            _awaited.pop(place, None)

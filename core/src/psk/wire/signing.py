@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 MINIMUM_SECRET = 16
 _MAXIMUM_FILE = 4096
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+# Compiled when a key is read: most processes have none, and pay for each pattern at import.
+_HEX = r"(?:[0-9a-fA-F]{2})+"
+_BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 
 _SPACE = " \t\r\n"
 
@@ -130,9 +131,9 @@ def _read_secret(text: str) -> bytes:
     on every host, so it looks at nothing but the text.
     """
     text = text.strip(_SPACE)
-    if len(text) >= 2 * MINIMUM_SECRET and _HEX.fullmatch(text):
+    if len(text) >= 2 * MINIMUM_SECRET and re.fullmatch(_HEX, text):
         return bytes.fromhex(text)
-    if _BASE64.fullmatch(text):
+    if re.fullmatch(_BASE64, text):
         import binascii  # only where a key is read
 
         secret = binascii.a2b_base64(text)

@@ -76,6 +76,13 @@ def type_of(code: int) -> type | None:
     return found if isinstance(found, type) else None
 
 
+def type_name(code: int) -> str:
+    """Return the name of the type that a number stands for, empty if it is unknown; nothing is imported."""
+    if code in _BUILTINS:
+        return _BUILTINS[code].__name__
+    return ".".join(_ELSEWHERE.get(code, ()))
+
+
 def portable_hash(obj: object) -> int | None:
     """Return an object's hash where every process computes the same one, else None.
 

@@ -15,7 +15,7 @@ from psk.connectors.file.placing import put_object
 from psk.connectors.file.reading import read_object, read_part
 from psk.connectors.file.sweep import clear, live_names
 from psk.connectors.key import check_object_id, key_of, listed, validate_plain_key
-from psk.connectors.options import read_options, seconds
+from psk.connectors.options import as_seconds, read_options
 from psk.connectors.ranges import check_range
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class FileConnector:
         return cls(
             str(options["path"]),
             durability=str(options.get("durability", "host")),
-            timeout=seconds(options.get("timeout", DEFAULT_TIMEOUT)),
+            timeout=as_seconds(options.get("timeout", DEFAULT_TIMEOUT)),
         )
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:

@@ -9,7 +9,7 @@ from typing import Final
 from psk.connectors.contract import DURABILITIES
 from psk.connectors.file import mounts
 from psk.connectors.key import shown
-from psk.connectors.options import seconds, text
+from psk.connectors.options import as_seconds, as_text
 from psk.errors import ConnectorConfigError, DurabilityError
 
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search
@@ -67,5 +67,5 @@ def _path(value: object) -> str:
     raise ValueError(message)
 
 
-READERS: Final = {"path": _path, "durability": text, "timeout": seconds, "authority": _no_host}
+READERS: Final = {"path": _path, "durability": as_text, "timeout": as_seconds, "authority": _no_host}
 """How to read each option, from text or as a plain value."""

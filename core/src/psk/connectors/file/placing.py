@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.directory import sync
 from psk.connectors.file.objects import MAGIC, has_expired, open_object, remove_expired
-from psk.connectors.file.sameness import HEADER_BYTES, holds
 from psk.connectors.file.writing import place
+from psk.connectors.sameness import HEADER_BYTES, holds
 from psk.errors import ChannelDataError, KeyExistsError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _is_the_same(
         if has_expired(directory, found, clock):
             remove_expired(directory, name, clock)
             return False
-        if holds(descriptor, buffers):
+        if holds(buffers, partial(os.pread, descriptor)):
             if durable:  # whoever put it may not have waited for the disk
                 sync(descriptor)
                 directory.sync()

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from psk.connectors.claim import check_claim
 from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
-from psk.connectors.key import check_object_id, key_of, listed, shown, validate_key
+from psk.connectors.key import check_object_id, key_of, listed, shown, validate_plain_key
 from psk.connectors.local.batches import Batches, Coroutines
 from psk.connectors.local.copying import ALIGNMENT, copy_in
 from psk.connectors.local.process import TOKEN, check_process
 from psk.connectors.local.space import Space, join_space, leave_space
-from psk.connectors.options import read_options, text
+from psk.connectors.options import as_text, read_options
 from psk.connectors.ranges import check_range
 from psk.errors import ConnectorClosedError, ConnectorConfigError, ForkedConnectorError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from psk.wire import Frames, Payload
 
 _is_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}").fullmatch
-_READERS = {"name": text, "authority": text, "process": text}
+_READERS = {"name": as_text, "authority": as_text, "process": as_text}
 
 
 class LocalConnector(Batches, Coroutines):
@@ -98,7 +98,7 @@ class LocalConnector(Batches, Coroutines):
         except TypeError:  # not hashable
             frames = None
         if frames is None:
-            validate_key(key)
+            validate_plain_key(key)
         elif space.expiries and space.remove_expired(key):
             return None
         return frames
@@ -110,7 +110,7 @@ class LocalConnector(Batches, Coroutines):
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
         """Remove the object, its claim and its expiry."""
         check_timeout(timeout)
-        self._writable().remove(validate_key(key))
+        self._writable().remove(validate_plain_key(key))
 
     def close(self) -> None:
         """Leave the space; its objects stay."""
@@ -141,12 +141,12 @@ class LocalConnector(Batches, Coroutines):
 
     def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Put the object that was reserved."""
-        check_object_id(validate_key(key), payload.object_id)
+        check_object_id(validate_plain_key(key), payload.object_id)
         self.put(payload, ttl=ttl, timeout=timeout)
 
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
         """Return those keys that exist, after waiting for one."""
-        wanted = [validate_key(key) for key in keys]
+        wanted = [validate_plain_key(key) for key in keys]
         deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
         if found := self._readable().await_any(wanted, deadline):
             return found
@@ -156,18 +156,18 @@ class LocalConnector(Batches, Coroutines):
         """Let the object expire `ttl` seconds from now, or never."""
         check_timeout(timeout)
         expires = None if ttl is None else time.monotonic() + check_ttl(ttl)
-        return self._writable().renew(validate_key(key), expires)
+        return self._writable().renew(validate_plain_key(key), expires)
 
     def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
         """Claim the object; the first claim wins."""
         check_timeout(timeout)
         until = float("inf") if lease is None else time.monotonic() + check_ttl(lease, "lease")
-        return self._writable().take(validate_key(key), check_claim(claim), until)
+        return self._writable().take(validate_plain_key(key), check_claim(claim), until)
 
     def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Replace the object by its next version; readers of the old one keep it."""
         check_timeout(timeout)
-        check_object_id(validate_key(key), payload.object_id)
+        check_object_id(validate_plain_key(key), payload.object_id)
         expires = None if ttl is None else time.monotonic() + check_ttl(ttl)
         self._writable().swap(key, copy_in(payload), expires)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from psk.connectors.key import shown
 from psk.connectors.multi.policy import DEFAULTS, Policy
-from psk.connectors.options import read_options, text
+from psk.connectors.options import as_text, read_options
 from psk.errors import ConnectorConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def read_config(config: Mapping[str, object]) -> dict[str, tuple[str, Policy]]:
     names: list[str] = known["authority"]  # type: ignore[assignment]  # as _names returned it
     places = range(1, len(names) + 1)
     for place in places:
-        readers[f"to{place}"] = text
+        readers[f"to{place}"] = as_text
         readers |= {f"{option}{place}": _READERS[option] for option in OPTIONS}
     values = read_options(config, scheme="multi", readers=readers, required=tuple(f"to{place}" for place in places))
     channels = {}
@@ -90,7 +90,7 @@ def read_config(config: Mapping[str, object]) -> dict[str, tuple[str, Policy]]:
 
 
 def _names(value: object) -> list[str]:
-    names = [check_name(name) for name in text(value).split(",")]
+    names = [check_name(name) for name in as_text(value).split(",")]
     if len(set(names)) == len(names):
         return names
     message = "each name once"
@@ -113,7 +113,7 @@ def _join(values: Iterable[str]) -> str:
 
 
 def _split(value: object) -> list[str]:
-    return [part.replace("%2C", ",").replace("%25", "%") for part in text(value).split(",")]
+    return [part.replace("%2C", ",").replace("%25", "%") for part in as_text(value).split(",")]
 
 
 _READERS: Final[dict[str, Callable[[object], object]]] = {

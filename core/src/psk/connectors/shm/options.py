@@ -8,7 +8,7 @@ from typing import Final
 
 from psk.connectors.file.options import absolute
 from psk.connectors.key import shown
-from psk.connectors.options import seconds, text
+from psk.connectors.options import as_count, as_seconds, as_text
 from psk.errors import ConnectorConfigError
 
 ROOT: Final = "/dev/shm"  # noqa: S108  where Linux has its shared memory; every session makes a private directory
@@ -50,26 +50,16 @@ def session_path(root: str, name: str) -> str:
     return f"{root.rstrip('/')}/psk-{os.geteuid()}-{name}"
 
 
-def _nbytes(value: object) -> int:
-    message = "a number of bytes"
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError(message)
-    number = int(value) if isinstance(value, int) or (value.isascii() and value.isdigit()) else -1
-    if not 0 <= number < 1 << 63:
-        raise ValueError(message)
-    return number
-
-
 def _space_path(value: object) -> str:
-    return text(value).removeprefix("/")
+    return as_text(value).removeprefix("/")
 
 
 READERS: Final = {
-    "authority": text,
+    "authority": as_text,
     "path": _space_path,
     "root": absolute,
-    "max_bytes": _nbytes,
-    "reuse_bytes": _nbytes,
-    "timeout": seconds,
+    "max_bytes": as_count,
+    "reuse_bytes": as_count,
+    "timeout": as_seconds,
 }
 """How to read each option, from text or as a plain value."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.objects import has_expired
 from psk.connectors.file.placing import refusal
-from psk.connectors.file.sameness import HEADER_BYTES, holds
 from psk.connectors.file.writing import place
+from psk.connectors.sameness import HEADER_BYTES, holds
 from psk.connectors.shm.expiry import BOOT_CLOCK, remove_expired
 from psk.connectors.shm.limits import check_limit
 from psk.connectors.shm.reading import open_shared
@@ -112,7 +113,7 @@ def _is_the_same(directory: Directory, name: str, buffers: Sequence[Buffer], dea
         if has_expired(directory, found, BOOT_CLOCK):
             remove_expired(directory, name, deadline)
             return False
-        if holds(descriptor, buffers):
+        if holds(buffers, partial(os.pread, descriptor)):
             return True
         standing = os.pread(descriptor, HEADER_BYTES, 0)
     finally:

@@ -1,14 +1,13 @@
-"""Is what stands in a file the payload that is put? The header says so, or all bytes where there is no checksum."""
+"""Is what stands under a name the payload that is put? The header says so, or all bytes where there is no checksum."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 from psk.wire.layout import FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from psk.wire.frames import Buffer
 
@@ -18,24 +17,30 @@ HEADER_BYTES: Final = FIXED_SIZE
 _STEP_BYTES: Final = 1024 * 1024
 
 
-def holds(descriptor: int, buffers: Sequence[Buffer]) -> bool:
-    """Tell whether an open file begins with a payload.
+def has_checksum(start: Buffer) -> bool:
+    """Tell whether the payload that begins so carries a checksum."""
+    return bool(start[FLAGS_OFFSET] & HAS_CHECKSUM)
+
+
+def holds(buffers: Sequence[Buffer], read: Callable[[int, int], Buffer]) -> bool:
+    """Tell whether what is stored begins with a payload; most are known by their header.
 
     Args:
-        descriptor: The file.
         buffers: The payload, back to back; the first begins with its header.
+        read: Returns so many stored bytes from so far on (`read(nbytes, offset)`, as `os.pread` without its
+            file), fewer at the end.
     """
     header = bytes(buffers[0][:HEADER_BYTES])
-    if os.pread(descriptor, HEADER_BYTES, 0) != header:
+    if read(HEADER_BYTES, 0) != header:
         return False
-    if header[FLAGS_OFFSET] & HAS_CHECKSUM:
+    if has_checksum(header):
         return True
     offset = 0
     for buffer in buffers:
         view = memoryview(buffer)
         for start in range(0, len(view), _STEP_BYTES):
             part = view[start : start + _STEP_BYTES]
-            if part != os.pread(descriptor, len(part), offset):
+            if part != read(len(part), offset):
                 return False
             offset += len(part)
     return True

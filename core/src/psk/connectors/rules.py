@@ -1,0 +1,190 @@
+"""What does each rule of docs/contract.md say? By number, so that a failed test or check can tell."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RULES: Final = {
+    "C1": (
+        "A key is text of the form `<object id>` or `<object id>@<where>`. The object id is 32 lower-case "
+        "hexadecimal digits; where is 1 to 63 of `A-Z a-z 0-9 . _ ~ @ : + -`. A key has at most 96 bytes."
+    ),
+    "C2": (
+        "The key that `put` returns begins with the object id that stands in the payload's header. A reader "
+        "compares the two, so a swapped object is noticed."
+    ),
+    "C3": (
+        "Every method that takes a key refuses anything else with `InvalidKeyError` before it touches the "
+        "channel. The message shows at most about 100 characters of it. A channel without places refuses keys"
+        " that name one."
+    ),
+    "C4": (
+        "No key, whatever it says and whatever was planted under its name, makes a connector touch anything "
+        "outside its own key space, follow a link, or wait for another program."
+    ),
+    "C5": (
+        "A call ends in a value or in an error from `psk.errors`, within its deadline and half a second. "
+        "`MemoryError` and `KeyboardInterrupt` pass. (A kernel stuck on a dead hard mount cannot be "
+        "interrupted.)"
+    ),
+    "C6": (
+        "`timeout` is seconds, 0 or more; `None` means the connector's own default, which is finite. Anything"
+        " else, infinity and NaN included, is an `InvalidArgumentError`."
+    ),
+    "C7": "One instance serves any number of threads. No lock is held while bytes move.",
+    "C8": "After a fork the child can use it, or gets `ForkedConnectorError` at once. It never hangs.",
+    "C9": "It works inside a running event loop, and starts none in the caller's thread.",
+    "C10": "After `close()` every call that needs the channel raises `ConnectorClosedError`.",
+    "C11": "A call that fails leaves nothing behind: no part of an object, temporary file, descriptor or thread.",
+    "C12": "No secret appears in an error, a `repr`, a configuration or a URI.",
+    "C13": "`put` returns when the channel holds the whole payload, at the declared durability (C31).",
+    "C14": (
+        "An object appears by one atomic step. A writer that is killed at any moment leaves the whole object or none."
+    ),
+    "C15": (
+        "The same payload put twice is one put: the same key, one object, and the expiry of the first. So a "
+        "put whose answer was lost may be repeated."
+    ),
+    "C16": (
+        "A `put` never overwrites. Another payload with the same object id is a `KeyExistsError`; what stands"
+        " there is not touched. Of two writers at the same instant one wins."
+    ),
+    "C17": (
+        "It keeps no buffer of the caller that could change: what the caller does to the object after the "
+        "return is never seen."
+    ),
+    "C18": (
+        "`ttl` is positive seconds, at most a century (`InvalidArgumentError`). A channel that cannot keep it"
+        " raises `CapabilityError`; it is never ignored."
+    ),
+    "C19": "`hints` are wishes by name. A connector uses those that it knows and ignores the others.",
+    "C20": (
+        "Without room it raises `ChannelFullError` with the object's size, the free space and a remedy. The "
+        "next `put` after an `evict` works."
+    ),
+    "C21": "`get` returns the bytes of one whole completed `put`, or `None`; never a mixture, never a part.",
+    "C22": "`None` means that the channel holds no object: it was never put, was evicted, or has expired.",
+    "C23": (
+        "It returns `Frames`: one buffer with the whole payload, or the header block and one buffer for each "
+        "frame. A writable buffer is private to the receiver. A read-only one is shared, and nobody can "
+        "change it."
+    ),
+    "C24": (
+        "It interprets nothing: damage is for `Payload` to find. Bytes that vanish during the read are a "
+        "`PayloadError`; something that cannot be an object of psk (a link, a FIFO, another user's file) is a"
+        " `ChannelDataError`."
+    ),
+    "C25": "`size` is a hint, so that a receive can be posted. It is never trusted.",
+    "C26": "It allocates what the channel holds, never what a reference or a header claims.",
+    "C27": "`exists` is true exactly when `get` would return an object.",
+    "C28": (
+        "`evict` removes the object with its claim and its expiry. A missing key is no error, so it may be repeated."
+    ),
+    "C29": "A `get` beside an `evict` returns the whole object or `None`.",
+    "C30": (
+        "`volatile`: may go with a process. `host`: survives the sudden death of every psk process. `disk`: "
+        "survives loss of power. `replicated`: survives the loss of one machine. Each includes the ones "
+        "before it."
+    ),
+    "C31": ("The return of `put` means that the level was reached, also for a payload that was there already (C15)."),
+    "C32": (
+        "`durabilities` lists what the connector can promise where it was opened. Asking for more is a "
+        "`DurabilityError` at once, never a weaker promise in silence."
+    ),
+    "C33": (
+        "`leaves_host` says whether bytes leave this host's memory. Where they do, payloads carry a checksum "
+        "unless the user says otherwise."
+    ),
+    "C34": (
+        "`close` releases what this instance opened and deletes nothing. Closing twice is no error. An "
+        "instance that is garbage-collected releases the same."
+    ),
+    "C35": (
+        "`config()` is a flat dictionary of plain values (text, numbers, booleans) with `scheme`, without "
+        "secrets, and without options that have their default."
+    ),
+    "C36": (
+        "`from_config(config())`, in any process, and `open_connector(format_uri(config()))` open the same "
+        "channel, or raise a typed error that says why it cannot be reached from there. Every option may be "
+        "given as text. An unknown option or a senseless value is a `ConnectorConfigError` that lists the "
+        "known options."
+    ),
+    "C37": "Pickling a connector pickles its configuration.",
+    "C38": (
+        "What killed processes left behind is gone after the next opening of the channel. Nothing that a "
+        "living process uses is touched."
+    ),
+    "C39": (
+        "`isinstance(connector, SupportsX)` says that the connector has the power. Where the place it was "
+        "opened on does not allow it, the method raises `CapabilityError` and says why."
+    ),
+    "C40": (
+        "`reserve(object_id)` returns the key that the object with this id will have. Until it is put, `get` "
+        "gives `None`."
+    ),
+    "C41": (
+        "`fulfil(key, payload)` is a `put` (C13 to C20). A payload with another object id is an `InvalidKeyError`."
+    ),
+    "C42": (
+        "`wait(keys)` returns as soon as at least one object exists: those that do, in the order given. It "
+        "wakes up by notification; where nothing notifies (a network file system, a limit of the system that "
+        "is reached) it looks, every 2 ms at most in the first second and every 50 ms later. An expired or "
+        "evicted object does not exist, and one that comes and goes at once may be missed. When time is up it"
+        " raises `DeadlineError`."
+    ),
+    "C43": "Each answer stands at the place of its question. A batch is not atomic; each object in it is.",
+    "C44": (
+        "From its expiry on no `get` returns an object (also not during a step of the client's clock), and "
+        "its name is free for a repeated `put`."
+    ),
+    "C45": (
+        "`renew(key, ttl)` sets the expiry to `ttl` seconds from now, `None` to never. True means that it "
+        "did; False that the object is gone."
+    ),
+    "C46": (
+        "The bytes are freed within 1 s while a process that set the expiry has the channel open, else by "
+        "whoever meets the object or opens the channel next."
+    ),
+    "C47": (
+        "Of any number of `take(key, claim)` with different claims, in any threads and processes, exactly one"
+        " returns the object; the others return `None`, and so do later ones."
+    ),
+    "C48": (
+        "The same claim asking again gets the same object, so that a lost answer costs nothing. Its lease starts anew."
+    ),
+    "C49": "After `lease` seconds the object may be claimed by others; without a lease, never.",
+    "C50": (
+        "`evict` ends object and claim. `get` and `exists` take no notice of claims. A claim is 1 to 128 "
+        "printable ASCII characters (`InvalidArgumentError`)."
+    ),
+    "C51": (
+        "`swap(key, payload)` replaces the object if the payload's revision is the current one plus 1; "
+        "otherwise `RevisionConflictError` names the current one. Of many swaps of one revision exactly one "
+        "succeeds."
+    ),
+    "C52": "Readers see the old version or the new one, whole, and never the old one after the new one.",
+    "C53": (
+        "The current payload swapped in again is one swap (C15). Without an object: `MissingKeyError`. "
+        "`ttl=None` leaves the expiry as it is."
+    ),
+    "C54": (
+        "`get_range(key, offset, length)` returns those bytes of the payload as it would lie in one buffer: "
+        "fewer at its end, none behind it, `None` without an object. Negative numbers are an "
+        "`InvalidArgumentError`."
+    ),
+    "C55": (
+        "`keys()` gives the key of each object that the channel holds from before the call until after it, "
+        "and may give keys that come or go meanwhile."
+    ),
+    "C56": (
+        "`clear()` deletes every object that psk wrote in this channel, whichever store did, and returns how "
+        "many. What psk did not write stays."
+    ),
+    "C57": "`aput`, `aget`, `aexists` and `aevict` do what the methods without `a` do, and never block the loop.",
+}
+"""The text of every rule, as docs/contract.md has it."""
+
+
+def rule_text(number: str) -> str:
+    """Quote a rule, for people who have to do with a connector that breaks it."""
+    return f"rule {number} of docs/contract.md: {RULES[number]}"

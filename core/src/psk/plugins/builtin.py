@@ -1,0 +1,65 @@
+"""What does psk-core bring itself? Found in two tables, and described by the hooks that every plug-in has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psk.plugins.marker import hookimpl
+
+if TYPE_CHECKING:
+    from psk.plugins.descriptions import CodecPlugin, ConnectorPlugin, Description
+
+DISTRIBUTION = "psk-core"
+
+CONNECTORS = {
+    "file": ("psk.connectors.file:FileConnector", "Files in a directory that all processes see."),
+    "local": ("psk.connectors.local:LocalConnector", "Objects within one process."),
+    "multi": ("psk.connectors.multi:MultiConnector", "Several channels, chosen by the size and kind of each object."),
+    "shm": ("psk.connectors.shm:ShmConnector", "Shared memory of one host."),
+}
+"""By scheme: target and summary. Those that need only the standard library."""
+
+CODECS = {
+    "bytearray": ("psk.wire.raw:BYTEARRAY", "bytearray, as it is."),
+    "bytes": ("psk.wire.raw:BYTES", "bytes, as they are."),
+    "cloudpickle": ("psk.wire.pickling:CLOUDPICKLE", "What only cloudpickle can pickle: what has no name."),
+    "memory": ("psk.wire.raw:MEMORY", "memoryview, as it is."),
+    "pickle": ("psk.wire.pickling:PICKLE", "Any object, its large buffers out of band."),
+    "str": ("psk.wire.raw:STR", "Text, as UTF-8."),
+    "torch": ("psk.wire.tensors:CODEC", "Dense tensors of PyTorch."),
+}
+"""By name: target and summary."""
+
+TARGETS = {
+    "connector": {scheme: target for scheme, (target, _) in CONNECTORS.items()},
+    "codec": {name: target for name, (target, _) in CODECS.items()},
+}
+"""By kind and name: where it is."""
+
+
+@hookimpl
+def psk_connectors() -> list[ConnectorPlugin]:
+    """Describe the core's own channels."""
+    from psk.plugins.descriptions import ConnectorPlugin  # whoever opens a channel needs only its target
+
+    return [
+        ConnectorPlugin(schemes=[scheme], target=target, summary=summary)
+        for scheme, (target, summary) in CONNECTORS.items()
+    ]
+
+
+@hookimpl
+def psk_codecs() -> list[CodecPlugin]:
+    """Describe the core's own codecs."""
+    from psk.plugins.descriptions import CodecPlugin
+
+    return [CodecPlugin(name, target=target, summary=summary) for name, (target, summary) in CODECS.items()]
+
+
+def find_built_in(kind: str, name: str) -> Description | None:
+    """Describe what psk-core itself brings under a name, if it does; scans nothing."""
+    described: list[ConnectorPlugin] | list[CodecPlugin]
+    if name not in TARGETS.get(kind, ()):
+        return None
+    described = psk_connectors() if kind == "connector" else psk_codecs()
+    return next(one for one in described if one.serves(name))

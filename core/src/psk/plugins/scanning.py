@@ -1,0 +1,143 @@
+"""Which installed distributions have entry points that could be ours?
+
+Read by hand, since importlib.metadata takes longer to import than all of psk. It is asked about what is not a plain
+folder on `sys.path`: archives, and import hooks that bring distributions of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+ENTRY_POINTS = "entry_points.txt"
+FOLDERS = (".dist-info", ".egg-info")
+#: Import hooks that look where we have looked already.
+USUAL_FINDERS = {"_frozen_importlib_external", "importlib_metadata"}
+
+
+class Source:
+    """Where one distribution keeps what it says about itself.
+
+    Args:
+        place: What names it in messages: the folder's path.
+        entry_points: The contents of its entry_points.txt, or why it cannot be read.
+        read: Gives the contents of another of its files, None if there is none.
+    """
+
+    __slots__ = ("entry_points", "place", "read")
+
+    def __init__(self, place: str, entry_points: bytes | OSError, read: Callable[[str], bytes | None]) -> None:
+        self.place = place
+        self.entry_points = entry_points
+        self.read = read
+
+
+def sources(word: bytes) -> Iterator[Source]:
+    """Give the distributions whose entry points mention a word, or cannot be read, in the order of `sys.path`.
+
+    Of several installations of one distribution the first counts, as it does for imports.
+    """
+    seen: set[str] = set()
+    elsewhere = []
+    for entry in sys.path:
+        try:
+            names = os.listdir(entry or ".")  # noqa: PTH208  pathlib would cost 10 ms at import
+        except NotADirectoryError:
+            elsewhere.append(entry)
+            continue
+        except (OSError, TypeError, ValueError):  # whatever stands there, imports pass over it as well
+            continue
+        if "EGG-INFO" in names:
+            elsewhere.append(entry)
+        for name in names:
+            if name.endswith(FOLDERS):
+                source = _read_folder(f"{entry or '.'}/{name}", name, word, seen)
+                if source is not None:
+                    yield source
+    for distribution in _distributions(elsewhere):
+        source = _read_distribution(distribution, word, seen)
+        if source is not None:
+            yield source
+
+
+def is_mentioned(word: bytes) -> bool:
+    """Tell whether any entry points mention a word, as it was when this process asked first."""
+    if word not in _mentioned:
+        _mentioned[word] = any(isinstance(source.entry_points, bytes) for source in sources(word))
+    return _mentioned[word]
+
+
+_mentioned: dict[bytes, bool] = {}
+
+
+def normalized(name: str) -> str:
+    """Give the form of a distribution's name in which equal names are equal."""
+    return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part)
+
+
+def _read_folder(folder: str, name: str, word: bytes, seen: set[str]) -> Source | None:
+    distribution = normalized(name.rpartition(".")[0].partition("-")[0])
+    # What begins with a tilde was left by an uninstallation that did not finish.
+    if distribution in seen or name.startswith("~"):
+        return None
+    seen.add(distribution)
+    contents: bytes | OSError | None
+    try:
+        contents = _read(f"{folder}/{ENTRY_POINTS}")
+    except OSError as error:
+        contents = error
+    if contents is None or (isinstance(contents, bytes) and word not in contents):
+        return None
+    return Source(folder, contents, lambda file: _read(f"{folder}/{file}"))
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        # Not to wait for a writer, should it be a pipe.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        return file.read()
+
+
+def _distributions(paths: list[str]) -> Iterator[Any]:
+    """Give what only importlib.metadata finds: distributions in archives, and those of import hooks."""
+    finders: list[Any] = [finder for finder in sys.meta_path if _brings_distributions(finder)]
+    if not paths and not finders:
+        return
+    from importlib import metadata
+
+    context = metadata.DistributionFinder.Context()
+    searches: list[Callable[[], Iterable[Any]]] = [lambda: metadata.distributions(path=paths)]
+    searches += [lambda finder=finder: finder.find_distributions(context) for finder in finders]  # type: ignore[misc]
+    for search in searches:
+        try:
+            yield from search()
+        except Exception:  # noqa: BLE001, S112  an import hook of others must not keep us from what is installed
+            continue
+
+
+def _brings_distributions(finder: object) -> bool:
+    module = str(getattr(finder, "__module__", ""))
+    return hasattr(finder, "find_distributions") and module.partition(".")[0] not in USUAL_FINDERS
+
+
+def _read_distribution(distribution: Any, word: bytes, seen: set[str]) -> Source | None:
+    def read(file: str) -> bytes | None:
+        text = distribution.read_text(file)
+        return None if text is None else str(text).encode()
+
+    try:
+        name = normalized(str(distribution.name))
+        contents = read(ENTRY_POINTS)
+    except Exception:  # noqa: BLE001  as above
+        return None
+    if name in seen or contents is None or word not in contents:
+        return None
+    seen.add(name)
+    return Source(f"sys.path/{name}", contents, read)

@@ -1,0 +1,75 @@
+"""Do the plug-ins of docs/plugins.md work as they stand there?"""
+
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from psk import errors
+from psk.plugins import allowed, discovery, record, specs
+
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "docs/plugins.md").read_text()
+FILES = dict(re.findall(r"^```python file=(\S+)\n(.*?)^```$", GUIDE, flags=re.MULTILINE | re.DOTALL))
+PROJECTS = [
+    tomllib.loads(text) for text in re.findall(r"^```toml plugin\n(.*?)^```$", GUIDE, flags=re.MULTILINE | re.DOTALL)
+]
+CONNECTOR = """
+    from psk.connectors.local import LocalConnector
+    class MineConnector(LocalConnector):
+        scheme = "mine"
+"""
+
+
+@pytest.fixture
+def guided(site):
+    entry_points = {name: value for it in PROJECTS for name, value in it["project"]["entry-points"]["psk"].items()}
+    modules = {path.removesuffix(".py"): text for path, text in FILES.items()}
+    modules["psk_connector_mine/connector"] = CONNECTOR
+    site.add("their-guide", entry_points, modules, requires=PROJECTS[0]["project"]["dependencies"])
+    return site
+
+
+def test_every_kind_has_an_example():
+    assert len(PROJECTS) == len(discovery.KINDS)
+    assert len(FILES) == 6
+
+
+def test_the_examples_work(guided, tmp_path):
+    program = f"""
+        from fractions import Fraction
+        for scheme in ("mine", "mine+unix", "mines"):
+            say(psk.find_connector(scheme).__name__)
+        with psk.Store.from_uri("file://{tmp_path}/objects", serializer="fraction") as store:
+            key = store.put(Fraction(3, 7))
+            say(str(store.get(key)), store.stat(key).codec)
+            import psk_slow
+            psk_slow.LIMIT_SECONDS = 0
+            say(len(store.proxy_from_key(key).limit_denominator().as_integer_ratio()))
+        from psk.cli import main
+        say(main(["count", "file://{tmp_path}/objects"]))
+        say(sorted(set(listed().values())))
+    """
+    assert guided.run(program) == [*["MineConnector"] * 3, ["3/7", "fraction"], 2, 1, 0, ["ok"]]
+    assert re.search(r"objects: [0-9a-f]{32} took 0\.0 s for 0 bytes", guided.stderr)
+
+
+def test_the_guide_names_every_hook_status_and_error():
+    hooks = {name: inspect.signature(hook) for name, hook in vars(specs).items() if name.startswith("psk_")}
+    for name, signature in hooks.items():
+        assert f"`{name}({', '.join(signature.parameters)})`" in GUIDE
+    for status in (
+        record.OK,
+        record.NOT_LOADED,
+        record.DUPLICATE,
+        record.INCOMPATIBLE,
+        record.NOT_ALLOWED,
+        record.BROKEN,
+    ):
+        assert f"| `{status}` |" in GUIDE
+    for name, error in vars(errors).items():
+        if inspect.isclass(error) and issubclass(error, errors.PluginError):
+            assert name in GUIDE
+    assert allowed.VARIABLE in GUIDE
