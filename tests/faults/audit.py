@@ -22,7 +22,7 @@ import sys
 _watched, _seen = {forbidden!r}, []
 def _hook(event, arguments):
     if _seen is not None and event in _watched:
-        _seen.append(f"{{event}} {{arguments[0]!r:.80}}" if arguments else event)
+        _seen.append(f"{{event}} {{arguments[0]!r:.300}}" if arguments else event)
 {prepare}
 sys.addaudithook(_hook)
 _seen.clear()

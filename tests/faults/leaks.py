@@ -69,7 +69,7 @@ def children():
 
 
 def named_residue():
-    """List what carries our name in shared memory and in the temporary directory."""
+    """List what carries our name in shared memory, and in the temporary directory, which faults.temporary makes."""
     places = {"/dev/shm", tempfile.gettempdir()}
     return {
         f"file {place}/{name}"

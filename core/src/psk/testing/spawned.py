@@ -1,0 +1,139 @@
+"""How does a test use another process? It starts `psk.testing.peer` on a job, and asks what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+PEER = Path(__file__).with_name("peer.py")
+PATIENCE_SECONDS = 60.0
+
+
+class PeerError(AssertionError):
+    """The job of another process failed.
+
+    Args:
+        classes: The names of the error's classes, its own first.
+        message: What it said.
+    """
+
+    def __init__(self, classes: list[str], message: str) -> None:
+        super().__init__(f"another process raised {classes[0]}: {message}")
+        self.classes = classes
+
+
+class Spawned:
+    """Run one job of `psk.testing.peer` in a new process, which ends with the block.
+
+    Args:
+        job: The name of the job.
+        options: Its arguments, which JSON can carry.
+    """
+
+    def __init__(self, job: str, **options: object) -> None:
+        # It finds what this process finds, wherever tests keep their connectors.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(  # noqa: S603  our own program
+            [sys.executable, "-P", str(PEER), job, json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def line(self) -> str:
+        """Wait for the next line that it says; empty when it has ended."""
+        if self._process.stdout is None:
+            return ""
+        return self._process.stdout.readline().rstrip("\n")
+
+    def await_ready(self) -> None:
+        """Wait until it is ready.
+
+        Raises:
+            PeerError: It failed before.
+        """
+        said = self.line()
+        if said != "ready":
+            self._judge(said)
+
+    def start(self) -> None:
+        """Let a job go on that waits for the others."""
+        if self._process.stdin is not None:
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
+
+    def answer(self) -> Any:
+        """Wait for the answer of the job.
+
+        Raises:
+            PeerError: It failed.
+        """
+        return self._judge(self._rest().rstrip("\n").rpartition("\n")[2])
+
+    def kill(self) -> list[str]:
+        """Kill it without warning, and give the whole lines that it had said and nobody had read."""
+        self._process.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+        return self._rest().split("\n")[:-1]
+
+    def _rest(self) -> str:
+        # Not `communicate`, which knows nothing of what `line` has read ahead.
+        with timer(PATIENCE_SECONDS, self._process.kill):
+            said = "" if self._process.stdout is None else self._process.stdout.read()
+            self._process.wait()
+        return said
+
+    @staticmethod
+    def _judge(said: str) -> Any:
+        try:
+            outcome = json.loads(said)
+        except ValueError:
+            message = f"another process ended early; its last words: {said!r}"
+            raise AssertionError(message) from None
+        if "error" in outcome:
+            raise PeerError(outcome["error"], outcome["message"])
+        return outcome["answer"]
+
+
+@contextmanager
+def timer(seconds: float, call: Callable[[], object]) -> Iterator[None]:
+    """Call something if the block takes longer."""
+    impatience = threading.Timer(seconds, call)
+    impatience.start()
+    try:
+        yield
+    finally:
+        impatience.cancel()
+        impatience.join()
+
+
+def all_at_once(peers: list[Spawned]) -> list[Any]:
+    """Let jobs go on that wait for each other, and give their answers."""
+    for peer in peers:
+        peer.await_ready()
+    for peer in peers:
+        peer.start()
+    return [peer.answer() for peer in peers]

@@ -1,0 +1,1 @@
+"""How does a connector over TCP look that keeps the whole contract? An example, to try the conformance suite on."""

@@ -1,0 +1,11 @@
+"""Which broken connectors do other processes find by their schemes?"""
+
+from psk.plugins import ConnectorPlugin, hookimpl
+
+
+@hookimpl
+def psk_connectors():
+    return [
+        ConnectorPlugin(schemes=["torn"], target="planted_files:Torn"),
+        ConnectorPlugin(schemes=["forgetful"], target="planted_files:Forgetful"),
+    ]

@@ -1,0 +1,103 @@
+"""Which bugs may a connector have in what it promises, and in how it is described, closed and opened anew?"""
+
+import os
+
+from psk.connectors.local import LocalConnector
+
+
+class ShowingSecrets(LocalConnector):
+    def __init__(self, name=None, *, password=""):
+        super().__init__(name)
+        self.password = password
+
+    @classmethod
+    def from_config(cls, config):
+        options = dict(config)
+        password = options.pop("password", "")
+        opened = super().from_config(options)
+        opened.password = password
+        return opened
+
+    def __repr__(self):
+        return f"ShowingSecrets({self._name!r}, password={self.password!r})"
+
+
+class SilentWhenClosed(LocalConnector):
+    def exists(self, key, **options):
+        return self._space is not None and super().exists(key, **options)
+
+
+class PromisingAnything(LocalConnector):
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config({name: value for name, value in config.items() if name != "durability"})
+
+
+class PromisingInAnyOrder(LocalConnector):
+    durabilities = ("host", "volatile")
+
+
+class HidingThatItLeaves(LocalConnector):
+    leaves_host = "no"
+
+
+class DeletingOnClose(LocalConnector):
+    def close(self):
+        if self._space is not None:
+            self._space.clear()
+        super().close()
+
+
+KEPT = []
+
+
+class Immortal(LocalConnector):
+    def __init__(self, name=None):
+        super().__init__(name)
+        KEPT.append(os.dup(2))
+
+
+class DescribingTooMuch(LocalConnector):
+    def __init__(self, name=None, *, retries=3):
+        super().__init__(name)
+
+    def config(self):
+        return {**super().config(), "retries": 3}
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config({name: value for name, value in config.items() if name != "retries"})
+
+
+class ForgettingItsName(LocalConnector):
+    def config(self):
+        return {"scheme": self.scheme}
+
+
+class TakingAnyOption(LocalConnector):
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config({name: config[name] for name in ("scheme", "authority") if name in config})
+
+
+class PicklingObjects(LocalConnector):
+    def __reduce__(self):
+        rebuild, arguments = super().__reduce__()
+        held = {key: b"".join(map(bytes, frames.buffers)) for key, frames in self._space.objects.items()}
+        return rebuild, arguments, (None, {"held": held})
+
+
+CAUGHT_BY = {
+    ShowingSecrets: ("test_a_secret_among_the_options_is_not_repeated", "C12"),
+    SilentWhenClosed: ("test_a_closed_connector_says_so", "C10"),
+    PromisingAnything: ("test_a_durability_that_nobody_keeps_is_refused", "C32"),
+    PromisingInAnyOrder: ("test_durabilities_are_declared", "C30"),
+    HidingThatItLeaves: ("test_what_leaves_the_host_carries_a_checksum", "C33"),
+    DeletingOnClose: ("test_close_deletes_nothing_and_may_be_repeated", "C34"),
+    Immortal: ("test_a_collected_connector_releases_what_it_opened", "C34"),
+    DescribingTooMuch: ("test_the_configuration_is_plain_and_short", "C35"),
+    ForgettingItsName: ("test_the_configuration_rebuilds_the_channel", "C36", "C37"),
+    TakingAnyOption: ("test_an_unknown_option_lists_the_known", "C36"),
+    PicklingObjects: ("test_a_pickle_holds_the_configuration_alone", "C37"),
+}
+"""What finds it, and the rules that it must name."""

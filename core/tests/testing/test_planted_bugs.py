@@ -1,0 +1,66 @@
+"""Does the suite find each bug, and name the rule that it breaks? Broken connectors are tested in another process."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+HERE = Path(__file__).parent
+FOLDERS = (HERE / "planted", HERE / "dictionary", HERE.parents[2] / "tests")
+
+with pytest.MonkeyPatch.context() as patch:
+    for folder in FOLDERS:
+        patch.syspath_prepend(folder)
+    from planted_suites import SUITES
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory):
+    """Run all of them, in two processes since most wait for something; give by suite the texts of its failures."""
+    # What takes longest is at the end, where other processes and networks are: every second one shares it out.
+    shares = [list(SUITES.items())[start::2] for start in range(2)]
+    with ExitStack() as stack:
+        running = [begin(stack, share, tmp_path_factory.mktemp("planted")) for share in shares]
+        found = {}
+        for place, process in running:
+            found |= failures_of(place, process)
+        return found
+
+
+def begin(stack, share, place):
+    """Start the tests of some suites; give the place of their report, and the process."""
+    file = HERE / "planted/planted_suites.py"
+    options = ["-q", "--noconftest", "--timeout=30", "--import-mode=importlib", "--junitxml=report.xml"]
+    options += ["-p", "no:cacheprovider", "-W", "ignore", "-c", "/dev/null", f"--rootdir={place}"]
+    tests = [f"{file}::{suite.__name__}::{test}" for suite, (test, *_) in share]
+    path = os.pathsep.join(map(str, FOLDERS))
+    # Where CI is set, pytest shows values and their differences in full, and still has to come to an end.
+    environment = {**os.environ, "CI": "true", "PYTHONPATH": path, "PSK_CONFORMANCE_SCALE": "0.3"}
+    command = [sys.executable, "-m", "pytest", *options, *tests]
+    output = stack.enter_context((place / "output").open("w"))
+    process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=place)
+    return place, stack.enter_context(process)
+
+
+def failures_of(place, process):
+    """Wait for the end of the tests, and read by suite how they failed."""
+    assert process.wait() == 1, (place / "output").read_text()[-5000:]
+    found = {}
+    for case in ET.parse(place / "report.xml").iter("testcase"):
+        texts = found.setdefault(case.get("classname").rpartition(".")[2], [])
+        texts += [f"{failure.get('message')}\n{failure.text}" for failure in case.iter("failure")]
+    return found
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.__name__)
+def test_the_suite_names_the_rule_that_is_broken(failures, suite):
+    texts = failures.get(suite.__name__)
+    rules = SUITES[suite][1:]
+    assert texts, "nothing failed"
+    assert [rule for rule in rules if not any(f"rule {rule} of docs/contract.md" in text for text in texts)] == []
+    assert all("likely fix: " in text for text in texts)
+    assert not any("Timeout (>" in text for text in texts)
