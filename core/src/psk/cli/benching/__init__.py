@@ -1,0 +1,1 @@
+"""How quick is a channel, at which sizes, and beside which other?"""

@@ -1,0 +1,84 @@
+"""How does a command use the channel of a URI, and does what it puts there outlive it?"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from psk.cli.output import without_secrets
+from psk.errors import ChannelUnavailableError, MissingKeyError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Iterator
+
+    from psk.store import Store
+
+
+def add_channel(parser: ArgumentParser) -> None:
+    """Take the URI of a channel, and how long its calls may take."""
+    parser.add_argument("uri", metavar="URI", help="the channel, as file:///scratch/objects or redis://host")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=seconds, help="seconds that one call may take (default: the channel's own)"
+    )
+
+
+def seconds(text: str) -> float:
+    """Read a positive number of seconds."""
+    from psk.connectors import as_seconds
+
+    return as_seconds(text)
+
+
+@contextmanager
+def open_store(uri: str, **options: str) -> Iterator[Store]:
+    """Open a store over a channel, with options of `Store`; what only the opening made there goes again."""
+    from psk.cli.checking.scratch import given_uri
+    from psk.store import Store
+
+    with given_uri(uri), Store.from_uri(uri, cache_size=0, **options) as store:
+        yield store
+
+
+def check_outlives(uri: str) -> None:
+    """Make sure that objects put there do not go with this process.
+
+    Raises:
+        ChannelUnavailableError: They would.
+    """
+    from psk.connectors import parse_uri
+
+    config = parse_uri(uri)
+    shown = without_secrets(uri)
+    if config["scheme"] == "local":
+        raise ChannelUnavailableError(
+            f"{shown} lies in the memory of one process: the object would go with this command",
+            remedy="use file://, or shm:// with --hold",
+        )
+    if config["scheme"] == "shm" and not _is_held(config):
+        raise ChannelUnavailableError(
+            f"no process has {shown} open: the object would go with this command",
+            remedy="keep it open with --hold, or in a program of yours; file:// needs nobody",
+        )
+
+
+def missing(uri: str, *keys: str) -> MissingKeyError:
+    """Build the error that says that a channel has no such object."""
+    named = keys[0] if len(keys) == 1 else f"{len(keys)} of the keys, {keys[0]} the first of them,"
+    return MissingKeyError(
+        f"no object stands under {named} in {without_secrets(uri)}",
+        remedy=f"psk ls {without_secrets(uri)} lists what is there",
+    )
+
+
+def _is_held(config: dict[str, object]) -> bool:
+    """Tell whether a session of shared memory is alive: what the dead left is removed first."""
+    import os
+
+    from psk.connectors.shm.options import ROOT, session_path
+    from psk.connectors.shm.sweep import sweep
+
+    root = str(config.get("root", ROOT))
+    sweep(root)
+    name = config.get("authority")
+    return name is not None and os.path.isdir(session_path(root, str(name)))  # noqa: PTH112  pathlib costs 10 ms

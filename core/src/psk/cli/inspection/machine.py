@@ -1,0 +1,193 @@
+"""What would unpickling import, and which references of psk are in it? A machine that keeps names and calls nothing."""
+
+from __future__ import annotations
+
+from pickletools import opcodes
+from typing import TYPE_CHECKING, Any
+
+from psk.cli.inspection.cursor import SKIPPED, DamagedPickleError, instructions
+
+if TYPE_CHECKING:
+    from psk.cli.inspection.cursor import Cursor
+
+#: Where proxies and factories of stores say how they are rebuilt: from a URI and the body of a reference.
+RESTORERS = frozenset({"psk.store.restore_proxy", "psk.store.restore_factory"})
+
+_EFFECTS = {it.name: (it.stack_before, it.stack_after) for it in opcodes}
+_TEXTS_AND_BYTES = frozenset(
+    {
+        "UNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE",
+        "BINUNICODE8",
+        "STRING",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "SHORT_BINBYTES",
+        "BINBYTES",
+        "BINBYTES8",
+    }
+)
+#: A pickle that repeats long texts by number names much more in its few bytes than anybody could want to read.
+LONGEST_NAME = 500
+MOST_NAMES = 10_000
+MOST_REFERENCES = 100_000
+_PAIR = 2  # URI and body of a reference; text and encoding
+_LONGEST_TUPLE = 3  # what `restore_proxy` and `_codecs.encode` take is shorter
+
+
+class _Mark:
+    """What MARK pushes."""
+
+
+class _Unknown:
+    """A value that is of no interest."""
+
+
+class _Global:
+    """Something that unpickling imports.
+
+    Args:
+        name: Module and qualified name.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+MARK, UNKNOWN = _Mark(), _Unknown()
+
+
+class Machine:
+    """Follow what the unpickler does with names; every other value is unknown to it.
+
+    Attributes:
+        protocol: What the pickle says of itself; 0 if nothing.
+        imports: How often each name is fetched; `?` stands for a name that is computed.
+        references: URI and body of each reference, in order.
+        buffers: How many out-of-band buffers are used.
+        persistent: How many objects are named by a persistent id.
+    """
+
+    def __init__(self) -> None:
+        self.protocol = 0
+        self.imports: dict[str, int] = {}
+        self.references: list[tuple[Any, Any]] = []
+        self.buffers = 0
+        self.persistent = 0
+        self._stack: list[Any] = []
+        self._memo: dict[Any, Any] = {}
+
+    def run(self, cursor: Cursor) -> None:
+        """Follow one pickle from the cursor's place up to its STOP.
+
+        Raises:
+            DamagedPickleError: It is cut off, or makes no sense.
+        """
+        self._stack, self._memo = [], {}
+        for name, argument in instructions(cursor):
+            self._step(name, argument)
+
+    def _step(self, name: str, argument: Any) -> None:  # noqa: C901, PLR0912  # one case for each instruction that matters
+        match name:
+            case "MEMOIZE":
+                self._memo[len(self._memo)] = self._top()
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                self._memo[argument] = self._top()
+            case "GET" | "BINGET" | "LONG_BINGET":
+                self._stack.append(self._memo.get(argument, UNKNOWN))
+            case "MARK":
+                self._stack.append(MARK)
+            case "POP":
+                self._pop()
+            case "DUP":
+                self._stack.append(self._top())
+            case "READONLY_BUFFER":
+                self._top()
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                items = [self._pop() for _ in range(int(name[-1]))]
+                self._stack.append(tuple(reversed(items)))
+            case "TUPLE":
+                items = self._pop_to_mark()
+                self._stack.append(tuple(items) if len(items) <= _LONGEST_TUPLE else UNKNOWN)
+            case "GLOBAL":
+                self._fetch(*argument)
+            case "STACK_GLOBAL":
+                qualified_name, module = self._pop(), self._pop()
+                self._fetch(module, qualified_name)
+            case "INST":
+                arguments = self._pop_to_mark()
+                self._fetch(*argument)
+                self._stack.append(self._call(self._pop(), tuple(arguments)))
+            case "OBJ":
+                function, *arguments = self._pop_to_mark() or [UNKNOWN]
+                self._stack.append(self._call(function, tuple(arguments)))
+            case "EMPTY_TUPLE":
+                self._stack.append(())
+            case "EXT1" | "EXT2" | "EXT4":
+                self._fetch("copyreg", f"extension {argument}")
+            case "REDUCE":
+                arguments, function = self._pop(), self._pop()
+                self._stack.append(self._call(function, arguments))
+            case _ if name in _TEXTS_AND_BYTES:
+                self._stack.append(UNKNOWN if argument is SKIPPED else argument)
+            case _:
+                self._do(name, argument)
+
+    def _do(self, name: str, argument: Any) -> None:
+        """Do what the instructions do that matter only for the stack's height."""
+        if name == "PROTO":
+            self.protocol = max(self.protocol, argument)
+        elif name == "NEXT_BUFFER":
+            self.buffers += 1
+        elif name in {"PERSID", "BINPERSID"}:
+            self.persistent += 1
+        before, after = _EFFECTS[name]
+        names = [it.name for it in before]
+        if "mark" in names:
+            self._pop_to_mark()
+            before = before[: names.index("mark")]
+        for _ in before:
+            self._pop()
+        self._stack.extend(UNKNOWN for _ in after)
+
+    def _fetch(self, module: Any, qualified_name: Any) -> None:
+        name = ".".join(_shortened(it) if isinstance(it, str) else "?" for it in (module, qualified_name))
+        if len(self.imports) == MOST_NAMES and name not in self.imports:
+            raise DamagedPickleError(f"it imports more than {MOST_NAMES:,} names: the others were not read")
+        self.imports[name] = self.imports.get(name, 0) + 1
+        self._stack.append(_Global(name))
+
+    def _call(self, function: Any, arguments: Any) -> Any:
+        name = function.name if isinstance(function, _Global) else ""
+        pair = arguments if isinstance(arguments, tuple) and len(arguments) == _PAIR else (UNKNOWN, UNKNOWN)
+        if name in RESTORERS:
+            if len(self.references) == MOST_REFERENCES:
+                raise DamagedPickleError(f"it has more than {MOST_REFERENCES:,} references: the others were not read")
+            self.references.append(pair)
+        elif name == "_codecs.encode" and isinstance(pair[0], str):
+            # How protocols 0 to 2, which know no bytes, write them.
+            return pair[0].encode("latin-1", "replace")
+        return UNKNOWN
+
+    def _top(self) -> Any:
+        if not self._stack:
+            raise DamagedPickleError("it takes a value from an empty stack")
+        return self._stack[-1]
+
+    def _pop(self) -> Any:
+        self._top()
+        return self._stack.pop()
+
+    def _pop_to_mark(self) -> list[Any]:
+        items = []
+        while (item := self._pop()) is not MARK:
+            items.append(item)
+        items.reverse()
+        return items
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."

@@ -1,0 +1,127 @@
+"""How does a command print? Text for people or one JSON document to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from psk.errors import PskError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable, Sequence
+
+# Up to the last @ of the word: who types a password where none belongs does not encode what is special in it either.
+# So is what follows a scheme without slashes; where a key names a place, what stands before a colon follows an @.
+_SECRETS = (
+    r"(?:(?<=://)([^/@\s:]*)|(?<![\w@/:.+-])([A-Za-z][A-Za-z0-9+.-]*)):(?!//)[^\s'\"]*@"
+    r"|\b((?i:password|passwd|secret|token)=)[^&\s'\"]+"
+)
+
+
+def answer(arguments: Namespace, document: object, text: str | Iterable[str]) -> None:
+    """Print what a command found out, once and last: the document with `--json`, else the text.
+
+    Args:
+        arguments: What `run` was given.
+        document: Plain values.
+        text: Lines for people; taken from an iterable only if they are shown.
+    """
+    if arguments.json:
+        print_json(document)
+    else:
+        for line in (text,) if isinstance(text, str) else text:
+            say(line)
+
+
+def print_json(document: object) -> None:
+    """Print the one JSON document of a command."""
+    import json  # costs 6 ms, and most commands are run by people
+
+    say(json.dumps(document, indent=2, allow_nan=False))
+
+
+def say(line: str) -> None:
+    """Print a line to stdout."""
+    if sys.stdout is None:  # closed by whoever started the command
+        return
+    try:
+        sys.stdout.write(f"{line}\n")
+    except UnicodeEncodeError:  # a terminal or locale that knows few characters
+        sys.stdout.write(f"{line.encode('ascii', 'backslashreplace').decode()}\n")
+
+
+def notice(text: str) -> None:
+    """Tell the user something that is not the answer, on stderr."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # nobody listens there: no reason to fail
+            sys.stderr.write(f"{without_secrets(text)}\n")
+            sys.stderr.flush()
+
+
+def report(error: BaseException, *, as_json: bool) -> None:
+    """Say why a command failed: one line on stderr, or the JSON document."""
+    if as_json:
+        print_json(error_document(error))
+    else:
+        notice(f"psk: error: {plain(_sentence(error))}")
+
+
+def error_document(error: BaseException) -> dict[str, object]:
+    """Describe an error in plain values: its class, what failed, what to do, what exists instead."""
+    what, remedy = _sentence(error), ""
+    found: tuple[str, ...] = ()
+    if isinstance(error, PskError):
+        what, remedy, found = str(error.args[0]) if error.args else "", error.remedy, error.found
+    return {
+        "error": type(error).__name__,
+        "message": without_secrets(what),
+        "remedy": without_secrets(remedy),
+        "found": [without_secrets(it) for it in found],
+    }
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, PskError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def plain(text: str) -> str:
+    """Escape what could steer a terminal: text from a file or a channel may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join([one if one.isprintable() else ascii(one)[1:-1] for one in text])
+
+
+def without_secrets(text: str) -> str:
+    """Mask what looks like a password in a URI: what a user typed is echoed in messages."""
+    # Compiled here: most commands say nothing that could hold one.
+    return re.sub(_SECRETS, lambda found: f"{found[3]}***" if found[3] else f"{found[1] or found[2] or ''}:***@", text)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()) -> str:
+    """Lay out a table with aligned columns.
+
+    Args:
+        header: Titles of the columns.
+        rows: Values; None is shown as `-`.
+        right: Numbers of the columns that are aligned to the right.
+    """
+    shown = [["-" if value is None else plain(str(value)) for value in row] for row in rows]
+    lines = [[title.upper() for title in header], *shown]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    flushed = set(right)
+    return "\n".join(
+        "  ".join(
+            value.rjust(width) if at in flushed else value.ljust(width)
+            for at, (value, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

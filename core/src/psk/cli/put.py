@@ -1,0 +1,92 @@
+"""How does a file become an object? Mapped, not read, and put as the bytes that it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psk.cli import exits
+from psk.cli.channel import add_channel, check_outlives, open_store, seconds
+from psk.cli.output import answer, notice
+from psk.errors import PskError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from psk.store import Store
+
+SUMMARY = "Put a file into a channel as an object, and print its key."
+EXAMPLE = """
+psk put "file://$PWD/objects" note.txt
+echo "a line" | psk put --ttl 3600 "file://$PWD/objects" -
+"""
+DETAILS = """
+The object is the file's bytes: `psk get` gives them back, and Store.get returns them as bytes. A file of any size is
+mapped, not read into memory.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Take channel, file and how long the object shall stay."""
+    parser.description = f"{SUMMARY}\n{DETAILS}"
+    add_channel(parser)
+    parser.add_argument("file", metavar="FILE", help="the file; - for standard input, up to 1 GiB")
+    parser.add_argument("--ttl", metavar="SECONDS", type=seconds, help="let the object expire after so long")
+    parser.add_argument("--payload", action="store_true", help="FILE is what `psk get --payload` wrote; keeps its key")
+    parser.add_argument(
+        "--hold", action="store_true", help="stay until Ctrl-C, for shm:// whose objects go with their last process"
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Put it."""
+    if not arguments.hold:
+        check_outlives(arguments.uri)
+    with open_store(arguments.uri) as store:
+        key, nbytes = _put(store, arguments)
+        answer(arguments, {"key": key, "uri": store.uri, "nbytes": nbytes}, key)
+        if not arguments.hold:
+            return exits.DONE
+        notice(f"psk: {store.uri} is open until Ctrl-C")
+        return _hold()
+
+
+def _put(store: Store, arguments: Namespace) -> tuple[str, int]:
+    from psk.cli.inspection.content import read_content
+    from psk.wire import Payload
+
+    before = _state(arguments.file)
+    content = read_content(arguments.file)
+    options = {"ttl": arguments.ttl, "timeout": arguments.timeout}
+    if arguments.payload:
+        payload = Payload.parse(content)
+        payload.verify()
+        key = store.connector.put(payload, **options)
+    else:
+        key = store.put(content, serializer="bytes", **options)
+    if _state(arguments.file) != before:
+        store.evict(key)
+        raise PskError(f"{arguments.file} was changed while it was put", remedy="try again when nobody writes to it")
+    return key, content.nbytes
+
+
+def _state(path: str) -> tuple[int, ...] | None:
+    """Give what changes with a file."""
+    if path == "-":
+        return None
+    import os
+
+    found = os.stat(path)  # noqa: PTH116  pathlib costs 10 ms of import
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _hold() -> int:
+    import sys
+    import threading
+
+    if sys.stdout is not None:
+        sys.stdout.flush()  # whoever reads the key in a pipe waits for it
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    return exits.DONE

@@ -1,0 +1,86 @@
+"""How do objects go? One by one, or all that psk wrote, on purpose."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from psk.cli import exits
+from psk.cli.channel import add_channel, missing, open_store
+from psk.cli.output import answer, report, without_secrets
+from psk.errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from psk.store import Store
+
+SUMMARY = "Remove objects from a channel."
+EXAMPLE = """
+key=$(psk put "file://$PWD/objects" note.txt)
+psk rm "file://$PWD/objects" "$key"
+psk rm --all --yes "file://$PWD/objects"
+"""
+DETAILS = """
+With --all every object that psk wrote there goes, whoever put it, and nothing else.
+The exit code is 1 if a key had no object, or the answer to the question was no.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Take channel and keys."""
+    parser.description = f"{SUMMARY}\n{DETAILS}"
+    add_channel(parser)
+    parser.add_argument("keys", metavar="KEY", nargs="*", help="what to remove")
+    parser.add_argument("--all", action="store_true", help="remove every object of the channel; asks before")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(arguments: Namespace) -> int:
+    """Remove them."""
+    if bool(arguments.keys) == arguments.all:
+        raise UsageError("psk rm removes either KEYs or, with --all, all", remedy="see psk rm --help")
+    with open_store(arguments.uri) as store:
+        return _clear(store, arguments) if arguments.all else _remove(store, arguments)
+
+
+def _remove(store: Store, arguments: Namespace) -> int:
+    from psk.connectors import validate_key
+
+    for key in arguments.keys:
+        validate_key(key)  # before the first one goes
+    absent, removed = [], 0
+    for key in arguments.keys:
+        if store.exists(key, timeout=arguments.timeout):
+            store.evict(key, timeout=arguments.timeout)
+            removed += 1
+        else:
+            absent.append(key)
+    document = {"uri": without_secrets(arguments.uri), "removed": removed, "missing": absent}
+    answer(arguments, document, ())
+    if absent and not arguments.json:
+        report(missing(arguments.uri, *absent), as_json=False)
+    return exits.NO if absent else exits.DONE
+
+
+def _clear(store: Store, arguments: Namespace) -> int:
+    removed = 0
+    agreed = arguments.yes or _ask(len(store.list(timeout=arguments.timeout)), without_secrets(arguments.uri))
+    if agreed:
+        removed = store.clear(timeout=arguments.timeout)
+    document = {"uri": without_secrets(arguments.uri), "removed": removed, "missing": []}
+    answer(arguments, document, f"{removed} removed")
+    return exits.DONE if agreed else exits.NO
+
+
+def _ask(count: int, uri: str) -> bool:
+    """Ask on stderr, since stdout is for answers to scripts.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    if sys.stdin is None or sys.stderr is None or not sys.stdin.isatty():
+        raise UsageError(f"there is nobody to ask whether all {count} objects of {uri} shall go", remedy="add --yes")
+    sys.stderr.write(f"Remove all {count} objects of {uri}, whoever put them? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

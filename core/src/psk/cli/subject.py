@@ -1,0 +1,85 @@
+"""Which plug-in does a user mean by a name, a scheme or a URI?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psk.cli.output import report, without_secrets
+from psk.cli.program import COMMANDS
+from psk.errors import UnknownPluginError, UsageError
+from psk.plugins import installed
+from psk.plugins.discovery import KINDS
+from psk.plugins.record import DUPLICATE, OK
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from psk.plugins import InstalledPlugin
+
+
+def all_plugins() -> list[InstalledPlugin]:
+    """List what is installed, the names of this program's own commands being taken."""
+    own = {name.partition(" ")[0] for name in COMMANDS}
+    records = installed()
+    for record in records:
+        if record.kind == "command" and record.name in own:
+            record.status = DUPLICATE
+            record.why = f"psk has a command {record.name!r} itself, so that of {record.origin} is never run"
+    return records
+
+
+def asked_plugin(arguments: Namespace) -> InstalledPlugin | None:
+    """Return the plug-in that a command line names, or say that there is none and return None.
+
+    Raises:
+        UsageError: As `find_plugin`.
+    """
+    try:
+        return find_plugin(arguments.name)
+    except UnknownPluginError as error:
+        report(error, as_json=arguments.json)
+        return None
+
+
+def find_plugin(written: str) -> InstalledPlugin:
+    """Return the plug-in that is meant: `connector.redis`, `redis`, `rediss+unix`, or a URI.
+
+    Raises:
+        UnknownPluginError: None is installed under that name.
+        UsageError: Plug-ins of several kinds have it.
+    """
+    records = all_plugins()
+    kind, name = _read(written)
+    found = [record for record in records if record.name == name and (kind is None or record.kind == kind)]
+    if not found:
+        raise UnknownPluginError(
+            f"no plug-in {without_secrets(written)!r:.80} is installed",
+            found=sorted({record.entry_point for record in records if kind in {None, record.kind}}),
+            remedy=_remedy(kind, name),
+        )
+    if len({record.kind for record in found}) > 1:
+        raise UsageError(
+            f"plug-ins of several kinds are named {name!r}",
+            found=[record.entry_point for record in found],
+            remedy="give the kind as well",
+        )
+    # Where several claim a name, that of psk-core is the one that is used.
+    return next((record for record in found if record.status == OK), found[0])
+
+
+def _remedy(kind: str | None, name: str) -> str:
+    from psk.connectors.catalog import FIRST_PARTY
+
+    if kind in {None, "connector"} and name in FIRST_PARTY:
+        return f"pip install {FIRST_PARTY[name]}"
+    return "use one of those found, or install the distribution that has it"
+
+
+def _read(written: str) -> tuple[str | None, str]:
+    scheme, is_uri, _ = written.partition("://")
+    if is_uri:
+        return "connector", scheme.lower().partition("+")[0]
+    kind, dot, name = written.partition(".")
+    if dot and kind in KINDS:
+        return kind, name
+    return None, written.partition("+")[0]

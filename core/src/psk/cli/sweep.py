@@ -1,0 +1,59 @@
+"""What did killed processes leave behind? Nothing, after this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psk.cli import exits
+from psk.cli.output import answer, without_secrets
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+
+SUMMARY = "Remove what killed processes left behind."
+EXAMPLE = """
+psk sweep
+psk sweep "file://$PWD/objects"
+"""
+DETAILS = """
+Without URI: the shared-memory sessions of this user whose processes are all dead. With URIs: in each of these
+channels unfinished writes, claims without object and expired objects, as every opening of the channel does.
+A channel whose server removes these by itself, as Redis does, is only opened, and that is said.
+Nothing that a living process uses is touched.
+"""
+SWEPT_BY_OPENING = frozenset({"file", "multi", "shm"})
+"""What lies in files of users has nobody else who could remove it."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Take the channels, if any."""
+    parser.description = f"{SUMMARY}\n{DETAILS}"
+    parser.add_argument("uris", metavar="URI", nargs="*", help="a channel to sweep")
+
+
+def run(arguments: Namespace) -> int:
+    """Sweep."""
+    from psk.cli.channel import open_store
+    from psk.connectors.shm.sweep import sweep
+
+    for uri in arguments.uris:
+        with open_store(uri):
+            pass  # opening it is all that is needed
+    sessions = None if arguments.uris else sweep()
+    swept: list[str] = []
+    opened: list[str] = []
+    for uri in arguments.uris:
+        kind = uri.partition(":")[0].lower()
+        (swept if kind in SWEPT_BY_OPENING else opened).append(without_secrets(uri))
+    answer(arguments, {"sessions": sessions, "channels": swept, "opened": opened}, _lines(sessions, swept, opened))
+    return exits.DONE
+
+
+def _lines(sessions: int | None, swept: list[str], opened: list[str]) -> Iterator[str]:
+    if sessions is not None:
+        yield f"{sessions} shared-memory session{'' if sessions == 1 else 's'} of the dead removed"
+    for uri in swept:
+        yield f"swept {uri}"
+    for uri in opened:
+        yield f"opened {uri}, and removed nothing: this channel keeps expiry itself"

@@ -1,0 +1,31 @@
+"""What do the tests of commands on objects share? A channel in files, and something to put there."""
+
+import pytest
+
+from psk.cli import exits
+
+
+@pytest.fixture
+def uri(tmp_path):
+    """A channel that keeps files."""
+    return f"file://{tmp_path}/objects"
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A file of 1.28 MB."""
+    path = tmp_path / "some file"
+    path.write_bytes(bytes(range(256)) * 5000)
+    return path
+
+
+@pytest.fixture
+def put(psk):
+    """Put a file and give its key: `put(uri, path, "--ttl", "1")`."""
+
+    def run(uri, path, *more):
+        done = psk("put", *more, uri, path, "--json")
+        assert (done.code, done.err) == (exits.DONE, "")
+        return done.document["key"]
+
+    return run

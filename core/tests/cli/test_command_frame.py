@@ -1,0 +1,227 @@
+"""Does the command end as scripts expect: exit codes, one JSON document, closed pipes, Ctrl-C, full disks?"""
+
+import fcntl
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+from psk.cli import exits
+from psk.cli.program import COMMANDS, GROUPS
+
+PAGES = [[], ["plugins"], *(name.split() for name in COMMANDS)]
+
+
+def readable(descriptor):
+    count = bytearray(4)
+    fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    return int.from_bytes(count, sys.byteorder)
+
+
+@pytest.mark.parametrize("words", PAGES, ids=" ".join)
+def test_every_page_of_help_ends_with_an_example(psk, words):
+    done = psk(*words, "--help")
+    assert (done.code, done.err) == (exits.DONE, "")
+    assert done.out.startswith("usage: psk")
+    head, _, example = done.out.rpartition("\nexample:\n")
+    assert head
+    assert all(line.startswith("  ") for line in example.splitlines())
+    assert "psk" in example
+    assert max(map(len, done.out.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_example_runs(name, psk, tmp_path):
+    from psk.cli.program import find_command
+
+    shim = tmp_path / "bin" / "psk"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m psk "$@"\n')
+    shim.chmod(0o755)
+    (tmp_path / "note.txt").write_text("a note\n")
+    environment = {**os.environ, "PATH": f"{shim.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["/bin/sh", "-eu", "-c", find_command(name).EXAMPLE],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    # A list with --load tells of what is broken in this installation.
+    assert done.returncode == exits.DONE or (name, done.returncode) == ("plugins list", exits.NO), done.stderr
+
+
+def test_every_command_of_the_groups_is_in_the_overview(psk):
+    page = psk("--help").out
+    assert all(f"  {name} " in page for name in COMMANDS)
+    assert {name.partition(" ")[0] for name in COMMANDS if " " in name} == set(GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([], exits.USAGE),
+        (["plugins"], exits.USAGE),
+        (["--version"], exits.DONE),
+        (["nothing"], exits.USAGE),
+        (["plugins", "nothing"], exits.USAGE),
+        (["inspect"], exits.USAGE),
+        (["inspect", "a", "b"], exits.USAGE),
+        (["plugins", "list", "--lo"], exits.USAGE),
+        (["plugins", "list", "--kind", "nothing"], exits.USAGE),
+        (["plugins", "check", "shm", "--timeout", "soon"], exits.USAGE),
+        (["inspect", "/there is no such file"], exits.FAILED),
+        (["inspect", "/"], exits.USAGE),
+        (["plugins", "show", "nothing"], exits.NO),
+        (["plugins", "list"], exits.DONE),
+    ],
+)
+def test_exit_codes(psk, words, code):
+    done = psk(*words)
+    assert done.code == code
+    assert "Traceback" not in done.err
+    if code >= exits.USAGE and words not in ([], ["plugins"]):
+        assert done.err.startswith("psk: error: ")
+        assert done.err.count("\n") == 1
+        assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "code"),
+    [
+        (["nothing"], "UsageError", exits.USAGE),
+        (["inspect"], "UsageError", exits.USAGE),
+        (["inspect", "/there is no such file"], "FileNotFoundError", exits.FAILED),
+        (["plugins", "show", "nothing"], "UnknownPluginError", exits.NO),
+        (["plugins", "check", "ucx://host"], "UnknownPluginError", exits.NO),
+        (["plugins", "check", "file:///proc/nothing"], "ChannelUnavailableError", exits.FAILED),
+    ],
+)
+def test_an_error_is_one_document_too(psk, words, error, code):
+    done = psk(*words, "--json")
+    assert (done.code, done.err) == (code, "")
+    assert done.document["error"] == error
+    assert set(done.document) == {"error", "message", "remedy", "found"}
+    assert done.document["message"]
+
+
+def test_python_m_psk_and_its_script_are_the_same(command):
+    import tomllib
+    from pathlib import Path
+
+    import psk
+
+    done = command("--version")
+    assert (done.returncode, done.stdout) == (0, f"psk {psk.__version__}\n".encode())
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"psk": "psk.cli:main"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["plugins", "nothing", "redis://ann:hunter2@host/0"],
+        ["inspect", "redis://ann:hunter2@host/0"],
+        ["plugins", "list", "redis://ann:hunter2@host/0"],
+        ["plugins", "show", "x://h?password=hunter2"],
+        ["plugins", "check", "redis://ann:hunter2@host/0"],
+        ["plugins", "check", "redis://:hunter2@host/0"],
+        ["plugins", "check", "file:///tmp?password=hunter2"],
+        ["redis://ann:hunter2@host/0"],
+        ["plugins", "check", "redis://ann:hunter2/7@host/0"],
+        ["plugins", "check", "redis:hunter2@host"],
+        ["plugins", "show", f"redis:{'x' * 80}hunter2@host"],
+        ["plugins", "show", "Rediss:/hunter2/7:8@host"],
+        ["redis:hunter2@host"],
+        ["plugins", "redis:hunter2@host"],
+        ["put", "redis:hunter2@host", "note"],
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_no_password_is_echoed(psk, words, more):
+    done = psk(*words, *more)
+    assert done.code
+    assert "hunter2" not in done.out + done.err
+
+
+def test_a_closed_pipe_is_no_error(command, tmp_path):
+    for words in (["plugins", "list"], ["plugins", "list", "--json"], ["--help"], ["plugins", "show", "shm"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            done = command(*words, capture_output=False, stdout=writer, stderr=subprocess.PIPE)
+        finally:
+            os.close(writer)
+        assert (done.returncode, done.stderr) == (exits.PIPE_CLOSED, b"")
+
+
+def test_a_full_disk_is_reported(command):
+    with open("/dev/full", "wb") as full:
+        done = command("plugins", "list", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == exits.FAILED
+    assert done.stderr == b"psk: error: No space left on device\n"
+
+
+def test_closed_outputs_do_no_harm(command):
+    program = "import os, sys; os.close(1); os.close(2); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    for words, code in ((["plugins", "list"], exits.DONE), (["nothing"], exits.USAGE)):
+        done = subprocess.run([sys.executable, "-c", program, "-m", "psk", *words], timeout=60, check=False)
+        assert done.returncode == code
+
+
+def test_ctrl_c_ends_it_with_130(tmp_path):
+    # Whoever runs the tests in the background has made them ignore the signal.
+    program = """if True:
+        import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        from psk.cli import main
+        sys.exit(main(sys.argv[1:]))
+    """
+    for more in ([], ["--json"]):
+        running = subprocess.Popen(
+            [sys.executable, "-c", program, "inspect", "-", *more],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with running:
+            running.stdin.write(b"begun")
+            running.stdin.flush()
+            end = time.monotonic() + 30
+            while readable(running.stdin.fileno()) and time.monotonic() < end:
+                time.sleep(0.01)
+            running.send_signal(signal.SIGINT)
+            assert running.wait(30) == exits.INTERRUPTED
+            out, err = running.stdout.read(), running.stderr.read()
+            if more:
+                assert (json.loads(out)["error"], err) == ("KeyboardInterrupt", b"")
+            else:
+                assert (out, err) == (b"", b"psk: error: interrupted\n")
+
+
+def test_a_traceback_is_shown_on_demand(command):
+    done = command("inspect", "nothing", env={"PSK_TRACEBACK": "1"})
+    assert done.returncode == exits.FAILED
+    assert b"Traceback" in done.stderr
+    assert done.stderr.endswith(b"psk: error: nothing: No such file or directory\n")
+
+
+def test_odd_file_names_can_be_printed(command, tmp_path):
+    name = os.fsdecode(b"\xff\x1b[31m\xe2\x82\xac")
+    (tmp_path / name).write_bytes(pickle.dumps(1))
+    for environment in ({"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}, {"PYTHONUTF8": "1"}):
+        missing = command("inspect", name + "?", env=environment)
+        assert missing.returncode == exits.FAILED
+        assert b"\x1b" not in missing.stderr
+        assert command("inspect", name, env=environment).returncode == exits.DONE
+        found = command("inspect", name, "--json", env=environment)
+        assert json.loads(found.stdout)["file"] == name

@@ -1,0 +1,135 @@
+"""Does `psk plugins show` say what a plug-in brings, read from the thing itself?"""
+
+import pytest
+
+from psk.cli import exits
+from psk.cli.documented import described_arguments, options_of
+
+PLUGIN = """
+    from psk.plugins import CodecPlugin, CommandPlugin, ConnectorPlugin, hookimpl
+
+    @hookimpl
+    def psk_connectors():
+        return [ConnectorPlugin(schemes=["their-sea", "their-seas", "their-sea+unix"], target="their_sea:Sea",
+                                summary="Bottles.")]
+
+    @hookimpl
+    def psk_codecs():
+        return [CodecPlugin("their-sea", target="their_sea:CODEC", summary="Foam.", types=["their_sea:Sea"])]
+
+    @hookimpl
+    def psk_after_put(key):
+        pass
+"""
+CONNECTOR = """
+    from psk.connectors.local import LocalConnector
+    from psk.wire import Codec
+
+    class Sea(LocalConnector):
+        '''Keep objects in bottles.
+
+        Args:
+            coast: Where they are thrown from;
+                and caught.
+            depth (int): Metres, 0 to 11,000.
+            salt: See: the guide.
+            **options: More.
+
+        Raises:
+            ConnectorError: A storm.
+        '''
+        scheme = "their-sea"
+        def __init__(self, coast, *, depth: int = 7, salt=None, **options):
+            super().__init__(coast)
+
+    CODEC = Codec("their-sea", lambda obj: [b""], lambda frames: None)
+"""
+
+
+@pytest.fixture
+def sea(shelf):
+    names = ["connector.their-sea", "connector.their-seas", "codec.their-sea", "observer.their-sea"]
+    shelf.add("their-sea", dict.fromkeys(names, "their_plugin"), {"their_plugin": PLUGIN, "their_sea": CONNECTOR})
+
+
+def test_a_connector_is_shown(psk, sea):
+    document = psk("plugins", "show", "connector.their-sea", "--json").document
+    assert document["schemes"] == ["their-sea", "their-seas", "their-sea+unix"]
+    assert (document["summary"], document["description"]) == ("Bottles.", "Keep objects in bottles.")
+    assert document["options"] == [
+        {
+            "name": "coast",
+            "type": None,
+            "default": None,
+            "required": True,
+            "description": "Where they are thrown from; and caught.",
+        },
+        {"name": "depth", "type": "int", "default": 7, "required": False, "description": "Metres, 0 to 11,000."},
+        {
+            "name": "salt",
+            "type": None,
+            "default": None,
+            "required": False,
+            "description": "See: the guide.",
+        },
+    ]
+    assert "SupportsTake" in document["capabilities"]
+    assert (document["durabilities"], document["leaves_host"]) == (["volatile"], False)
+    assert document["status"] == "ok"
+
+
+@pytest.mark.parametrize("name", ["their-seas", "their-sea+unix://somewhere", "connector.their-seas"])
+def test_a_plugin_is_found_by_scheme_and_uri(psk, sea, name):
+    assert psk("plugins", "show", name, "--json").document["target"] == "their_sea:Sea"
+
+
+def test_a_name_of_several_kinds_needs_the_kind(psk, sea):
+    done = psk("plugins", "show", "their-sea")
+    assert done.code == exits.USAGE
+    assert "connector.their-sea" in done.err
+
+
+def test_codecs_and_observers_are_shown(psk, sea):
+    codec = psk("plugins", "show", "codec.their-sea", "--json").document
+    assert (codec["summary"], codec["types"]) == ("Foam.", ["their_sea:Sea"])
+    observer = psk("plugins", "show", "observer.their-sea", "--json").document
+    assert observer["hooks"] == ["psk_after_put"]
+
+
+@pytest.mark.parametrize("name", ["file", "shm", "local", "multi", "codec.pickle", "file:///scratch/x"])
+def test_what_is_built_in_is_shown(psk, name):
+    for more in ([], ["--json"]):
+        done = psk("plugins", "show", name, *more)
+        assert done.code == exits.DONE
+        assert "psk-core" in done.out
+
+
+def test_a_broken_one_is_shown_as_far_as_it_goes(psk, shelf):
+    shelf.add("their-bad", {"connector.their-bad": "their_bad"}, {"their_bad": "import their_missing"})
+    done = psk("plugins", "show", "their-bad")
+    assert done.code == exits.NO
+    assert "their-bad 1.2" in done.out
+    assert "'their_missing', which is not installed" in done.out
+
+
+def test_who_is_missing_is_told_what_to_install(psk):
+    done = psk("plugins", "show", "ucx")
+    assert done.code == exits.NO
+    assert "pip install psk-connector-ucx" in done.err
+
+
+@pytest.mark.parametrize(
+    ("docstring", "expected"),
+    [
+        ("", {}),
+        ("Args:\n    a: one\n\n    b: two\nReturns:\n    c: no", {"a": "one", "b": "two"}),
+        ("Text.\n\nArgs:\n    a (int): one\n        and more: of it\nRaises:\n    b: no", {"a": "one and more: of it"}),
+        ("Args: none", {}),
+    ],
+)
+def test_arguments_are_read_from_docstrings(docstring, expected):
+    assert described_arguments(docstring) == expected
+
+
+def test_a_class_without_signature_has_no_options():
+    assert options_of(dict) == []
