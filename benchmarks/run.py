@@ -33,8 +33,11 @@ TOPICS = (
     "operations",
     "threads",
     "waiting",
+    "redis_channel",
     "coding",
 )
+
+LIBRARIES = ("psk-core", "psk-connector-redis", "proxystore", "redis", "hiredis", "numpy")
 
 
 def environment() -> dict[str, str | int | None]:
@@ -43,7 +46,7 @@ def environment() -> dict[str, str | int | None]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processors": os.cpu_count(),
-        **{name: version(name) for name in ("psk-core", "proxystore", "numpy")},
+        **{name: version(name) for name in LIBRARIES},
         "ray": ray_version(),
     }
 

@@ -1,10 +1,11 @@
-"""How long does a new process take until it has a file store open?"""
+"""How long does a new process take until it has a file store open, or has listed the plug-ins?"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,16 @@ PROGRAMS = {
     """,
 }
 
+PLUGINS = 10
+#: What the command's script does, with the plug-ins on the path, and the list thrown away.
+LIST = """if True:
+    import os, sys
+    sys.path.append('{directory}')
+    sys.stdout = open(os.devnull, 'w')
+    from psk.cli import main
+    sys.exit(main(['plugins', 'list']))
+"""
+
 
 def measure() -> Iterator[Row]:
     """Run whole interpreters, and take off what one takes that does nothing, measured in the same turn."""
@@ -42,6 +53,7 @@ def measure() -> Iterator[Row]:
         limit=30,
     )
     yield Row("... of which `import psk`, `import proxystore.store`", "ms", *imports())
+    yield Row(f"`psk plugins list` with {PLUGINS} plug-ins more, the whole process", "ms", listing(), [], limit=80)
 
 
 def imports() -> tuple[list[float], list[float]]:
@@ -54,6 +66,23 @@ def imports() -> tuple[list[float], list[float]]:
         for name in ("psk", "proxystore")
     )
     return ours, theirs
+
+
+def listing() -> list[float]:
+    """Time the command as a whole, interpreter included, with plug-ins installed that it does not import."""
+    with memory_directory() as directory:
+        for number in range(PLUGINS):
+            install(Path(directory), f"bench{number}")
+        samples = take_turns({"list": partial(run, LIST.format(directory=directory))}, REPETITIONS)
+    return samples["list"]["process"]
+
+
+def install(directory: Path, name: str) -> None:
+    """Write what an installer writes for a plug-in; importing it would fail, so the list must not."""
+    place = directory / f"psk_{name}-1.0.dist-info"
+    place.mkdir()
+    (place / "METADATA").write_text(f"Metadata-Version: 2.4\nName: psk-{name}\nVersion: 1.0\nRequires-Dist: psk-core\n")
+    (place / "entry_points.txt").write_text(f"[psk]\nconnector.{name} = psk_{name}.plugin\n")
 
 
 def run(program: str) -> dict[str, float]:

@@ -1,0 +1,21 @@
+"""What does this distribution bring to psk? Texts only: redis-py is imported when a channel is opened."""
+
+from __future__ import annotations
+
+from psk.plugins import ConnectorPlugin, hookimpl
+
+
+@hookimpl
+def psk_connectors() -> list[ConnectorPlugin]:
+    """Describe the one connector of all schemes."""
+    return [
+        ConnectorPlugin(
+            schemes=[
+                *("redis", "rediss", "redis+unix"),
+                *("valkey", "valkeys", "valkey+unix"),
+                *("keydb", "keydbs", "keydb+unix"),
+            ],
+            target="psk_connector_redis.connector:RedisConnector",
+            summary="Redis, Valkey or KeyDB: alone, as a cluster, or behind sentinels",
+        )
+    ]

@@ -1,0 +1,47 @@
+"""Who listens at a server, and is a wait already listening? For tests of waits and of what wakes them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+
+from psk_connector_redis import subscriber
+
+
+@contextmanager
+def waiting_for(connector, keys, *, until=True, timeout=20):
+    """Wait in a thread during a block, which begins when the wait listens; give what it returned or raised."""
+    outcome = []
+
+    def wait():
+        try:
+            outcome.append(connector.wait(keys, timeout=timeout))
+        except Exception as error:  # noqa: BLE001  looked at by the test
+            outcome.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while until and not any(is_listening(each) for each in subscribers()):
+        time.sleep(0.001)
+    yield outcome
+    thread.join()
+
+
+def subscribers():
+    """Give the subscribers of this process, one for each server."""
+    return list(subscriber._subscribers.values())
+
+
+def is_listening(each):
+    """Tell whether everything a subscriber is to listen to is subscribed."""
+    listening = each._subscription
+    return listening is not None and each._by_channel and each._by_channel.keys() <= listening.heard
+
+
+def listeners(server):
+    """Give the ids of the connections that are subscribed at a server."""
+    client = server.client()
+    found = [entry["id"] for entry in client.client_list() if int(entry["sub"])]
+    client.close()
+    return found

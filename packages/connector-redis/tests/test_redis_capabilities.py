@@ -1,0 +1,23 @@
+"""Does docs/contract.md say of Redis what the connector can do?"""
+
+from pathlib import Path
+
+import pytest
+
+from psk.connectors import CAPABILITIES, DURABILITIES
+from psk_connector_redis.connector import RedisConnector
+
+CONTRACT = (Path(__file__).parents[3] / "docs/contract.md").read_text()
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in CONTRACT.splitlines() if line.startswith("|")]
+PLACE = next(row for row in ROWS if row[0] == "capability").index("redis")
+COLUMN = {row[0]: row[PLACE] for row in ROWS if len(row) > PLACE}
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda power: power.__name__)
+def test_the_map_says_what_the_class_can_do(capability):  # C39
+    assert (COLUMN[capability.__name__] != "no") == issubclass(RedisConnector, capability)
+
+
+def test_the_map_says_what_it_promises():
+    assert all(level in COLUMN["durabilities"] for level in DURABILITIES)
+    assert (COLUMN["leaves_host"] == "yes") == RedisConnector.leaves_host
