@@ -11,7 +11,7 @@ import pytest
 
 from faults import audit, killer
 from faults.history import Event, record, violations
-from faults.network import FaultProxy
+from psk.testing.network import FaultProxy
 
 pytest_plugins = ["faults.tmpfs"]
 
@@ -151,9 +151,28 @@ def test_each_fault_happens(echo):
             with pytest.raises(TimeoutError):
                 asked(proxy, data, 0.2)
             setattr(proxy, fault, False)
+        proxy.corrupt_requests_every = 1000
+        assert asked(proxy, data).count(b"\x01") >= 10
+        proxy.calm()
         proxy.cut_after = 15_000
         with contextlib.suppress(ConnectionError):
             assert len(asked(proxy, data)) < len(data)
+
+
+def test_the_fault_proxy_refuses_and_accepts_again(echo):
+    with FaultProxy(echo) as proxy:
+        client = socket.create_connection(proxy.address, timeout=5)
+        client.sendall(b"there")
+        assert client.recv(10) == b"there"
+        assert proxy.connections == 1
+        proxy.refuse()
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        with pytest.raises(ConnectionRefusedError):
+            asked(proxy, b"again")
+        proxy.accept()
+        assert asked(proxy, b"again") == b"again"
+        client.close()
 
 
 def test_the_audit_hook_sees_a_planted_gadget():

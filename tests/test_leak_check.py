@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
 import psk
-from faults import leaks
+from faults import leaks, temporary
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +72,42 @@ def test_shared_memory_with_our_name_is_caught():
     planted.touch()
     assert leaks.leaked_since(before) == [f"file {planted}"]
     planted.unlink()
+
+
+def test_a_temporary_file_with_our_name_is_caught():
+    before = leaks.snapshot()
+    descriptor, planted = tempfile.mkstemp(prefix="psk-planted-")
+    os.close(descriptor)
+    assert leaks.leaked_since(before) == [f"file {planted}"]
+    os.unlink(planted)
+
+
+def test_what_others_leave_in_their_temporary_directory_is_not_looked_at(tmp_path):
+    (tmp_path / "psk-of-others").touch()
+    assert tempfile.gettempdir() == os.environ["TMPDIR"]
+    assert not any("psk-of-others" in left for left in leaks.named_residue())
+    assert any("psk-of-others" in left for left in residue_in(tmp_path))
+
+
+def residue_in(place):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(place))
+        return leaks.named_residue()
+
+
+def test_a_run_has_a_temporary_directory_of_its_own_while_it_lasts():
+    before = tempfile.gettempdir(), os.environ["TMPDIR"]
+    end = temporary.begin()
+    own = Path(tempfile.gettempdir())
+    try:
+        assert own.parent == Path(before[0])
+        program = "import tempfile; print(tempfile.gettempdir())"
+        child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert child.stdout.strip() == str(own)
+        (own / "locked").mkdir()
+        (own / "locked/file").touch()
+        (own / "locked").chmod(0o500)
+    finally:
+        end()
+    assert not own.exists()
+    assert (tempfile.gettempdir(), os.environ["TMPDIR"]) == before
