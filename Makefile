@@ -16,7 +16,7 @@ help:
 	@echo "make demo     run the main job, by value and by proxy, and compare"
 	@echo "make test     run every test at the counts of CI"
 	@echo "make soak     run every test at full counts"
-	@echo "make bench    measure psk beside ProxyStore 1.1 and Ray; draw the README's chart and table"
+	@echo "make bench    measure psk beside ProxyStore 1.1, Ray and redis-py; draw the README's chart and table"
 	@echo "make lint     ruff, mypy --strict, import contracts"
 	@echo "make servers  install the servers that tests need"
 
@@ -44,7 +44,7 @@ soak: setup
 
 $(BENCH)/.ready: $(UV) Makefile
 	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)
-	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode "proxystore==1.1.*" numpy
+	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode "proxystore==1.1.*" numpy "redis[hiredis]>=8,<9"
 	@touch $@
 
 # Ray brings 270 MB and pins of its own, so it has an environment to itself, and is left out where it cannot be installed.
@@ -56,21 +56,26 @@ $(BENCH_RAY)/.ready: $(UV) Makefile
 
 # psk is installed as users have it, not editable: that would change what an import costs.
 bench: $(BENCH)/.ready $(BENCH_RAY)/.ready
-	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode --reinstall-package psk-core ./core
+	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode --reinstall-package psk-core \
+		--reinstall-package psk-connector-redis ./core ./packages/connector-redis
 	$(BENCH)/bin/python benchmarks/run.py $(TOPICS)
 
 lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy core/src
+	$(BIN)/mypy core/src $(wildcard packages/*/src)
 	$(BIN)/lint-imports
 
 format: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Redis comes from the distribution's own packages where root can install them; a real Valkey comes as a wheel with the tests.
 servers:
-	@echo "no test needs a server yet"
+	@if command -v redis-server >/dev/null; then echo "redis-server: $$(redis-server --version)"; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server openssl; \
+	else echo "redis-server is missing, and only root can install it with apt-get: tests that need it are skipped"; fi
 
 clean:
 	rm -rf $(VENV) $(BENCH) $(BENCH_RAY) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

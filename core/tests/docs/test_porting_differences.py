@@ -90,9 +90,9 @@ def test_size_is_known_before_the_first_byte_moves():
 
 
 def test_a_missing_connector_is_named_with_its_distribution():
-    reference = Reference("redis://mediator:6379", new_object_id().hex())
+    reference = Reference("ucx://mediator:6379", new_object_id().hex())
     proxy = restore_proxy(reference.uri, reference.to_bytes())
-    remedy = "no connector for 'redis' here; pip install psk-connector-redis"
+    remedy = "no connector for 'ucx' here; pip install psk-connector-ucx"
     with pytest.raises(ProxyResolveError, match=remedy) as caught:
         len(proxy)
     assert isinstance(caught.value.cause, UnknownConnectorError)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -56,6 +57,8 @@ def test_every_python_sample_runs_unless_it_shows_proxystore():
 def test_mentioned_name_exists(name):
     found = import_module("psk")
     for part in name.split(".")[1:]:
+        if isinstance(found, ModuleType) and not hasattr(found, part):
+            import_module(f"{found.__name__}.{part}")
         found = getattr(found, part)
 
 

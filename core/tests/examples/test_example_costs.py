@@ -59,7 +59,8 @@ def test_memory_of_processes_and_of_the_channel_is_seen():
         busy = watch_memory(os.getpid(), threads.submit(use_memory))
     assert 45 * MEGABYTE < busy.driver - idle.driver < 110 * MEGABYTE
     assert idle.workers > MEGABYTE
-    assert busy.stored >= 20 * MEGABYTE
+    # A little less: what others free in shared memory meanwhile counts against it.
+    assert busy.stored >= 19 * MEGABYTE
     assert busy.total >= busy.driver + busy.stored
 
 

@@ -92,6 +92,6 @@ def test_an_interrupted_example_leaves_nothing(program, seconds, tmp_path):
     time.sleep(seconds)
     # As Ctrl-C in a terminal: every process of the group gets the signal.
     os.killpg(process.pid, signal.SIGINT)
-    process.wait(timeout=30)
+    process.wait(timeout=60)
     assert group_ends(process.pid)
     assert named_residue() <= before
