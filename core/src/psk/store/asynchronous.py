@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk.background import submit
 from psk.connectors import validate_key
+from psk.store.objects import ttl_of
 from psk.store.proxies import ProxyMethods
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class AsyncMethods(ProxyMethods):
         self._check_open()
         if not isinstance(self._connector, SupportsAsync):
             return await _in_background(self.put, obj, lifetime=lifetime, serializer=serializer, **options)
-        payload = self._encoder.encode(obj, serializer, expires=options.get("ttl") is not None)
+        options["ttl"] = ttl_of(lifetime, options.get("ttl"))
+        payload = self._encoder.encode(obj, serializer, expires=options["ttl"] is not None)
         key = await self._connector.aput(payload, **options)
         self._attach(lifetime, key)
         return key

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors import validate_key
-from psk.store.reservations import ReservationMethods
+from psk.store.objects import ttl_of
+from psk.store.powers import PowerMethods
 
 if TYPE_CHECKING:
     import builtins
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from psk.wire import Payload
 
 
-class BatchMethods(ReservationMethods):
+class BatchMethods(PowerMethods):
     """The part of a store that saves round trips where the channel can; elsewhere it loops. See `Store`."""
 
     def put_batch(
@@ -31,6 +32,7 @@ class BatchMethods(ReservationMethods):
     ) -> builtins.list[str]:
         """Store several objects and give their keys, in order; arguments and errors as of `put`."""
         self._check_open()
+        ttl = ttl_of(lifetime, ttl)
         payloads = [self._encoder.encode(obj, serializer, expires=ttl is not None) for obj in objs]
         return self._place_batch(payloads, lifetime, ttl=ttl, timeout=timeout, hints=hints)
 

@@ -47,6 +47,7 @@ class Encoder:
         *,
         expires: bool = False,
         object_id: bytes | None = None,
+        revision: int = 0,
     ) -> Payload:
         """Encode one object.
 
@@ -55,6 +56,7 @@ class Encoder:
             serializer: Codec name or callable for this object; None takes the store's.
             expires: The object may vanish by itself, so receivers must not keep it in a cache.
             object_id: 16 bytes that were reserved for it; None makes new ones.
+            revision: 0 for a new object; one more for each version that takes its place.
 
         Raises:
             SerializationError: The object cannot be encoded.
@@ -71,6 +73,7 @@ class Encoder:
             "signing_key": self.signing_key,
             "expires": expires,
             "object_id": object_id,
+            "revision": revision,
         }
         if chosen is None or isinstance(chosen, str):
             return encode(obj, codec=chosen, **options)

@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Lifetime(Protocol):
-    """Something whose end is the end of the objects attached to it."""
+    """Something whose end is the end of the objects attached to it.
+
+    A lifetime may have an attribute `ttl`, in seconds: then the channel itself drops the objects that are put for it
+    when nobody renews them any more.
+    """
 
     def add_key(self, *keys: str, store: Store) -> None:
         """Attach the objects that stand under these keys in `store`."""

@@ -29,6 +29,9 @@ STORE_METHODS = (
     "proxy_batch",
     "reserve",
     "fulfil",
+    "renew",
+    "take",
+    "swap",
     "stat",
     "list",
     "clear",
@@ -169,7 +172,7 @@ def instrument(store: ObjectMethods) -> StoreMetrics:
     measure(store, "resolve_reference", "factory.resolve")
     measure(store._encoder, "encode", "store.serialize")  # noqa: SLF001  as above
     measure(store._reader, "decode", "store.deserialize")  # noqa: SLF001
-    for place in ("_place", "_place_together", "_place_reserved"):
+    for place in ("_place", "_place_together", "_place_reserved", "_place_swapped"):
         measure(store, place, "connector.put", "put")
     for fetch in ("fetch", "fetch_batch"):
         measure(store._reader, fetch, "connector.get", "get")  # noqa: SLF001

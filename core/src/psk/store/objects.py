@@ -78,7 +78,7 @@ class ObjectMethods:
 
         Args:
             obj: Any object that pickle (or cloudpickle, where installed) can encode.
-            lifetime: Evicts the object at its end.
+            lifetime: Evicts the object at its end; if it has a `ttl`, that is the object's where none is given.
             serializer: Registered codec name, or a callable that returns bytes, for this object only.
             ttl: Seconds after which the channel drops the object; None keeps it until it is evicted.
             timeout: Seconds the channel may take; None is the connector's default.
@@ -92,6 +92,7 @@ class ObjectMethods:
             StoreClosedError: The store is closed.
         """
         self._check_open()
+        ttl = ttl_of(lifetime, ttl)
         payload = self._encoder.encode(obj, serializer, expires=ttl is not None)
         return self._place(payload, lifetime, ttl=ttl, timeout=timeout, hints=hints)
 
@@ -191,7 +192,7 @@ class ObjectMethods:
             CapabilityError: The channel cannot list.
         """
         self._check_open()
-        return [*self._listing("list").keys(timeout=timeout)]
+        return [*self._listing("list its objects").keys(timeout=timeout)]
 
     def clear(self, *, timeout: float | None = None) -> int:
         """Delete every object that psk put into the channel, on purpose, whoever put it; give their number.
@@ -201,7 +202,7 @@ class ObjectMethods:
         """
         self._check_open()
         try:
-            return self._listing("clear").clear(timeout=timeout)
+            return self._listing("clear itself").clear(timeout=timeout)
         finally:
             # Not before: a get meanwhile would bring back what goes.
             self._reader.cache.clear()
@@ -254,9 +255,20 @@ class ObjectMethods:
     def _listing(self, wish: str) -> SupportsList:
         from psk.connectors.capabilities import SupportsList
 
-        if not isinstance(self._connector, SupportsList):
+        connector: SupportsList = self._having(SupportsList, wish, "keep the keys, and evict them one by one")
+        return connector
+
+    def _having(self, capability: Any, wish: str, remedy: str) -> Any:
+        """Give the connector if it has a capability; otherwise say what is impossible without it."""
+        if not isinstance(self._connector, capability):
             raise CapabilityError(
-                f"store {self._config.name!r} cannot {wish}: channel {self._connector.scheme!r} does not list its keys",
-                remedy="keep the keys, and evict them one by one",
+                f"store {self._config.name!r} cannot {wish}: channel {self._connector.scheme!r} has no "
+                f"{capability.__name__}",
+                remedy=remedy,
             )
         return self._connector
+
+
+def ttl_of(lifetime: Lifetime | None, ttl: float | None) -> float | None:
+    """Give the time to live of a new object: what the caller says, else what its lifetime does."""
+    return getattr(lifetime, "ttl", None) if ttl is None else ttl

@@ -55,14 +55,15 @@ def observe(store: ObjectMethods) -> None:
         observers = get_observers()
     if observers:
         watch = Watch(store, observers)
-        replace(store, watch.put, "put", "proxy", "fulfil")
+        replace(store, watch.put, "put", "proxy", "fulfil", "swap")
         replace(store, watch.put_batch, "put_batch", "proxy_batch")
         for name in ("get", "get_batch", "evict", "evict_batch", "resolve_reference", "aput", "aget"):
             replace(store, getattr(watch, name), name)
+        replace(store, watch.get, "take")
         # These tell what moves.
         replace(store, watch.place, "_place")
         replace(store, watch.place_together, "_place_together")
-        replace(store, watch.place_reserved, "_place_reserved")
+        replace(store, watch.place_reserved, "_place_reserved", "_place_swapped")
         replace(store._encoder, watch.encode, "encode")  # noqa: SLF001  the one switch, as in metrics.py
         replace(store._reader, watch.fetch, "fetch")  # noqa: SLF001
         replace(store._reader, watch.accept, "accept")  # noqa: SLF001
@@ -113,10 +114,10 @@ class Watch:
             call.moved.setdefault(key, call.encoded)
         return key
 
-    def get(self, method: Callable[..., Any], key: str, **options: Any) -> Any:
-        """Stand in for the get of one object."""
+    def get(self, method: Callable[..., Any], key: str, *args: Any, **options: Any) -> Any:
+        """Stand in for the get of one object, or its take."""
         with self._watching(GET) as call:
-            found = method(key, **options)
+            found = method(key, *args, **options)
             call.moved.setdefault(key, 0)
         return found
 

@@ -9,6 +9,7 @@ from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigEr
 from psk.proxy import Proxy, ProxyLocker, make_proxy
 from psk.store.batches import BatchMethods
 from psk.store.factory import StoreFactory
+from psk.store.objects import ttl_of
 from psk.wire import Reference, code_of, portable_hash
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class ProxyMethods(BatchMethods):
         if not _is_proxiable(obj, skip_nonproxiable):
             return obj  # type: ignore[return-value]  # the caller asked for objects that cannot be proxied as they are
         self._check_open()
+        ttl = ttl_of(lifetime, ttl)
         payload = self._encoder.encode(obj, serializer, expires=ttl is not None)
         key = self._place(payload, lifetime, ttl=ttl, timeout=timeout, hints=hints)
         return self._proxy_of(
@@ -98,6 +100,7 @@ class ProxyMethods(BatchMethods):
         self._check_open()
         made: builtins.list[Any] = [*objs]
         places = [place for place, obj in enumerate(made) if _is_proxiable(obj, skip_nonproxiable)]
+        ttl = ttl_of(lifetime, ttl)
         payloads = [self._encoder.encode(made[place], serializer, expires=ttl is not None) for place in places]
         keys = self._place_batch(payloads, lifetime, ttl=ttl, timeout=timeout, hints=hints)
         for place, key, payload in zip(places, keys, payloads, strict=True):

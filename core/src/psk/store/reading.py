@@ -101,7 +101,10 @@ class Reader:
         absent = [key for key, entry in kept.items() if entry is None]
         frames = dict(zip(absent, self.fetch_batch(connector, absent, timeout) if absent else (), strict=True))
         return [
-            self.accept(key, frames[key], default) if kept[key] is None else self._open(key, kept[key]) for key in keys
+            self.accept(key, frames[key], default)
+            if kept[key] is None
+            else self._open(key, kept[key], self._deserializer)
+            for key in keys
         ]
 
     def fetch_batch(
@@ -110,9 +113,11 @@ class Reader:
         """Fetch payloads together; give them as they came, unchecked."""
         return connector.get_batch(keys, timeout=timeout)
 
-    def accept(self, key: str, frames: Frames | None, default: Any) -> Any:
+    def accept(self, key: str, frames: Frames | None, default: Any, deserializer: Any = None) -> Any:
         """Check and decode what somebody else fetched for a key."""
-        return default if frames is None else self._open(key, self._checked(key, frames))
+        if frames is None:
+            return default
+        return self._open(key, self._checked(key, frames), deserializer or self._deserializer)
 
     def fetch(self, key: str, size: int | None, timeout: float | None) -> Any:
         """Fetch and check a payload; give it, the cache's entry made of it, or `MISSING`."""

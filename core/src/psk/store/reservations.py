@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors import validate_key
-from psk.errors import CapabilityError
 from psk.store.objects import ObjectMethods
 from psk.wire import new_object_id
 
@@ -71,9 +70,6 @@ class ReservationMethods(ObjectMethods):
     def _reserving(self) -> SupportsReserve:
         from psk.connectors.capabilities import SupportsReserve
 
-        if not isinstance(self._connector, SupportsReserve):
-            raise CapabilityError(
-                f"store {self._config.name!r} cannot reserve: channel {self._connector.scheme!r} names objects itself",
-                remedy="put the object first and send its key then",
-            )
-        return self._connector
+        wish = "name an object before it is put"
+        connector: SupportsReserve = self._having(SupportsReserve, wish, "put the object first and send its key then")
+        return connector
