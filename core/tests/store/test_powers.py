@@ -16,12 +16,14 @@ def store(request, tmp_path):
     uri = {"local": "local://", "file": f"file://{tmp_path}/objects", "shm": "shm://"}[request.param]
     with Store("powers", uri, metrics=True) as opened:
         yield opened
+        opened.clear()  # a thread lives as long as something has yet to expire
 
 
 @pytest.fixture
 def swapping():
     with Store("swapping", "local://", cache_size=4) as opened:
         yield opened
+        opened.clear()
 
 
 class Ended:
