@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,29 +17,48 @@ DEPENDENT = ("proxy", "wire", "store", "background")
 OTHERS = [version for version in SUPPORTED if version != f"{sys.version_info[0]}.{sys.version_info[1]}"]
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("version", OTHERS)
-def test_the_core_on(version):
-    python = find_python(version)
-    if python is None:
-        pytest.skip(f"no Python {version} on this machine")
-    environment = ROOT / ".pythons" / version
-    if not environment.exists():
-        uv("venv", "--quiet", "--python", python, environment)
-    uv("pip", "install", "--quiet", "--python", environment, "--project", ROOT, "--group", "test", "-e", ROOT / "core")
-    command = [environment / "bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Start the tests on all of them at once; give each one's process and the file that it prints to."""
+    place = tmp_path_factory.mktemp("pythons")
+    found = {version: python for version in OTHERS if (python := find_python(version))}
+    for version, python in found.items():
+        environment = ROOT / ".pythons" / version
+        if not environment.exists():
+            uv("venv", "--quiet", "--python", python, environment)
+        install = ("pip", "install", "--quiet", "--python", environment, "--project", ROOT, "--group", "test")
+        uv(*install, "-e", ROOT / "core")
+    with ExitStack() as stack:
+        yield {version: begin(stack, version, place / version) for version in found}
+
+
+def begin(stack, version, printed):
+    """Start the tests on one of them."""
+    command = [ROOT / ".pythons" / version / "bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     # Its run makes a temporary directory of its own, which must not lie in ours: some tests count the letters of paths.
-    environment_variables = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
-    done = subprocess.run(
+    environment = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
+    output = stack.enter_context(printed.open("w"))
+    process = subprocess.Popen(
         [*command, *(ROOT / "core/tests" / area for area in DEPENDENT)],
         cwd=ROOT,
-        env={**environment_variables, "PYTHONDONTWRITEBYTECODE": "1", "PSK_SCALE": "test"},
-        capture_output=True,
-        text=True,
-        check=False,
+        env={**environment, "PYTHONDONTWRITEBYTECODE": "1", "PSK_SCALE": "test"},
+        stdout=output,
+        stderr=output,
     )
-    print(done.stdout[-2000:])  # noqa: T201  shown by pytest when the test fails
-    assert done.returncode == 0
+    stack.enter_context(process)
+    stack.callback(process.kill)  # which does nothing to one that has ended
+    return process, printed
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("version", OTHERS)
+def test_the_core_on(runs, version):
+    if version not in runs:
+        pytest.skip(f"no Python {version} on this machine")
+    process, printed = runs[version]
+    status = process.wait()
+    print(printed.read_text()[-2000:])  # noqa: T201  shown by pytest when the test fails
+    assert status == 0
 
 
 def test_every_python_is_tried_for_each_change():

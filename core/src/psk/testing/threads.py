@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -49,6 +50,7 @@ def beside(work: Callable[[], None]) -> Iterator[None]:
         try:
             while not stop.is_set():
                 work()
+                time.sleep(0.0002)  # work that never blocks would keep the interpreter to itself
         except BaseException as error:  # noqa: BLE001  raised below, in the thread of the test
             errors.append(error)
 
