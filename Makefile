@@ -57,7 +57,8 @@ $(BENCH_RAY)/.ready: $(UV) Makefile
 # psk is installed as users have it, not editable: that would change what an import costs.
 bench: $(BENCH)/.ready $(BENCH_RAY)/.ready
 	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode --reinstall-package psk-core \
-		--reinstall-package psk-connector-redis ./core ./packages/connector-redis
+		--reinstall-package psk-connector-redis --reinstall-package psk-patterns \
+		./core ./packages/connector-redis ./packages/patterns
 	$(BENCH)/bin/python benchmarks/run.py $(TOPICS)
 
 lint: setup
@@ -70,12 +71,15 @@ format: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# Redis comes from the distribution's own packages where root can install them; a real Valkey comes as a wheel with the tests.
+# Redis, and the library that moves a process's clock, come from the distribution's own packages where root can install
+# them; a real Valkey comes as a wheel with the tests.
 servers:
-	@if command -v redis-server >/dev/null; then echo "redis-server: $$(redis-server --version)"; \
+	@if command -v redis-server >/dev/null && ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then \
+		echo "redis-server: $$(redis-server --version)"; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server openssl; \
-	else echo "redis-server is missing, and only root can install it with apt-get: tests that need it are skipped"; fi
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server openssl libfaketime; \
+	else echo "redis-server or libfaketime is missing, and only root can install them with apt-get:" \
+		"tests that need them are skipped"; fi
 
 clean:
 	rm -rf $(VENV) $(BENCH) $(BENCH_RAY) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -55,14 +56,31 @@ def test_nothing_asserts_on_input():
 def test_pickles_are_decoded_in_one_place():
     pattern = re.compile(r"\b(pickle\.loads?|Unpickler|import_module|__import__|eval|exec)\(")
     found = {str(path.relative_to(ROOT)) for path in PROGRAMS if pattern.search(path.read_text())}
-    assert found <= {"core/src/psk/wire/pickling.py", "core/src/psk/plugins/importing.py"}
+    by_a_fixed_table = "packages/patterns/src/psk_patterns/__init__.py"
+    assert found <= {"core/src/psk/wire/pickling.py", "core/src/psk/plugins/importing.py", by_a_fixed_table}
 
 
-def test_the_version_is_the_same_everywhere():
-    declared = re.search(r'^version = "(.+)"$', (ROOT / "core/pyproject.toml").read_text(), re.MULTILINE)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("packages/patterns/src/**/*.py")), ids=lambda path: path.stem)
+def test_patterns_use_public_names_of_psk_alone(path):
+    places = {"psk", "psk.connectors", "psk.errors", "psk.proxy", "psk.store", "psk.wire"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("psk."):
+            assert node.module in places
+            public = getattr(import_module(node.module), "__all__", dir(psk.errors))
+            assert {name.name for name in node.names} <= set(public)
+        if isinstance(node, ast.Import):
+            assert {name.name for name in node.names if f"{name.name}.".startswith("psk.")} <= places
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "store":
+            assert not node.attr.startswith("_")
+
+
+@pytest.mark.parametrize("folder", [ROOT / "core", *sorted(ROOT.glob("packages/*/"))], ids=lambda folder: folder.name)
+def test_the_version_is_the_same_everywhere(folder):
+    declared = re.search(r'^version = "(.+)"$', (folder / "pyproject.toml").read_text(), re.MULTILINE)
     assert declared
-    assert psk.__version__ == declared[1]
-    assert f"## {psk.__version__}" in (ROOT / "core/CHANGELOG.md").read_text()
+    (module,) = folder.glob("src/*/__init__.py")
+    assert f'__version__ = "{declared[1]}"' in module.read_text()
+    assert f"## {declared[1]}" in (folder / "CHANGELOG.md").read_text()
 
 
 IMPORTED = """

@@ -114,6 +114,32 @@ def test_the_core_alone(environment):
     environment.psk("sweep")
 
 
+USES_PATTERNS = """
+from concurrent.futures import ProcessPoolExecutor
+import psk, psk_patterns
+if __name__ == "__main__":
+    with psk.Store("outside", "shm://") as store:
+        pool = ProcessPoolExecutor(1)
+        with psk_patterns.StoreExecutor(pool, store, psk_patterns.ProxySize(1000)) as executor:
+            task = executor.submit(sorted, list(range(5000, 0, -1)))
+            assert psk.extract(task.result())[:3] == [1, 2, 3]
+            del task
+        promised = psk_patterns.future(store)
+        promised.set_result("kept")
+        assert promised.proxy() == "kept"
+        promised.release()
+        assert store.list() == [], store.list()
+    print("works")
+"""
+
+
+def test_the_core_and_patterns(environment):
+    environment.install("psk-patterns")
+    (environment.place / "program.py").write_text(USES_PATTERNS)
+    done = environment.run("python", "-I", "program.py")
+    assert (done.stdout, done.stderr) == (b"works\n", b"")
+
+
 def test_the_core_and_redis(environment, redis_uri):
     environment.install("psk-connector-redis")
     assert names(environment)["connector.redis"] == "not loaded yet"
