@@ -1,0 +1,148 @@
+"""How does one wait for many futures at once?"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from psk.connectors import check_timeout
+from psk.errors import InvalidArgumentError, PskError
+from psk_patterns.errors import FutureError, FutureTimeoutError
+from psk_patterns.futures.interest import Interest
+from psk_patterns.futures.watching import ended_now, forget, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from psk_patterns.futures.future import Future
+
+T = TypeVar("T")
+
+#: As of `concurrent.futures`, which names them so.
+FIRST_COMPLETED: Final = "FIRST_COMPLETED"
+FIRST_EXCEPTION: Final = "FIRST_EXCEPTION"
+ALL_COMPLETED: Final = "ALL_COMPLETED"
+CHOICES: Final = (FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED)
+
+GRACE_SECONDS: Final = 60.0
+"""How much longer than needed the watching thread would watch for somebody who vanished."""
+
+
+class DoneAndNotDone(NamedTuple):
+    """The futures that have an outcome, and those that have none yet."""
+
+    done: set[Future[Any]]
+    not_done: set[Future[Any]]
+
+
+def wait(
+    futures: Iterable[Future[Any]], timeout: float | None = None, return_when: str = ALL_COMPLETED
+) -> DoneAndNotDone:
+    """Wait for futures of whatever channels, as `concurrent.futures.wait` does for its own.
+
+    Args:
+        futures: The futures.
+        timeout: Seconds to wait at most; None is the longest `timeout` of the futures.
+        return_when: `"FIRST_COMPLETED"`, `"FIRST_EXCEPTION"` or `"ALL_COMPLETED"`, as of `concurrent.futures`.
+
+    Returns:
+        Those that have an outcome, and the others; both, when time is up.
+
+    Raises:
+        InvalidArgumentError: `timeout` or `return_when` makes no sense.
+        PskError: A channel is not trusted, or failed.
+    """
+    if return_when not in CHOICES:
+        raise InvalidArgumentError(f"nobody can wait until {return_when!r}", found=CHOICES, remedy="choose one")
+    waited = set(futures)
+    done: set[Future[Any]] = set()
+    batches = _batches(waited, timeout)
+    try:
+        for batch in batches:
+            done |= batch
+            if return_when == FIRST_COMPLETED or (return_when == FIRST_EXCEPTION and any(map(_failed, batch))):
+                break
+    except FutureTimeoutError:
+        pass
+    finally:
+        batches.close()
+    return DoneAndNotDone(done, waited - done)
+
+
+def as_completed(futures: Iterable[Future[T]], timeout: float | None = None) -> Iterator[Future[T]]:
+    """Give futures of whatever channels one by one, each when it has its outcome.
+
+    Args:
+        futures: The futures.
+        timeout: As of `wait`, from the first one asked for.
+
+    Raises:
+        FutureTimeoutError: Some had no outcome in time.
+        PskError: As of `wait`.
+    """
+    batches = _batches(set(futures), timeout)
+    try:
+        for batch in batches:
+            yield from batch
+    finally:
+        batches.close()
+
+
+def _batches(futures: set[Future[Any]], timeout: float | None) -> Generator[set[Future[Any]], None, None]:
+    """Give futures as they end, those together that ended together."""
+    check_timeout(timeout)
+    if not futures:
+        return
+    timeout = max(future.timeout for future in futures) if timeout is None else timeout
+    deadline = time.monotonic() + timeout
+    ends: SimpleQueue[tuple[Future[Any], PskError | None]] = SimpleQueue()
+    # Ours is the deadline that counts.
+    interests = [Interest(future, partial(_put, ends, future), timeout + GRACE_SECONDS) for future in futures]
+    ended = ended_now(interests)
+    left = futures - ended
+    if ended:
+        yield ended
+    interests = [interest for interest in interests if interest.future in left]
+    try:
+        if interests:
+            watch(interests)
+        while left:
+            ended = _next_batch(ends, deadline)
+            if not ended:
+                raise FutureTimeoutError(
+                    f"{len(left)} of {len(futures)} futures had no outcome within {timeout:g} s, such as "
+                    f"{next(iter(left))!r}",
+                    remedy="wait longer; see by `running()` which of them nobody has claimed: a pool whose workers all "
+                    "wait for futures needs more workers",
+                )
+            left -= ended
+            yield ended
+    finally:
+        forget(interests)
+
+
+def _put(ends: SimpleQueue[tuple[Future[Any], PskError | None]], future: Future[Any], error: PskError | None) -> None:
+    ends.put((future, error))
+
+
+def _next_batch(ends: SimpleQueue[tuple[Future[Any], PskError | None]], deadline: float) -> set[Future[Any]]:
+    """Wait for the next end, and give all that are there then; none when time is up."""
+    ended: set[Future[Any]] = set()
+    try:
+        while True:
+            left = 0.0 if ended else max(deadline - time.monotonic(), 0.0)
+            future, error = ends.get(timeout=left)
+            if error is not None:
+                raise error
+            ended.add(future)
+    except Empty:
+        return ended
+
+
+def _failed(future: Future[Any]) -> bool:
+    try:
+        return future.exception() is not None
+    except FutureError:  # cancelled, which `concurrent.futures` does not count either
+        return False
