@@ -117,7 +117,7 @@ def test_a_single_leaf_is_scattered_too(store, lifetime):
     assert type(gather(proxy)) is bytes
 
 
-@pytest.mark.parametrize("numbers", [[*range(LARGE)], (1.5,) * LARGE, {number: "abc" for number in range(LARGE)}])
+@pytest.mark.parametrize("numbers", [[*range(LARGE)], (1.5,) * LARGE, dict.fromkeys(range(LARGE), "abc")])
 def test_many_small_values_are_one_leaf(store, lifetime, numbers):
     scattered = scatter([numbers, "beside"], LARGE, store=store, lifetime=lifetime)
     assert [is_proxy(part) for part in scattered] == [True, False]
