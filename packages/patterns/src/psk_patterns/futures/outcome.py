@@ -74,7 +74,7 @@ class Outcome:
             return error
         if self.kind == DIED:
             return ProducerDied(
-                f"{name} has no result: {self.value}, which had claimed it, died first",
+                f"{name} has no result: {self.value}, which had claimed it, died first, or forgot it",
                 remedy="look for what killed it (memory?), and submit the task again with a new future",
             )
         if self.kind == RELEASED:

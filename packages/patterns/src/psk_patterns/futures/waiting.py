@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from psk_patterns.futures.outcome import Outcome
     from psk_patterns.futures.slots import Slots
 
+LISTEN_SECONDS: Final = 5.0
+"""How long one wait of the channel's own takes at most: its store may have been closed, and be another by then."""
+
 OUTAGE_SECONDS: Final = 5.0
 """For so long a channel may be out of reach before a waiter gives up."""
 
@@ -41,7 +44,8 @@ def await_outcome(slots: Slots, timeout: float) -> Outcome:
     while True:
         left = max(deadline - time.monotonic(), 0.0)
         try:
-            present = slots.store().wait(vigil.keys, timeout=left if vigil.claim is None else min(left, LOOK_SECONDS))
+            longest = LISTEN_SECONDS if vigil.claim is None else LOOK_SECONDS
+            present = slots.store().wait(vigil.keys, timeout=min(left, longest))
             ended = vigil.sees(present)
         except DeadlineError:
             ended = _has_died(vigil)

@@ -1,0 +1,82 @@
+"""What do the tests of futures share? Every channel in turn, real servers included."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from servers import MissingServerError, RedisServer
+
+import psk
+from psk_patterns import finishing
+from psk_patterns.futures import watcher
+from psk_patterns.leases import keeper
+
+# For `future_peers`, whose functions run in other processes.
+sys.path.append(str(Path(__file__).parent))
+
+ACROSS = ["file", "shm", "redis"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def future_server(tmp_path_factory):
+    """A plain redis-server, or why there is none; here before any test, so that it is none's leak."""
+    try:
+        server = RedisServer(tmp_path_factory.mktemp("futures-redis"))
+    except MissingServerError as error:
+        yield error
+        return
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _threads_that_end_soon():
+    # Each test waits for the threads that it started; nothing else depends on how long these linger.
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (keeper, finishing, watcher):
+            patch.setattr(module, "IDLE_SECONDS", 0.05)
+        yield
+
+
+@pytest.fixture
+def address(tmp_path, future_server):
+    """Give the URI of a new, empty channel: `address("file")`."""
+
+    def give(kind):
+        name = f"futures-{os.urandom(6).hex()}"
+        if kind == "redis":
+            if isinstance(future_server, Exception):
+                (pytest.fail if os.environ.get("CI") else pytest.skip)(str(future_server))
+            return f"{future_server.uri}?prefix={name}"
+        return f"file://{tmp_path}/{name}" if kind == "file" else f"{kind}://{name}"
+
+    return give
+
+
+def opened(uri):
+    """Open a store, and delete at the end what is left."""
+    with psk.Store("futures", uri) as store:
+        yield store
+        left = psk.Store("left", uri)
+        left.clear()
+        left.close()
+        psk.store.close_opened_stores()
+
+
+@pytest.fixture(params=["local", *ACROSS])
+def store(request, address):
+    """An open store on each channel in turn."""
+    yield from opened(address(request.param))
+
+
+@pytest.fixture(params=ACROSS)
+def shared_store(request, address):
+    """An open store on each channel in turn that other processes reach."""
+    yield from opened(address(request.param))
+
+
+@pytest.fixture
+def file_store(address):
+    """An open store over files, for what does not depend on the channel."""
+    yield from opened(address("file"))

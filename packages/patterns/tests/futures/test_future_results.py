@@ -1,0 +1,327 @@
+"""Does a future give what was set, once, to everybody, and nothing that is shared?"""
+
+import pickle
+import threading
+from concurrent.futures import CancelledError, InvalidStateError
+
+import future_peers
+import numpy as np
+import pytest
+
+import psk
+from psk.errors import CapabilityError, DeadlineError, InvalidArgumentError, ProxyResolveError, SerializationError
+from psk.testing.deadlines import timed
+from psk_patterns import ContextLifetime, Future, future
+from psk_patterns.errors import (
+    FutureCancelledError,
+    FutureClaimedError,
+    FutureDoneError,
+    FutureError,
+    FutureTimeoutError,
+    ProducerDied,
+    RemoteError,
+)
+
+
+def away(obj):
+    return pickle.loads(pickle.dumps(obj))
+
+
+def test_a_result_arrives_in_every_copy(store):
+    made = future(store)
+    copy = away(made)
+    assert (made.done(), copy.done(), made.running()) == (False, False, False)
+    copy.set_result({"a": [1, 2]})
+    assert made.result(5) == copy.result(5) == {"a": [1, 2]}
+    assert made.exception(5) is None
+    assert made.done()
+    assert not made.running()
+    assert not made.cancelled()
+    made.release()
+    assert store.list() == []
+
+
+@pytest.mark.parametrize("value", [None, False, 0, "", (), Exception("a value")])
+def test_any_value_is_a_result(file_store, value):
+    made = future(file_store)
+    made.set_result(value)
+    assert repr(made.result(5)) == repr(value)
+    made.release()
+
+
+def test_each_result_is_the_callers_own(store):
+    made = future(store)
+    made.set_result([[1], np.arange(100_000)])
+    first, second = made.result(), made.result()
+    first[0].append(2)
+    first[1][0] = 99
+    assert second[0] == [1]
+    assert second[1][0] == 0
+    assert second[1].flags.writeable
+    made.release()
+
+
+def test_it_is_set_once(store):
+    made = future(store)
+    made.set_result(1)
+    for again in (made, away(made)):
+        with pytest.raises(FutureDoneError, match=made.key) as caught:
+            again.set_result(1)
+        assert isinstance(caught.value, InvalidStateError)
+        with pytest.raises(FutureDoneError):
+            again.set_exception(ValueError())
+        with pytest.raises(FutureDoneError):
+            again.claim()
+        assert not again.cancel()
+    assert made.result(5) == 1
+    made.release()
+    assert store.list() == []
+
+
+def test_a_claim_keeps_others_out(store):
+    made = future(store)
+    made.claim()
+    made.claim()
+    other = away(made)
+    assert made.running()
+    assert other.running()
+    for refused in (other.claim, lambda: other.set_result(1), lambda: other.set_exception(ValueError())):
+        with pytest.raises(FutureClaimedError, match="is at work on it"):
+            refused()
+    assert not other.cancel()
+    made.set_result(2)
+    assert other.result(5) == 2
+    made.release()
+    assert store.list() == []
+
+
+def test_cancelling_wins_before_a_claim(store):
+    made = future(store)
+    assert made.cancel()
+    assert made.cancel()
+    copy = away(made)
+    assert copy.cancelled()
+    assert copy.done()
+    for refused in (copy.claim, lambda: copy.set_result(1), copy.result, copy.exception):
+        with pytest.raises(FutureCancelledError, match=made.key) as caught:
+            refused()
+        assert isinstance(caught.value, CancelledError)
+    made.release()
+    assert store.list() == []
+
+
+def test_a_canceller_that_dies_between_its_steps_is_completed_by_who_waits(store):
+    from psk_patterns.futures.claim import CANCELLED, Claim
+
+    made = future(store)
+    made.slots.write_claim(Claim(CANCELLED))
+    with pytest.raises(FutureCancelledError):
+        made.result(5)
+    assert store.exists(made.key)
+    made.release()
+
+
+def test_an_error_travels_with_its_traceback(store):
+    made = future(store)
+    future_peers.fail(away(made))
+    with pytest.raises(future_peers.SpawnedError, match="went wrong") as caught:
+        made.result(5)
+    assert caught.value.code == 7
+    assert "in fail" in caught.value.__notes__[0]
+    assert type(made.exception(5)) is future_peers.SpawnedError
+    made.release()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [future_peers.StubbornError(1, two=2), future_peers.OpaqueError(), future_peers.UnreadableError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_that_cannot_travel_says_what_it_was(file_store, error):
+    made = future(file_store)
+    made.set_exception(error)
+    told = made.exception(5)
+    assert isinstance(told, RemoteError) == (type(error) is not future_peers.UnreadableError)
+    assert isinstance(told, RemoteError) is False or type(error).__name__ in str(told)
+    made.release()
+
+
+def test_an_error_whose_class_is_missing_here_says_what_it_was(file_store, monkeypatch):
+    made = future(file_store)
+    made.set_exception(future_peers.SpawnedError("far away", 1))
+    monkeypatch.delattr(future_peers, "SpawnedError")
+    with pytest.raises(RemoteError, match="SpawnedError.*far away"):
+        made.result(5)
+    made.release()
+
+
+def test_a_result_that_cannot_be_encoded_leaves_the_future_to_its_producer(store):
+    made = future(store)
+    with pytest.raises(SerializationError):
+        made.set_result(number for number in ())
+    with pytest.raises(FutureClaimedError):
+        away(made).claim()
+    made.set_exception(ValueError("could not be sent"))
+    with pytest.raises(ValueError, match="could not be sent"):
+        made.result(5)
+    made.release()
+    assert store.list() == []
+
+
+def test_only_an_exception_is_one(file_store):
+    made = future(file_store)
+    with pytest.raises(InvalidArgumentError, match="'text' is no exception"):
+        made.set_exception("text")
+
+
+def test_waiting_ends_in_its_time_and_says_why(store):
+    made = future(store, timeout=0.2)
+    with timed() as clock, pytest.raises(FutureTimeoutError, match=r"0\.2 s.*nobody has claimed.*pool.*workers") as caught:
+        made.result()
+    assert not clock.late(0.2)
+    assert isinstance(caught.value, DeadlineError)
+    copy = away(made)
+    made.claim()
+    with pytest.raises(FutureTimeoutError, match=r"within 0\.1 s; process .* has claimed it and is alive"):
+        copy.result(0.1)
+    with pytest.raises(FutureTimeoutError):
+        copy.exception(0)
+    made.set_result(1)
+    assert copy.result(0) == 1
+    made.release()
+
+
+def test_times_that_make_no_sense_are_refused(file_store):
+    for options in ({"ttl": 0.1}, {"ttl": None}, {"ttl": -1}, {"timeout": None}, {"timeout": -1}, {"timeout": "1"}):
+        with pytest.raises(InvalidArgumentError):
+            future(file_store, **options)
+    with pytest.raises(InvalidArgumentError):
+        future(file_store).result("soon")
+
+
+def test_a_proxy_waits_for_the_result(store):
+    made = future(store)
+    proxy = away(made.proxy())
+    threading.Timer(0.1, made.set_result, [[1, 2]]).start()
+    assert proxy == [1, 2]
+    made.release()
+
+
+def test_a_proxy_of_a_failure_raises_it(store):
+    made = future(store, timeout=5)
+    made.set_exception(KeyError("gone"))
+    with pytest.raises(ProxyResolveError, match="gone") as caught:
+        len(made.proxy())
+    assert isinstance(caught.value.cause, KeyError)
+    made.release()
+
+
+def test_a_proxy_that_evicts_leaves_nothing(store):
+    made = future(store)
+    made.set_result([1])
+    assert away(made.proxy(evict=True)) == [1]
+    assert store.list() == []
+
+
+def test_futures_of_one_promise_are_equal(file_store):
+    made, other = future(file_store), future(file_store)
+    assert away(made) == made != other
+    assert len({made, away(made), other}) == 2
+    assert made.key in repr(made)
+    assert made != made.key
+    assert isinstance(made, Future)
+
+
+def test_pickles_are_small(file_store):
+    made = future(file_store)
+    fixed = len(made.uri)
+    assert len(pickle.dumps(made)) < fixed + 200
+    assert len(pickle.dumps(made.proxy())) < fixed + 320
+
+
+def test_a_closed_store_is_no_obstacle(shared_store):
+    made, copy = future(shared_store), None
+    threading.Timer(0.2, shared_store.close).start()
+    threading.Timer(0.5, lambda: copy.set_result(3)).start()
+    copy = away(made)
+    assert made.result(20) == 3
+    made.release()
+
+
+def test_a_claim_outlives_the_store_that_it_was_made_with(file_store):
+    made = future(file_store, ttl=0.5)
+    waiting = away(made)
+    made.claim()
+    file_store.close()
+    with pytest.raises(FutureTimeoutError, match="alive"):
+        waiting.result(1.5)
+    made.set_result(1)
+    assert waiting.result(5) == 1
+    made.release()
+
+
+def test_a_producer_that_forgets_its_future_counts_as_dead(store):
+    made = future(store, ttl=0.4)
+    copy = away(made)
+    made.claim()
+    del made
+    with pytest.raises(ProducerDied, match=copy.key):
+        copy.result(10)
+    copy.release()
+    assert store.list() == []
+
+
+def test_nobody_uses_what_was_released(store):
+    made = future(store)
+    copy = away(made)
+    made.release()
+    made.release()
+    for use in (made.result, made.done, made.cancel, made.claim, lambda: made.set_result(1)):
+        with pytest.raises(FutureError, match="was released"):
+            use()
+    with pytest.raises(FutureError, match="was released by process"):
+        copy.result(5)
+    with pytest.raises(FutureDoneError):
+        copy.set_result("too late")
+    copy.release()
+    assert store.list() == []
+
+
+def test_one_that_nobody_else_knows_leaves_nothing_when_released(store):
+    made = future(store)
+    made.claim()
+    made.release()
+    assert store.list() == []
+
+
+def test_a_lifetime_releases_a_future(store):
+    with ContextLifetime(store) as lifetime:
+        made = future(store, lifetime=lifetime)
+        made.set_result(1)
+        assert made.result(5) == 1
+    assert store.list() == []
+
+
+def test_a_serializer_of_the_stores_own_is_left_alone(address):
+    options = {"serializer": lambda _: b"never", "deserializer": lambda _: "never"}
+    with psk.Store("own", address("file"), **options) as store:
+        made = future(store)
+        made.claim()
+        made.set_result([1])
+        assert made.result(5) == [1]
+        assert made.exception() is None
+        made.release()
+
+
+def test_what_a_channel_cannot_do_is_refused_or_done_more_slowly(plain_store):
+    with pytest.raises(CapabilityError):
+        future(plain_store())
+    made = future(plain_store("reserve", "list"), ttl=0.3, timeout=5)
+    copy = away(made)
+    made.claim()
+    with pytest.raises(FutureTimeoutError, match="alive"):
+        copy.result(0.6)
+    made.set_result(1)
+    assert copy.result() == 1
+    made.release()
+    assert made.slots.store().list() == []
