@@ -1,0 +1,122 @@
+"""How many tasks has an executor, how many are done, and when is the last one?"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from psk_patterns.errors import ExecutorClosedError
+from psk_patterns.finishing import report_ignored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psk_patterns.executor.task_future import TaskFuture
+
+_ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
+
+
+class Ledger:
+    """The tasks of one executor.
+
+    Args:
+        progress: Called with the number of tasks that are done, and of all.
+    """
+
+    def __init__(self, progress: Callable[[int, int], object] | None) -> None:
+        self._progress = progress
+        self._changed = threading.Condition()
+        self._pending: set[TaskFuture[Any]] = set()
+        self._total = self._done = 0
+        self._left = 0
+        self._closed = False
+        self._finally: Callable[[], object] | None = None
+        _ledgers.add(self)
+
+    def open(self) -> None:
+        """Count a task that is about to be submitted.
+
+        Raises:
+            ExecutorClosedError: There shall be no more.
+        """
+        with self._changed:
+            if self._closed:
+                raise ExecutorClosedError(
+                    "a task was submitted to a StoreExecutor after its shutdown", remedy="submit it before, or open one"
+                )
+            self._total += 1
+
+    def withdraw(self) -> None:
+        """Count a task no more: it could not be submitted."""
+        with self._changed:
+            self._total -= 1
+        self._end()
+
+    def enter(self, future: TaskFuture[Any]) -> None:
+        """Remember the future of a submitted task until it is done."""
+        with self._changed:
+            self._pending.add(future)
+
+    def report(self) -> None:
+        """Count a task as done, and tell whoever wants to know."""
+        with self._changed:
+            self._done += 1
+            done, total = self._done, self._total
+        if self._progress is not None:
+            try:
+                self._progress(done, total)
+            except Exception:  # noqa: BLE001  it is the user's, and no task is to suffer from it
+                report_ignored(self._progress, "psk could not report the progress of an executor")
+
+    def leave(self, future: TaskFuture[Any]) -> None:
+        """Forget a future that is done."""
+        with self._changed:
+            self._pending.discard(future)
+            self._left += 1
+        self._end()
+
+    def close(self, finally_: Callable[[], object] | None) -> None:
+        """Take no more tasks, and call a function when the last one is done."""
+        with self._changed:
+            if not self._closed:
+                self._closed = True
+                self._finally = finally_
+        self._end()
+
+    def cancel(self) -> None:
+        """Cancel every task that has not begun."""
+        with self._changed:
+            pending = list(self._pending)
+        for future in pending:
+            future.cancel()
+
+    def wait(self) -> None:
+        """Wait until all tasks are done, as long as they may take."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._left == self._total)
+
+    def _end(self) -> None:
+        with self._changed:
+            if self._left != self._total:
+                return
+            last = self._finally if self._closed else None
+            if last is not None:
+                self._finally = None
+            self._changed.notify_all()
+        if last is not None:
+            last()
+
+    def renew_lock(self) -> None:
+        """Start afresh in a forked child: whoever held the lock is not there."""
+        self._changed = threading.Condition()
+
+
+def _renew_locks() -> None:
+    for ledger in list(_ledgers):
+        ledger.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

@@ -1,0 +1,129 @@
+"""What does one get for a submitted task? A future that knows what was put for it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import weakref
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from psk_patterns.finishing import later
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psk_patterns.executor.inputs import Inputs
+    from psk_patterns.executor.ledger import Ledger
+
+T = TypeVar("T")
+
+
+class TaskFuture(concurrent.futures.Future[T]):
+    """The outcome of a task of a `StoreExecutor`; it works with everything that takes `concurrent.futures.Future`.
+
+    Only a `StoreExecutor` makes one.
+    """
+
+    def __init__(self, inputs: Inputs, *, retries: bool) -> None:
+        super().__init__()
+        self._inner: Any = None
+        self._inputs = inputs
+        self._retries = retries
+        if retries and inputs.keys:
+            weakref.finalize(self, later, inputs.release)
+
+    def cancel(self) -> bool:
+        """Try to cancel the task; that does not succeed once a worker has begun it.
+
+        Returns:
+            Whether it is cancelled.
+        """
+        inner = self._inner
+        if inner is None:
+            return super().cancel()
+        # Its own callback brings the cancellation here; an engine over a network may need a while for that.
+        return bool(inner.cancel()) or self.cancelled()
+
+    def running(self) -> bool:
+        """Tell whether a worker is at the task, as far as the wrapped executor says."""
+        running = getattr(self._inner, "running", None)
+        return not self.done() and running is not None and bool(running())
+
+    def release(self) -> None:
+        """Let the arguments go that were put into the store: at once if the task is done, else when it is.
+
+        Needed with `retries=True` only, and there instead of dropping the future; doing so twice is no error.
+        """
+        self._retries = False
+        if self.done():
+            self._inputs.release()
+
+    def follow(self, inner: Any, receive: Callable[[Any], Any], ledger: Ledger) -> None:
+        """Take over the outcome of the wrapped executor's future; once, by the executor.
+
+        Args:
+            inner: That future.
+            receive: Gives the result that its result stands for.
+            ledger: Is told when the task is done.
+        """
+        self._inner = inner
+        ledger.enter(self)
+        inner.add_done_callback(_Relay(self, receive, ledger))
+
+    def _conclude(self, inner: Any, receive: Callable[[Any], Any], ledger: Ledger) -> None:
+        result, error = _outcome_of(inner)
+        if error is None:
+            try:
+                result = receive(result)
+            except Exception as failure:  # noqa: BLE001  the outcome of the task is that it could not be received
+                result, error = None, failure
+        # Whoever sees the outcome sees the store without the arguments.
+        self._inputs.settle(failed=error is not None)
+        if not self._retries:
+            self._inputs.release()
+        ledger.report()
+        self._publish(result, error)
+        # From here on the two keep each other alive no more: dropping this one is noticed.
+        self._inner = None
+        if not self._retries:  # it was asked for meanwhile
+            self._inputs.release()
+        ledger.leave(self)
+
+    def _publish(self, result: Any, error: BaseException | None) -> None:
+        if isinstance(error, CancelledError):
+            super().cancel()
+            self.set_running_or_notify_cancel()
+        elif error is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(result)
+
+
+class _Relay:
+    """The callback of the wrapped executor's future, which forgets ours as soon as it is done."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, future: TaskFuture[Any], receive: Callable[[Any], Any], ledger: Ledger) -> None:
+        self._parts: Any = (future, receive, ledger)
+
+    def __call__(self, inner: Any) -> None:
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            future, receive, ledger = parts
+            future._conclude(inner, receive, ledger)  # noqa: SLF001  of the same file
+
+
+def _outcome_of(inner: Any) -> tuple[Any, BaseException | None]:
+    """Give a done future's result or its error, without leaving this frame in the error's traceback if possible."""
+    cancelled = getattr(inner, "cancelled", None)
+    if cancelled is not None and cancelled():
+        return None, CancelledError()
+    exception = getattr(inner, "exception", None)
+    error = None if exception is None else exception()
+    if error is not None:
+        return None, error
+    try:
+        return inner.result(), None
+    except BaseException as failure:  # noqa: BLE001  a task may raise anything
+        return None, failure
