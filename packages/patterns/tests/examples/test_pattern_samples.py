@@ -1,0 +1,62 @@
+"""Do the samples of the patterns' documents run, and does psk_patterns have every name that they mention?"""
+
+import re
+from importlib import import_module
+
+import pytest
+from core_tests import ROOT, load
+
+samples = load("docs/test_runnable_samples.py")
+
+PAGES = ("docs/patterns.md", "packages/patterns/README.md")
+TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
+FENCES = [
+    (page, language, flag.strip(), text)
+    for page, content in TEXTS.items()
+    for language, flag, text in samples.FENCE.findall(content)
+]
+RUN = [(f"{page}-{number}", *fence[1::2]) for number, fence in enumerate(FENCES) if (page := fence[0]) and fence[2]]
+
+
+@pytest.mark.parametrize(("language", "program"), [each[1:] for each in RUN], ids=[each[0] for each in RUN])
+def test_sample_runs(language, program, tmp_path):
+    samples.test_sample_runs(language, program, tmp_path)
+
+
+def test_every_python_sample_runs():
+    assert [text for _, language, flag, text in FENCES if language == "python" and flag != "run"] == []
+
+
+def look_up(dotted):
+    """Import what a dotted name says, wherever the module ends and the attributes begin."""
+    found = import_module(dotted.partition(".")[0])
+    for place, part in enumerate(dotted.split(".")[1:], 2):
+        found = getattr(found, part) if hasattr(found, part) else import_module(".".join(dotted.split(".")[:place]))
+    return found
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted({name for text in TEXTS.values() for name in re.findall(r"`(psk(?:_patterns)?(?:\.\w+)+)[(`]", text)}),
+)
+def test_mentioned_name_exists(name):
+    look_up(name)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_error_is_named(page):
+    """The page is where a reader looks up what a rule is called; the README sends them there."""
+    import psk_patterns.errors as errors
+
+    public = {name for name, each in vars(errors).items() if getattr(each, "__module__", "") == errors.__name__}
+    missing = {name for name in public if f"`{name}`" not in TEXTS["docs/patterns.md"]}
+    assert not missing
+    assert "docs/patterns.md" in page or "patterns.md" in TEXTS[page]
+
+
+def test_every_public_name_is_in_the_table_of_names():
+    import psk_patterns
+
+    rows = re.findall(r"^\| (.+?) \|", TEXTS["packages/patterns/README.md"], flags=re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert set(psk_patterns.__all__) <= named
