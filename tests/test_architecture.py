@@ -56,8 +56,10 @@ def test_nothing_asserts_on_input():
 def test_pickles_are_decoded_in_one_place():
     pattern = re.compile(r"\b(pickle\.loads?|Unpickler|import_module|__import__|eval|exec)\(")
     found = {str(path.relative_to(ROOT)) for path in PROGRAMS if pattern.search(path.read_text())}
-    by_a_fixed_table = "packages/patterns/src/psk_patterns/__init__.py"
-    assert found <= {"core/src/psk/wire/pickling.py", "core/src/psk/plugins/importing.py", by_a_fixed_table}
+    patterns = "packages/patterns/src/psk_patterns"
+    # One imports by a fixed table; in the other an exception lies in a pickle of its own, whose class may be missing.
+    excused = {f"{patterns}/__init__.py", f"{patterns}/futures/outcome.py"}
+    assert found <= {"core/src/psk/wire/pickling.py", "core/src/psk/plugins/importing.py", *excused}
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("packages/patterns/src/**/*.py")), ids=lambda path: path.stem)
