@@ -6,12 +6,12 @@ from functools import partial
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
-from psk_patterns import future
 from rivals import memory_stores, workers
 from row import Row
 from timing import take_turns
 
 from psk import Store
+from psk_patterns import future
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

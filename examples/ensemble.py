@@ -1,11 +1,11 @@
-"""Train an ensemble of decision trees on handwritten digits, the digits and the trees passed by value or owned.
+"""Train an ensemble of forests on handwritten digits, the digits and the forests passed by value or owned.
 
-The data are the 1,797 digits that come with scikit-learn. Each task of the first stage trains a tree on a sample of
-them; each task of the second lets one tree say what it takes the others for; then they vote. By value the digits go
-out with each task, and each tree comes here and goes out again. With a StoreExecutor over shared memory, what is large
-is put once, and what comes back is an owned proxy: the tree stays where it is, and goes when nobody has its proxy.
+The data are the 1,797 digits that come with scikit-learn. Each task of the first stage trains a small forest on a
+sample of them; each task of the second lets one forest say what it takes the others for; then they vote. By value
+each forest comes here and goes out again. With a StoreExecutor over shared memory what comes back is an owned proxy:
+the forest stays where it is, and goes when nobody has its proxy any more.
 
-    python examples/ensemble.py [--trees 40] [--executor process|thread|fork] [--workers 2]
+    python examples/ensemble.py [--forests 20] [--trees 20] [--executor process|thread|fork] [--workers 2]
 """
 
 from __future__ import annotations
@@ -17,33 +17,32 @@ import numpy as np
 from channel import temporary_store
 from cost import Cost, counted
 from executors import open_executor, option_parser
-from psk_patterns import ProxySize, StoreExecutor
 from saved import count, duration, megabytes, table
 from sklearn.datasets import load_digits
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.ensemble import RandomForestClassifier
+
+from psk_patterns import ProxySize, ProxyType, StoreExecutor
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
 
-    from psk import Store
-
     Labels = NDArray[np.int64]
     Pixels = NDArray[np.float64]
 
-TITLE = "Ensemble: decision trees that read handwritten digits"
 TRAINING = 1_200
-LARGE = 10_000
+#: Arrays say how large they are; a forest does not.
+POLICY = ProxySize(10_000) | ProxyType(RandomForestClassifier)
 
 
-def train(pixels: Pixels, labels: Labels, seed: int) -> DecisionTreeClassifier:
+def train(pixels: Pixels, labels: Labels, trees: int, seed: int) -> RandomForestClassifier:
     chosen = np.random.default_rng(seed).integers(len(labels), size=len(labels))
-    return DecisionTreeClassifier(max_features="sqrt", random_state=seed).fit(pixels[chosen], labels[chosen])
+    return RandomForestClassifier(trees, random_state=seed).fit(pixels[chosen], labels[chosen])
 
 
-def read(tree: DecisionTreeClassifier, pixels: Pixels) -> Labels:
-    return tree.predict(pixels)
+def read(forest: RandomForestClassifier, pixels: Pixels) -> Labels:
+    return forest.predict(pixels)
 
 
 def vote(readings: list[Labels]) -> Labels:
@@ -51,32 +50,30 @@ def vote(readings: list[Labels]) -> Labels:
     return counts.argmax(axis=1)
 
 
-def ensemble(executor: Any, trees: int) -> tuple[Labels, Labels]:
-    """Train, read and vote; `executor` decides how things travel. Give what was read, and what it is."""
-    digits = load_digits()
-    known, unknown = digits.data[:TRAINING], digits.data[TRAINING:]
-    grown = executor.map(train, repeat(known), repeat(digits.target[:TRAINING]), range(trees))
-    return vote(list(executor.map(read, grown, repeat(unknown)))), digits.target[TRAINING:]
-
-
-def owned(executor: Executor, store: Store, trees: int) -> tuple[Labels, Labels]:
-    return ensemble(StoreExecutor(executor, store, ProxySize(LARGE)), trees)
+def ensemble(executor: Executor, digits: Any, forests: int, trees: int) -> Labels:
+    """Train, read and vote; the executor decides how things travel."""
+    known, labels, unknown = digits.data[:TRAINING], digits.target[:TRAINING], digits.data[TRAINING:]
+    grown = executor.map(train, repeat(known), repeat(labels), repeat(trees), range(forests))
+    return vote(list(executor.map(read, grown, repeat(unknown))))
 
 
 def main() -> None:
     parser = option_parser(__doc__)
-    parser.add_argument("--trees", type=int, default=40, help="how many to train; default 40")
+    parser.add_argument("--forests", type=int, default=20, help="how many to train; default 20")
+    parser.add_argument("--trees", type=int, default=20, help="how many in each of them; default 20")
     options = parser.parse_args()
     by_value, by_owner = Cost(), Cost()
+    digits = load_digits()
     with temporary_store() as store, open_executor(options.executor, options.workers) as executor:
         with counted(by_value):
-            expected, labels = ensemble(executor, options.trees)
+            expected = ensemble(executor, digits, options.forests, options.trees)
         with counted(by_owner):
-            readings, _ = owned(executor, store, options.trees)
+            readings = ensemble(StoreExecutor(executor, store, POLICY), digits, options.forests, options.trees)
         left = len(store.list())
     assert np.array_equal(readings, expected), "passing by proxy changed the result"
     assert left == 0, "objects were left"
-    print(f"{options.trees} trees read {np.mean(readings == labels):.1%} of {len(labels)} digits correctly")
+    labels = digits.target[TRAINING:]
+    print(f"{options.forests} forests read {np.mean(readings == labels):.1%} of {len(labels)} digits correctly")
     print("(the same by value and owned)\n")
     figures = [
         ("bytes through the executor", by_value.sent + by_value.received, by_owner.sent + by_owner.received, megabytes),

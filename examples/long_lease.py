@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 from channel import temporary_store
 from executors import interrupts_put_off
-from psk_patterns import LeaseLifetime
 from saved import count, megabytes, table
 
 from psk import Store, StoreConfig, get_or_create_store
+from psk_patterns import LeaseLifetime
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
+
+    Started = tuple[BaseProcess, BaseProcess, Connection, Any]
 
 BLOCKS_PER_SECOND = 10
 SPAWN = get_context("spawn")

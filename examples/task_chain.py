@@ -1,11 +1,11 @@
 """Run a chain of tasks that each take a while to start, one stage after the other or pipelined by futures.
 
-The tasks have the shape of the 1000 Genomes workflow: several read the variants of the individuals, one merges them, one
-sifts out the harmful ones, and some look for mutations that the members of a population share. By value, a task is
+The tasks have the shape of the 1000 Genomes workflow: several read the variants of the individuals, one merges them,
+one sifts out the harmful ones, and some look for mutations that the members of a population share. By value, a task is
 submitted when its inputs are there, so each stage waits for the start-up of its tasks, and everything travels through
-this process. By future, all tasks are submitted at once with proxies of what has yet to be made: they start up together,
-and each goes on as soon as its inputs are there. The genotypes are drawn at random; the start-up is a sleep, and stands
-for imports, containers, the queues of a batch system.
+this process. By future, all tasks are submitted at once with proxies of what has yet to be made: they start up
+together, and each goes on as soon as its inputs are there. The genotypes are drawn at random; the start-up is a sleep,
+and stands for imports, containers, the queues of a batch system.
 
     python examples/task_chain.py [--start-up 0.5] [--variants 40000] [--executor process|thread|fork] [--workers 8]
 """
@@ -20,17 +20,18 @@ import numpy as np
 from channel import temporary_store
 from cost import Cost, counted
 from executors import open_executor, option_parser
-from psk_patterns import future
 from saved import count, duration, megabytes, table
+
+from psk_patterns import future
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
-    from psk_patterns import Future
 
     from psk import Store
+    from psk_patterns import Future
 
     Genotypes = NDArray[np.bool_]
 
@@ -79,7 +80,7 @@ def by_value(executor: Executor, variants: int, start_up: float) -> list[float]:
 
 
 def by_future(executor: Executor, store: Store, variants: int, start_up: float) -> list[float]:
-    """Submit all tasks at once. Whoever makes a thing is submitted before those who wait for it: no pool is too small."""
+    """Submit all tasks at once, each before those who wait for what it makes: so no pool is too small."""
     with promises(store, CHUNKS + 2 + len(POPULATIONS)) as made:
         parts, (merged, sifted), overlaps = made[:CHUNKS], made[CHUNKS : CHUNKS + 2], made[CHUNKS + 2 :]
         for chunk, part in enumerate(parts):

@@ -46,7 +46,7 @@ def test_mentioned_name_exists(name):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_error_is_named(page):
     """The page is where a reader looks up what a rule is called; the README sends them there."""
-    import psk_patterns.errors as errors
+    from psk_patterns import errors
 
     public = {name for name, each in vars(errors).items() if getattr(each, "__module__", "") == errors.__name__}
     missing = {name for name in public if f"`{name}`" not in TEXTS["docs/patterns.md"]}
