@@ -1,0 +1,61 @@
+"""How do objects end with the program?"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from psk_patterns.finishing import later
+from psk_patterns.lifetimes.lifetime import EvictingLifetime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from psk.store import Lifetime
+
+_only: dict[type, StaticLifetime] = {}
+
+
+class StaticLifetime(EvictingLifetime):
+    """Evict objects when the program ends; there is one per process, and each call gives it.
+
+    It works on every channel. The interpreter's exit waits at most 0.8 s for all that is to be evicted then; what could
+    not be, and everything when the process is killed, stays. Each object needs its store: `add_key(key, store=store)`.
+    """
+
+    def __new__(cls) -> Self:
+        """Give the one there is."""
+        made = super().__new__(cls)
+        only = _only.setdefault(cls, made)
+        if only is made:
+            EvictingLifetime.__init__(made, None, None)
+            atexit.register(later, made.close)
+        return only  # type: ignore[return-value]  # by class
+
+    def __init__(self) -> None:
+        """Change nothing: it has begun."""
+
+
+def register_lifetime_atexit(lifetime: Lifetime, close_stores: bool = False) -> Callable[[], None]:
+    """Let a lifetime end when the program does, if it has not ended before.
+
+    The interpreter's exit waits at most 0.8 s for all that is to be evicted then. A forked child does not end it.
+
+    Args:
+        lifetime: Any lifetime.
+        close_stores: Passed to its `close`.
+
+    Returns:
+        What will be called; `atexit.unregister` takes it back.
+    """
+    owner = os.getpid()
+    close: Callable[..., None] = lifetime.close  # which knows `close_stores` if it is one of ours
+
+    def end() -> None:
+        if os.getpid() == owner:
+            later(partial(close, close_stores=True) if close_stores else close)
+
+    return atexit.register(end)
