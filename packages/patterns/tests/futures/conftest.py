@@ -8,6 +8,7 @@ import pytest
 from servers import MissingServerError, RedisServer
 
 import psk
+from psk import background
 from psk_patterns import finishing
 from psk_patterns.futures import watcher
 from psk_patterns.leases import keeper
@@ -34,7 +35,7 @@ def future_server(tmp_path_factory):
 def _threads_that_end_soon():
     # Each test waits for the threads that it started; nothing else depends on how long these linger.
     with pytest.MonkeyPatch.context() as patch:
-        for module in (keeper, finishing, watcher):
+        for module in (keeper, finishing, watcher, background):
             patch.setattr(module, "IDLE_SECONDS", 0.05)
         yield
 
@@ -73,6 +74,12 @@ def store(request, address):
 @pytest.fixture(params=ACROSS)
 def shared_store(request, address):
     """An open store on each channel in turn that other processes reach."""
+    yield from opened(address(request.param))
+
+
+@pytest.fixture(params=["file", "redis"])
+def pooled_store(request, address):
+    """An open store on each channel in turn that processes do not hold which have used it."""
     yield from opened(address(request.param))
 
 

@@ -40,10 +40,15 @@ class UnreadableError(Exception):
         raise ValueError("no text")
 
 
-def race(futures, barrier, number):
+def meet_at(barrier):
+    """Remember where the processes of a race meet."""
+    globals()["meeting"] = barrier
+
+
+def race(futures, number):
     """Set each future, or cancel some; give the positions won."""
     won = []
-    barrier.wait(60)
+    globals()["meeting"].wait(60)
     for position, future in enumerate(futures):
         if position % 3 == number == 0:
             if future.cancel():

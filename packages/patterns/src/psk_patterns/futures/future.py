@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from psk import Proxy
@@ -197,7 +198,9 @@ class Future(Generic[T]):
         self._check_not_released()
         if self._held is not None and self._held.is_ours:
             return
-        self._held = claim_future(self.slots, Claim(CLAIMED, self._number), self.ttl)
+        # A forked child has a copy of this object, and is another producer.
+        number = f"{self._number}-{os.getpid():x}"
+        self._held = claim_future(self.slots, Claim(CLAIMED, number), self.ttl)
 
     def set_result(self, obj: T) -> None:
         """Give the object; claims the future first, if this object has not done so.

@@ -106,7 +106,7 @@ def _batches(futures: set[Future[Any]], timeout: float | None) -> Generator[set[
         yield ended
     interests = [interest for interest in interests if interest.future in left]
     try:
-        if interests:
+        if interests and timeout > 0:
             watch(interests)
         while left:
             ended = _next_batch(ends, deadline)

@@ -1,0 +1,198 @@
+"""Does a process wait for many futures, and call back, without a thread for each?"""
+
+import gc
+import sys
+import threading
+import time
+
+import pytest
+
+from psk.errors import InvalidArgumentError
+from psk_patterns import as_completed, future, wait
+from psk_patterns.errors import FutureCancelledError, FutureTimeoutError
+
+OPTIONS = ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED")
+
+
+@pytest.fixture
+def unraisable(monkeypatch):
+    """What nobody was there to catch."""
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    return seen
+
+
+def in_thread(function, *args):
+    thread = threading.Thread(target=function, args=args)
+    thread.start()
+    return thread
+
+
+def set_each(futures, pause):
+    for number, made in enumerate(futures):
+        time.sleep(pause)
+        made.set_result(number)
+
+
+def release_all(futures):
+    for made in futures:
+        made.release()
+
+
+def until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+    assert condition()
+
+
+def test_many_are_waited_for_by_one_thread(store, scale):
+    futures = [future(store) for _ in range(scale("patterns_futures.many"))]
+    thread = in_thread(set_each, futures, 0.0)
+    before = threading.active_count()
+    most, count = 0, 0
+    for made in as_completed(futures, 100):
+        most = max(most, threading.active_count())
+        count += made.result() is not None
+    thread.join()
+    assert count == len(futures)
+    assert most <= before + 3, "one that watches, one that renews leases, one of the channel's own"
+    assert wait(futures).done == set(futures)
+    release_all(futures)
+    assert store.list() == []
+
+
+def test_futures_of_several_channels_are_waited_for_together(address):
+    from contextlib import ExitStack
+
+    from psk import Store
+
+    with ExitStack() as stack:
+        kinds = ("local", "file", "shm", "redis")
+        stores = [stack.enter_context(Store(kind, address(kind))) for kind in kinds]
+        futures = [future(store) for store in stores for _ in range(3)]
+        thread = in_thread(set_each, futures, 0.01)
+        assert [made.result() for made in as_completed(futures, 20)] == list(range(12))
+        thread.join()
+        release_all(futures)
+        assert [store.list() for store in stores] == [[]] * 4
+
+
+def test_what_is_done_already_comes_at_once(store):
+    futures = [future(store) for _ in range(4)]
+    futures[0].set_result(0)
+    futures[1].cancel()
+    assert wait(futures, 0).done == set(futures[:2])
+    assert wait(futures, 5, "FIRST_COMPLETED") == (set(futures[:2]), set(futures[2:]))
+    assert wait([]) == (set(), set())
+    assert list(as_completed([])) == []
+    assert "psk-futures" not in {thread.name for thread in threading.enumerate()}
+    release_all(futures)
+
+
+def test_waiting_ends_when_it_was_asked_to(store):
+    futures = [future(store) for _ in range(3)]
+    thread = in_thread(lambda: (time.sleep(0.1), futures[0].set_result(1)))
+    assert wait(futures, 10, "FIRST_COMPLETED").done == {futures[0]}
+    thread.join()
+    thread = in_thread(lambda: (time.sleep(0.1), futures[1].set_exception(ValueError())))
+    assert wait(futures, 10, "FIRST_EXCEPTION") == ({futures[0], futures[1]}, {futures[2]})
+    thread.join()
+    done, not_done = wait(futures, 0.1)
+    assert not_done == {futures[2]}
+    with pytest.raises(FutureTimeoutError, match="1 of 3 futures.*pool"):
+        list(as_completed(futures, 0.1))
+    release_all(futures)
+
+
+def test_an_abandoned_iterator_leaves_no_thread(store):
+    futures = [future(store) for _ in range(3)]
+    futures[0].set_result(1)
+    ends = as_completed(futures, 60)
+    assert next(ends) == futures[0]
+    threading.Timer(0.1, futures[1].set_result, [2]).start()
+    assert next(ends) == futures[1]
+    del ends
+    gc.collect()
+    until(lambda: "psk-futures" not in {thread.name for thread in threading.enumerate()})
+    release_all(futures)
+
+
+def test_what_cannot_be_waited_for_is_refused(file_store):
+    with pytest.raises(InvalidArgumentError, match="SOME"):
+        wait([], return_when="SOME")
+    with pytest.raises(InvalidArgumentError):
+        wait([future(file_store)], timeout=-1)
+    with pytest.raises(InvalidArgumentError):
+        list(as_completed([future(file_store)], timeout="x"))
+
+
+def test_a_callback_is_called_once_for_each_end(store):
+    ends = [future(store) for _ in range(3)]
+    called = []
+    for made in ends:
+        made.add_done_callback(called.append)
+        made.add_done_callback(called.append)
+    ends[0].set_result(1)
+    ends[1].set_exception(ValueError())
+    ends[2].cancel()
+    until(lambda: len(called) == 6)
+    assert sorted(map(hash, called)) == sorted(map(hash, ends * 2))
+    ends[0].add_done_callback(called.append)
+    assert len(called) == 7, "one that is done calls at once"
+    release_all(ends)
+    assert store.list() == []
+
+
+def test_an_error_of_a_callback_hurts_nobody(store, unraisable):
+    first, second = future(store), future(store)
+    called = []
+    first.add_done_callback(lambda _: 1 / 0)
+    first.add_done_callback(called.append)
+    second.add_done_callback(called.append)
+    first.set_result(1)
+    until(lambda: len(called) == 1)
+    second.set_result(2)
+    until(lambda: len(called) == 2)
+    assert [seen.exc_type for seen in unraisable] == [ZeroDivisionError]
+    second.add_done_callback(lambda _: [][0])
+    assert [seen.exc_type for seen in unraisable] == [ZeroDivisionError, IndexError]
+    release_all([first, second])
+
+
+def test_a_callback_that_is_never_called_is_told_of(store, unraisable):
+    made = future(store, timeout=0.2)
+    made.add_done_callback(print)
+    until(lambda: unraisable)
+    assert unraisable[0].exc_type is FutureTimeoutError
+    made.release()
+
+
+def test_callbacks_that_wait_and_set_go_on(store):
+    first, second, called = future(store), future(store), []
+    first.add_done_callback(lambda made: second.set_result(made.result() + 1))
+    second.add_done_callback(lambda made: called.append(made.result()))
+    first.set_result(1)
+    until(lambda: called)
+    assert called == [2]
+    release_all([first, second])
+    assert store.list() == []
+
+
+def test_a_cancelled_one_is_no_exception_to_wait_for(store):
+    futures = [future(store) for _ in range(2)]
+    futures[0].cancel()
+    assert wait(futures, 0.2, "FIRST_EXCEPTION").not_done == {futures[1]}
+    with pytest.raises(FutureCancelledError):
+        futures[0].result()
+    release_all(futures)
+
+
+def test_closing_the_store_does_not_stop_the_watch(file_store):
+    made, called = future(file_store), []
+    made.add_done_callback(called.append)
+    time.sleep(0.05)
+    file_store.close()
+    made.set_result(1)
+    until(lambda: called)
+    made.release()
