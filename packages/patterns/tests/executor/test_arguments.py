@@ -58,10 +58,8 @@ def test_a_structure_can_be_chosen_whole(executor):
 def test_what_cannot_be_searched_is_one_object(threads, store):
     holder = [1]
     holder.append(holder)
-    with StoreExecutor(threads, store, ProxyType(list)) as executor:
-        assert executor.submit(extracted, holder).result() == "list"
-    with StoreExecutor(threads, store) as executor:
-        assert executor.submit(same, holder).result() is holder
+    assert StoreExecutor(threads, store, ProxyType(list)).submit(extracted, holder).result() == "list"
+    assert StoreExecutor(threads, store).submit(same, holder).result() is holder
 
 
 def test_one_object_in_several_places_is_put_once(threads, open_store):
@@ -166,6 +164,7 @@ def test_a_future_among_the_arguments_is_waited_for_in_the_task(pool, open_store
     coming, nested = future(store), future(store)
     pending = executor.submit(total, coming, 1), executor.submit(kinds, [nested])
     coming.set_result(ARRAY)
+    nested.set_result("used by nobody")
     assert [each.result() for each in pending] == [LARGE + 1, [["proxy"]]]
     for each in (coming, nested):
         each.release()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk.connectors import SupportsExpiry
 from psk.errors import InvalidArgumentError
+from psk_patterns.executor.evicting import evict_quietly
 from psk_patterns.executor.inputs import Inputs
 from psk_patterns.executor.ledger import Ledger
 from psk_patterns.executor.mapping import MapResults, abandon, in_chunks
@@ -170,8 +172,11 @@ class StoreExecutor(concurrent.futures.Executor):
         future.follow(inner, self._receive, self._ledger)
         return future
 
-    def _receive(self, result: Any) -> Any:
-        return unpack(result, self._settings, ownership=self.ownership) if type(result) is Parcel else result
+    def _receive(self, result: Any) -> tuple[Any, Callable[[], object] | None]:
+        if type(result) is not Parcel:
+            return result, None
+        content = unpack(result, self._settings, ownership=self.ownership)
+        return content, None if self.ownership else partial(evict_quietly, self.store, result.keys, "results")
 
     def __repr__(self) -> str:
         return f"StoreExecutor({self.executor!r}, {self.store!r}, {self.should_proxy!r})"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from psk_patterns.executor.evicting import evict_quietly
 from psk_patterns.executor.references import end_borrows, is_borrowed, is_owned, take_back
 from psk_patterns.executor.search import Search
 from psk_patterns.finishing import report_ignored
 from psk_patterns.futures import Future
-from psk_patterns.leases import reopened
 from psk_patterns.partial import Placement
 
 if TYPE_CHECKING:
@@ -90,11 +90,7 @@ class Inputs:
             return
         if self._hold is not None:
             self._hold.discard(*keys)
-        try:
-            with reopened(self._store) as store:
-                store.evict_batch(keys)
-        except Exception:  # noqa: BLE001  as above
-            report_ignored(self, f"psk could not evict {len(keys)} arguments of a task")
+        evict_quietly(self._store, keys, "arguments")
 
     def _look_at(self, value: Any) -> Any:
         if issubclass(type(value), Future):

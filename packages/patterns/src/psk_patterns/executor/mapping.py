@@ -84,9 +84,7 @@ class MapResults(Generic[T]):
 def abandon(futures: deque[TaskFuture[Any]]) -> None:
     """Cancel what has not begun, and let go what was put for the rest."""
     while futures:
-        future = futures.popleft()
-        future.cancel()
-        future.release()
+        futures.popleft().abandon()
 
 
 def in_chunks(calls: Iterable[T], size: int) -> Iterator[list[T]]:

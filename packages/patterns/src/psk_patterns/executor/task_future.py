@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import weakref
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from psk_patterns.finishing import later
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from psk_patterns.executor.ledger import Ledger
 
 T = TypeVar("T")
+Receive: TypeAlias = "Callable[[Any], tuple[Any, Callable[[], object] | None]]"
 
 
 class TaskFuture(concurrent.futures.Future[T]):
@@ -29,6 +30,8 @@ class TaskFuture(concurrent.futures.Future[T]):
         self._inner: Any = None
         self._inputs = inputs
         self._retries = retries
+        self._is_wanted = True
+        self._evict_result: Callable[[], object] | None = None
         if retries and inputs.keys:
             weakref.finalize(self, later, inputs.release)
 
@@ -58,23 +61,34 @@ class TaskFuture(concurrent.futures.Future[T]):
         if self.done():
             self._inputs.release()
 
-    def follow(self, inner: Any, receive: Callable[[Any], Any], ledger: Ledger) -> None:
+    def abandon(self) -> None:
+        """Want no result any more: cancel the task if it has not begun, and let go what was put for it.
+
+        What a result refers to goes too, also if it is not owned; so nobody else may have seen it.
+        """
+        self._is_wanted = False
+        self.cancel()
+        self.release()
+        if self.done() and self._evict_result is not None:
+            self._evict_result()
+
+    def follow(self, inner: Any, receive: Receive, ledger: Ledger) -> None:
         """Take over the outcome of the wrapped executor's future; once, by the executor.
 
         Args:
             inner: That future.
-            receive: Gives the result that its result stands for.
+            receive: Gives the result that its result stands for, and what evicts its objects if nobody owns them.
             ledger: Is told when the task is done.
         """
         self._inner = inner
         ledger.enter(self)
         inner.add_done_callback(_Relay(self, receive, ledger))
 
-    def _conclude(self, inner: Any, receive: Callable[[Any], Any], ledger: Ledger) -> None:
+    def _conclude(self, inner: Any, receive: Receive, ledger: Ledger) -> None:
         result, error = _outcome_of(inner)
         if error is None:
             try:
-                result = receive(result)
+                result, self._evict_result = receive(result)
             except Exception as failure:  # noqa: BLE001  the outcome of the task is that it could not be received
                 result, error = None, failure
         # Whoever sees the outcome sees the store without the arguments.
@@ -87,6 +101,8 @@ class TaskFuture(concurrent.futures.Future[T]):
         self._inner = None
         if not self._retries:  # it was asked for meanwhile
             self._inputs.release()
+        if not self._is_wanted and self._evict_result is not None:
+            self._evict_result()
         ledger.leave(self)
 
     def _publish(self, result: Any, error: BaseException | None) -> None:
@@ -104,7 +120,7 @@ class _Relay:
 
     __slots__ = ("_parts",)
 
-    def __init__(self, future: TaskFuture[Any], receive: Callable[[Any], Any], ledger: Ledger) -> None:
+    def __init__(self, future: TaskFuture[Any], receive: Receive, ledger: Ledger) -> None:
         self._parts: Any = (future, receive, ledger)
 
     def __call__(self, inner: Any) -> None:
