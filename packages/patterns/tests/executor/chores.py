@@ -116,6 +116,11 @@ def pause(seconds, *_args):
     return seconds
 
 
+def pause_and_add(seconds, item):
+    time.sleep(seconds)
+    return total(item)
+
+
 def wait_for(event, *_args):
     assert event.wait(30)
 
