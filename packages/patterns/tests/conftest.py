@@ -1,14 +1,60 @@
-"""What do the tests of all patterns share? A channel that can do little."""
+"""What do the tests of all patterns share? The channels there are, and one that can do little."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from servers import MissingServerError, RedisServer
 
 import psk
 
 # For `plain_channel`, which is imported by its name also where a `plain://` URI is opened.
 sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def patterns_server(tmp_path_factory):
+    """A Redis server; tests use a prefix of their own."""
+    try:
+        server = RedisServer(tmp_path_factory.mktemp("patterns-redis"))
+    except MissingServerError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+    with server:
+        yield server
+
+
+@pytest.fixture
+def uri_of(request, tmp_path):
+    """Give the URI of a new, empty channel of a kind: local, file, shm or redis."""
+
+    def uri_of(kind):
+        name = f"test-{os.urandom(6).hex()}"
+        if kind == "file":
+            return f"file://{tmp_path}/{name}"
+        if kind == "redis":
+            return f"{request.getfixturevalue('patterns_server').uri}?prefix={name}"
+        return f"{kind}://{name}"
+
+    return uri_of
+
+
+@pytest.fixture
+def open_channel(uri_of):
+    """Open a store on a new channel of a kind; it is registered, and emptied and closed at the end."""
+    opened = []
+
+    def open_channel(kind, **options):
+        name = f"{kind}-{len(opened)}"
+        opened.append(psk.Store(name, uri_of(kind), **{"register": True, **options}))
+        return opened[-1]
+
+    yield open_channel
+    psk.store.close_opened_stores()
+    for store in opened:
+        store.close()
+        with psk.Store.from_config(store.config(), register=False) as again:
+            again.clear()
 
 
 @pytest.fixture

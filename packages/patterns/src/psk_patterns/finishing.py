@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-IDLE_SECONDS: Final = 1.0
+IDLE_SECONDS: Final = 0.2
 """How long the thread waits for more work before it ends."""
 
 EXIT_SECONDS: Final = 0.8

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from psk_patterns.leases.hold import Hold
 
-IDLE_SECONDS: Final = 1.0
+IDLE_SECONDS: Final = 0.2
 """How long the thread waits for something to hold before it ends."""
 
 LONGEST_CALL: Final = 5.0
