@@ -106,8 +106,10 @@ def pool(workers, open_store):
         left.update(workers.map(leave, [0.02] * WORKERS))
 
 
-@pytest.fixture(autouse=True)
-def _short_of_patience(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def _short_of_patience():
     # The threads end when there is nothing to do; each test waits for that.
-    monkeypatch.setattr(keeper, "IDLE_SECONDS", 0.02)
-    monkeypatch.setattr(finishing, "IDLE_SECONDS", 0.02)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keeper, "IDLE_SECONDS", 0.02)
+        patch.setattr(finishing, "IDLE_SECONDS", 0.02)
+        yield
