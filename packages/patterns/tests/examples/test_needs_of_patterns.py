@@ -1,0 +1,109 @@
+"""Is the table of docs/patterns.md true, which says what each pattern does on a channel that can do little?"""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from psk.errors import CapabilityError
+from psk_patterns import (
+    ContextLifetime,
+    LeaseLifetime,
+    ProxySize,
+    StoreExecutor,
+    borrow,
+    future,
+    gather,
+    mut_borrow,
+    owned_proxy,
+    release,
+    scatter,
+    update,
+)
+from psk_patterns.errors import FutureTimeoutError
+from psk_patterns.finishing import flush
+
+
+@pytest.fixture
+def bare(plain_store):
+    return plain_store("list")
+
+
+def test_objects_of_a_lifetime_and_of_scatter_come_and_go_one_by_one(bare):
+    with ContextLifetime(bare) as lifetime:
+        light = scatter([bytes(200_000), 1], store=bare, lifetime=lifetime)
+        assert gather(light) == [bytes(200_000), 1]
+        assert len(bare.list()) == 1
+    assert bare.list() == []
+
+
+def test_a_lease_is_refused_without_expiry(bare):
+    with pytest.raises(CapabilityError, match="SupportsExpiry"):
+        LeaseLifetime(bare, 60)
+
+
+def test_a_future_is_refused_without_reserve(plain_store):
+    with pytest.raises(CapabilityError):
+        future(plain_store("list", "wait", "expiry"))
+
+
+def test_a_future_needs_no_more_than_reserve(plain_store):
+    store = plain_store("list", "reserve")
+    promised = future(store)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(promised.result, timeout=30)
+        promised.set_result([1])
+        assert waiting.result() == [1]
+    promised.release()
+    assert store.list() == []
+
+
+def test_a_death_is_not_noticed_without_expiry(plain_store):
+    promised = future(plain_store("reserve", "wait"), ttl=0.3)
+    pickle.loads(pickle.dumps(promised)).claim()  # and is forgotten
+    with pytest.raises(FutureTimeoutError, match="has claimed it"):
+        promised.result(timeout=1.0)
+    promised.release()
+
+
+def test_ownership_needs_nothing_and_an_update_has_a_new_key_without_swap(bare):
+    owner = owned_proxy(bare, [1])
+    before = bare.list()
+    assert borrow(owner) == [1]
+    writer = mut_borrow(owner)
+    writer.append(2)
+    update(writer)
+    del writer
+    assert owner == [1, 2]
+    assert len(bare.list()) == 1
+    assert bare.list() != before
+    release(owner)
+    assert bare.list() == []
+
+
+def test_an_update_with_swap_keeps_the_key(plain_store):
+    store = plain_store("list", "swap", channel="local://needs-of-patterns")
+    owner = owned_proxy(store, [1])
+    before = store.list()
+    owner.append(2)
+    update(owner)
+    assert borrow(owner) == [1, 2]
+    assert store.list() == before
+    release(owner)
+
+
+def test_a_transfer_is_refused_without_reserve(bare):
+    owner = owned_proxy(bare, [1])
+    with pytest.raises(CapabilityError):
+        pickle.dumps(owner)
+    assert owner == [1]
+    release(owner)
+
+
+def test_an_executor_needs_nothing(bare):
+    with StoreExecutor(ThreadPoolExecutor(1), bare, ProxySize(100)) as executor:
+        result = executor.submit(sorted, list(range(100, 0, -1))).result()
+        assert result[0] == 1
+        del result
+    assert flush()
+    assert bare.list() == []
