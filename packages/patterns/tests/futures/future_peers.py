@@ -40,15 +40,11 @@ class UnreadableError(Exception):
         raise ValueError("no text")
 
 
-def meet_at(barrier):
-    """Remember where the processes of a race meet."""
-    globals()["meeting"] = barrier
-
-
-def race(futures, number):
-    """Set each future, or cancel some; give the positions won."""
+def race(futures, number, ready, gate):
+    """Set each future, or cancel some, all processes from the same moment on; give the positions won."""
     won = []
-    globals()["meeting"].wait(60)
+    ready.set_result(None)
+    gate.result(60)
     for position, future in enumerate(futures):
         if position % 3 == number == 0:
             if future.cancel():
@@ -69,10 +65,15 @@ def produce(future, value, delay=0.0):
     future.set_result(value)
 
 
+def break_down():
+    """Raise an error."""
+    raise SpawnedError("went wrong", 7)
+
+
 def fail(future):
     """Give an error with a traceback."""
     try:
-        raise SpawnedError("went wrong", 7)
+        break_down()
     except SpawnedError as error:
         future.set_exception(error)
 

@@ -7,15 +7,16 @@ import threading
 import time
 
 import pytest
-from faults.killer import Victim
 
+from faults.killer import Victim
 from psk.testing.deadlines import timed
 from psk_patterns import as_completed, future
 from psk_patterns.errors import FutureClaimedError, ProducerDied
 
 TTL = 1.0
 TOLD_SECONDS = TTL + 1.0
-LONGEST_LIFE = 1.5
+LONGEST_LIFE = 1.0
+WORK_SECONDS = 1.5
 TOGETHER = 20
 
 
@@ -67,7 +68,9 @@ def test_a_killed_producer_is_noticed_by_all_who_wait(shared_store, scale, seed)
             victims = [Victim(claim_and_linger, made) for made in futures]
             for made in futures:
                 until_claimed(made)
-            moments = sorted((chance.random() * LONGEST_LIFE, made, one) for made, one in zip(futures, victims, strict=True))
+            moments = sorted(
+                (chance.random() * LONGEST_LIFE, made, one) for made, one in zip(futures, victims, strict=True)
+            )
             start = time.monotonic()
             killer = threading.Thread(target=kill_each, args=(start, moments, killed))
             killer.start()
@@ -95,19 +98,19 @@ def kill_each(start, moments, killed):
 
 
 def test_slow_producers_that_live_are_never_declared_dead(shared_store, scale):
-    futures = [future(shared_store, ttl=0.5) for _ in range(scale("patterns_futures.slow_producers"))]
+    futures = [future(shared_store, ttl=0.4) for _ in range(scale("patterns_futures.slow_producers"))]
     told = {}
     for start in range(0, len(futures), 4):
         some = futures[start : start + 4]
         threads = [waiter_of(made, told) for made in some]
-        victims = [Victim(claim_and_work, made, 2.0) for made in some]
+        victims = [Victim(claim_and_work, made, WORK_SECONDS) for made in some]
         for thread in threads:
             thread.join()
         for victim in victims:
             assert victim.join() == ["set"]
     for made in futures:
         assert told[made][0] is None
-        assert made.result(5) == 2.0
+        assert made.result(5) == WORK_SECONDS
         made.release()
     assert shared_store.list() == []
 

@@ -5,8 +5,8 @@ import sys
 import time
 
 import pytest
-from faults.killer import Victim
 
+from faults.killer import Victim
 from psk_patterns import future
 from psk_patterns.errors import FutureClaimedError, FutureTimeoutError
 
@@ -32,16 +32,16 @@ def test_a_child_has_no_claim_of_its_parent(shared_store):
 def drop(report, made):
     held = made.pop()
     del held
-    time.sleep(0.2)
+    time.sleep(0.1)
     report("dropped")
 
 
 def test_a_child_that_forgets_or_ends_ends_no_claim(shared_store):
-    made = future(shared_store, ttl=0.5)
+    made = future(shared_store, ttl=0.3)
     made.claim()
     assert Victim(drop, [made]).join() == ["dropped"]
     with pytest.raises(FutureTimeoutError, match="alive"):
-        made.result(1.2)
+        made.result(0.6)
     made.set_result(1)
     made.release()
 

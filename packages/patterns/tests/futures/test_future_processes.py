@@ -17,7 +17,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 @pytest.fixture(scope="module")
 def pool():
-    """Two processes that have inherited nothing, for all tests here but those on shared memory, which they would hold."""
+    """Two processes that have inherited nothing; not for shared memory, which they would hold."""
     with ProcessPoolExecutor(2, mp_context=SPAWN) as processes:
         list(processes.map(abs, range(8)))
         yield processes
@@ -101,7 +101,7 @@ def test_a_pool_smaller_than_its_blocked_consumers_ends_with_an_error_that_says_
     producers = [pool.submit(future_peers.produce, made, 1) for made in futures]
     start = time.monotonic()
     for consumer in consumers:
-        with pytest.raises(FutureTimeoutError, match="nobody has claimed it.*pool whose workers all wait.*more workers"):
+        with pytest.raises(FutureTimeoutError, match=r"nobody has claimed it.*whose workers all wait.*more workers"):
             consumer.result(20)
     assert time.monotonic() - start < 15
     for producer in producers:

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 
 import future_peers
 
-from psk_patterns import future
+from psk_patterns import future, wait
 from psk_patterns.errors import FutureCancelledError, FutureClaimedError, FutureDoneError
 
 LOST = (FutureDoneError, FutureClaimedError, CancelledError)
@@ -98,18 +98,21 @@ def test_a_second_outcome_loses_however_it_is_given(store, scale):
 
 def test_processes_have_one_winner(shared_store, scale):
     futures = [future(shared_store) for _ in range(scale("patterns_futures.process_races"))]
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(3, future_peers.meet_at, (context.Barrier(3),)) as pool:
-        answers = [pool.apply_async(future_peers.race, (futures, number)) for number in range(3)]
+    gate, *ready = (future(shared_store) for _ in range(4))
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        answers = [pool.apply_async(future_peers.race, (futures, n, ready[n], gate)) for n in range(3)]
+        assert not wait(ready, 60).not_done
+        gate.set_result(None)
         won = [answer.get(100) for answer in answers]
         pool.close()
         pool.join()
-    assert sorted(sum(won, [])) == list(range(len(futures)))
+    assert sorted(position for some in won for position in some) == list(range(len(futures)))
     for position, made in enumerate(futures):
         winner = next(number for number in range(3) if position in won[number])
         try:
             assert made.result(5) == winner
         except FutureCancelledError:
             assert position % 3 == winner == 0
+    for made in (*futures, gate, *ready):
         made.release()
     assert shared_store.list() == []

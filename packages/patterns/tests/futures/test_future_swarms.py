@@ -9,7 +9,7 @@ import pytest
 
 from psk.errors import InvalidArgumentError
 from psk_patterns import as_completed, future, wait
-from psk_patterns.errors import FutureCancelledError, FutureTimeoutError
+from psk_patterns.errors import FutureCancelledError, FutureError, FutureTimeoutError
 
 OPTIONS = ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED")
 
@@ -98,9 +98,8 @@ def test_waiting_ends_when_it_was_asked_to(store):
     thread = in_thread(lambda: (time.sleep(0.1), futures[1].set_exception(ValueError())))
     assert wait(futures, 10, "FIRST_EXCEPTION") == ({futures[0], futures[1]}, {futures[2]})
     thread.join()
-    done, not_done = wait(futures, 0.1)
-    assert not_done == {futures[2]}
-    with pytest.raises(FutureTimeoutError, match="1 of 3 futures.*pool"):
+    assert wait(futures, 0.1).not_done == {futures[2]}
+    with pytest.raises(FutureTimeoutError, match=r"1 of 3 futures.*pool"):
         list(as_completed(futures, 0.1))
     release_all(futures)
 
@@ -155,8 +154,8 @@ def test_an_error_of_a_callback_hurts_nobody(store, unraisable):
     second.set_result(2)
     until(lambda: len(called) == 2)
     assert [seen.exc_type for seen in unraisable] == [ZeroDivisionError]
-    second.add_done_callback(lambda _: [][0])
-    assert [seen.exc_type for seen in unraisable] == [ZeroDivisionError, IndexError]
+    second.add_done_callback(lambda made: {}[made])
+    assert [seen.exc_type for seen in unraisable] == [ZeroDivisionError, KeyError]
     release_all([first, second])
 
 
@@ -196,3 +195,27 @@ def test_closing_the_store_does_not_stop_the_watch(file_store):
     made.set_result(1)
     until(lambda: called)
     made.release()
+
+
+def test_releasing_right_after_the_result_leaves_nothing(store):
+    called = []
+    for _ in range(20):
+        made = future(store)
+        made.add_done_callback(called.append)
+        thread = in_thread(made.set_result, 1)
+        assert made.result() == 1
+        made.release()
+        thread.join()
+    until(lambda: len(called) == 20)
+    time.sleep(0.1)
+    assert store.list() == []
+
+
+def test_who_waits_here_for_what_is_released_here_hears_of_it(store, unraisable):
+    made, called = future(store), []
+    made.add_done_callback(called.append)
+    threading.Timer(0.1, made.release).start()
+    with pytest.raises(FutureError, match="was released"):
+        list(as_completed([made], 20))
+    until(lambda: store.list() == [])
+    assert called == unraisable == []

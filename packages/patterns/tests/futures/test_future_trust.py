@@ -118,9 +118,8 @@ def test_what_nobody_signed_is_not_believed(signed):
 def test_an_unsigned_future_is_refused_where_signatures_are_required(signed, address):
     with Store("unsigned", signed.uri) as store:
         made = away(future(store))
-    with Store("signed too", signed.uri, signing_key="team", register=True):
-        with pytest.raises(UnsignedError):
-            made.done()
+    with Store("signed too", signed.uri, signing_key="team", register=True), pytest.raises(UnsignedError):
+        made.done()
 
 
 def test_keys_of_two_channels_are_no_future(file_store, address):

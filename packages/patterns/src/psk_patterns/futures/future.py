@@ -12,7 +12,7 @@ from psk_patterns.errors import FutureError
 from psk_patterns.futures.claim import CLAIMED, Claim, HeldClaim
 from psk_patterns.futures.claiming import cancel_future, claim_future, done_error, is_cancelled
 from psk_patterns.futures.factory import FutureFactory
-from psk_patterns.futures.outcome import CANCELLED, RELEASED, VALUE, Outcome, whoami
+from psk_patterns.futures.outcome import CANCELLED, RELEASED, VALUE, Outcome, released_error, whoami
 from psk_patterns.futures.slots import CLEANING_SECONDS, Slots
 from psk_patterns.futures.vigil import Vigil
 from psk_patterns.futures.waiting import await_outcome, glance
@@ -251,15 +251,19 @@ class Future(Generic[T]):
         Raises:
             ConnectorError: The channel failed.
         """
+        from psk_patterns.futures.watching import end
+
         if self._is_released:
             return
         slots = self.slots
-        ttl = slots.lease_of(self.timeout) if self._is_shared else None
-        released = ttl is not None and slots.write_outcome(Outcome(RELEASED, whoami()), ttl=ttl)
+        error = None if slots.store().exists(self.key) else released_error(slots.name, whoami())
+        end(self, error)
+        ttl = slots.lease_of(self.timeout) if self._is_shared and error is not None else None
+        refused = ttl is not None and slots.write_outcome(Outcome(RELEASED, whoami()), ttl=ttl)
         held, self._held = self._held, None
         if held is not None:
             held.let_go()
-        slots.store().evict_batch([slots.claim_key] if released else slots.keys, timeout=CLEANING_SECONDS)
+        slots.store().evict_batch([slots.claim_key] if refused else slots.keys, timeout=CLEANING_SECONDS)
         self._is_released = True
 
     def _await(self, timeout: float | None) -> Outcome:

@@ -78,10 +78,7 @@ class Outcome:
                 remedy="look for what killed it (memory?), and submit the task again with a new future",
             )
         if self.kind == RELEASED:
-            return FutureError(
-                f"{name} was released by {self.value} before it had an outcome",
-                remedy="release a future when all who use it are done",
-            )
+            return released_error(name, self.value)
         return FutureCancelledError(f"{name} was cancelled by {self.value}", remedy="make a new future to try again")
 
     def open(self, name: str) -> Any:
@@ -159,6 +156,14 @@ def _trace_of(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  as above
         return ""
     return f"In the producer, {whoami()}:\n{text[-LONGEST_TRACEBACK:]}"
+
+
+def released_error(name: str, who: str) -> FutureError:
+    """Say that a future was given up too early for somebody."""
+    return FutureError(
+        f"{name} was released by {who} before it had an outcome",
+        remedy="release a future when all who use it are done",
+    )
 
 
 def whoami() -> str:

@@ -138,12 +138,12 @@ class Slots:
         """Write the outcome that a cancellation means, and give the one that stands."""
         return self.settle(Outcome(CANCELLED, claim.who))
 
-    def settle(self, outcome: Outcome) -> Outcome | None:
+    def settle(self, outcome: Outcome, *, ttl: float | None = None) -> Outcome | None:
         """Write an outcome that was found out rather than made, so that all hear the same; give the one that stands.
 
         None is one that went away meanwhile, as its future was released.
         """
-        return outcome if self.write_outcome(outcome) else self.read_outcome()
+        return outcome if self.write_outcome(outcome, ttl=ttl) else self.read_outcome()
 
     def drop_claim(self) -> None:
         """Remove the claim once there is an outcome; where that fails, it expires."""

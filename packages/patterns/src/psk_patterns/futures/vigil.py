@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 0.5
 """How often whoever waits for a claimed future looks whether its producer is alive."""
 
+REMEMBERED_SECONDS: Final = 3600.0
+"""For how long a future says that its producer died, once somebody who waited has found out."""
+
 
 class Vigil:
     """What a waiter has seen of one future.
@@ -58,5 +61,6 @@ class Vigil:
         if self.claim is None:
             return False
         if not self.slots.store().exists(self.slots.result_key):
-            self.slots.settle(Outcome(DIED, self.claim.who))
+            # For a while only: where somebody released the future meanwhile, nobody would ever remove it.
+            self.slots.settle(Outcome(DIED, self.claim.who), ttl=self.slots.lease_of(REMEMBERED_SECONDS))
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from psk.errors import (
     ChannelUnavailableError,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from psk import Store
+    from psk_patterns.futures.future import Future
     from psk_patterns.futures.interest import Interest
 
 IDLE_SECONDS: Final = 1.0
@@ -65,9 +66,16 @@ class Watcher:
                 interest.is_dropped = True
                 self._interests.discard(interest)
 
+    def end(self, future: Future[Any], error: PskError | None) -> None:
+        """Tell all who are interested in a future, which is about to be released."""
+        with self._changed:
+            concerned = [interest for interest in self._interests if interest.future == future]
+        for interest in concerned:
+            self._tell(interest, error)
+
     def _run(self, bell: Bell) -> None:
         looked = time.monotonic()
-        while interests := self._next():
+        while interests := self._next(bell):
             try:
                 store = self._store_of(interests)
                 if store is None:
@@ -80,10 +88,14 @@ class Watcher:
                 time.sleep(PAUSE_SECONDS)
             self._drop_late(interests)
             del interests
-        bell.remove()
 
-    def _next(self) -> list[Interest]:
+    def _next(self, bell: Bell) -> list[Interest]:
         """Give all interests; wait a little where there is none, and give none when it is time to end."""
+        with self._changed:
+            interests = list(self._interests)
+        if interests:
+            return interests
+        bell.remove()
         with self._changed:
             if not self._interests and not self._changed.wait_for(lambda: self._interests, IDLE_SECONDS):
                 self._thread = None
@@ -125,7 +137,7 @@ class Watcher:
         keys = list(dict.fromkeys(interest.future.slots.claim_key for interest in claimed))
         present = set(glance(store, keys))
         for interest in claimed:
-            if interest.future.slots.claim_key not in present:
+            if interest.future.slots.claim_key not in present and interest in self._interests:
                 self._judge(interest, interest.vigil.misses_claim)
 
     def _judge(self, interest: Interest, look: Callable[[], bool]) -> None:

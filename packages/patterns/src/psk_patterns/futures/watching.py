@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from psk_patterns.errors import FutureError
 from psk_patterns.finishing import report_ignored
 from psk_patterns.futures.interest import Interest
 from psk_patterns.futures.waiting import glance
@@ -55,10 +56,25 @@ def forget(interests: Iterable[Interest]) -> None:
         _watcher_of(uri).remove(several)
 
 
+def end(future: Future[Any], error: PskError | None) -> None:
+    """Tell all in this process who are interested in a future that is about to be released.
+
+    Args:
+        future: The future.
+        error: Why it has no outcome; None where it has one.
+    """
+    with _lock:
+        watcher = _watchers.get(future.uri)
+    if watcher is not None:
+        watcher.end(future, error)
+
+
 def call_when_done(future: Future[Any], function: Callable[[Future[Any]], object]) -> None:
     """Call a function with a future when that has its outcome; see `Future.add_done_callback`."""
 
     def tell(error: PskError | None) -> None:
+        if type(error) is FutureError:  # it was released, by somebody who does not wait for it any more
+            return
         if error is not None:
             report_ignored(function, f"psk_patterns: not called, as {future!r} had no outcome", error)
             return
