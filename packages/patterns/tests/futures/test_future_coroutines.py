@@ -56,9 +56,9 @@ async def sole(made):
     return await made
 
 
-def test_the_loop_goes_on_meanwhile(store):
+def test_the_loop_goes_on_meanwhile(file_store):
     async def main():
-        made, longest, last = future(store), 0.0, time.monotonic()
+        made, longest, last = future(file_store), 0.0, time.monotonic()
         waiting = asyncio.ensure_future(sole(made))
         threading.Timer(0.3, made.set_result, [1]).start()
         while not waiting.done():
@@ -107,8 +107,8 @@ def test_a_task_cancelled_at_any_moment_leaves_nothing_behind(file_store):
         time.sleep(0.01)
 
 
-def test_a_loop_that_was_closed_meanwhile_hurts_nobody(store):
-    made, called = future(store), []
+def test_a_loop_that_was_closed_meanwhile_hurts_nobody(file_store):
+    made, called = future(file_store), []
     made.add_done_callback(called.append)
     loop = asyncio.new_event_loop()
     waiting = loop.create_task(sole(made))
@@ -124,10 +124,10 @@ def test_a_loop_that_was_closed_meanwhile_hurts_nobody(store):
     waiting._log_destroy_pending = False
 
 
-def test_a_coroutine_hears_of_death_and_time(shared_store):
+def test_a_coroutine_hears_of_death_and_time(file_store):
     async def main():
-        made = future(shared_store, ttl=0.4, timeout=5)
-        copy, never = away(made), future(shared_store, timeout=0.2)
+        made = future(file_store, ttl=0.4, timeout=5)
+        copy, never = away(made), future(file_store, timeout=0.2)
         made.claim()
         del made
         with pytest.raises(FutureTimeoutError, match="nobody has claimed"):
@@ -138,4 +138,4 @@ def test_a_coroutine_hears_of_death_and_time(shared_store):
         copy.release()
 
     asyncio.run(main())
-    assert shared_store.list() == []
+    assert file_store.list() == []

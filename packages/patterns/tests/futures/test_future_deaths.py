@@ -16,7 +16,7 @@ from psk_patterns.errors import FutureClaimedError, ProducerDied
 TTL = 1.0
 TOLD_SECONDS = TTL + 1.0
 LONGEST_LIFE = 1.0
-WORK_SECONDS = 1.5
+WORK_SECONDS = 1.0
 TOGETHER = 20
 
 
@@ -98,7 +98,7 @@ def kill_each(start, moments, killed):
 
 
 def test_slow_producers_that_live_are_never_declared_dead(shared_store, scale):
-    futures = [future(shared_store, ttl=0.4) for _ in range(scale("patterns_futures.slow_producers"))]
+    futures = [future(shared_store, ttl=0.3) for _ in range(scale("patterns_futures.slow_producers"))]
     told = {}
     for start in range(0, len(futures), 4):
         some = futures[start : start + 4]
@@ -115,8 +115,8 @@ def test_slow_producers_that_live_are_never_declared_dead(shared_store, scale):
     assert shared_store.list() == []
 
 
-def test_a_stopped_producer_counts_as_dead_and_comes_too_late(shared_store):
-    made = future(shared_store, ttl=0.4)
+def test_a_stopped_producer_counts_as_dead_and_comes_too_late(file_store):
+    made = future(file_store, ttl=0.4)
     victim = Victim(come_too_late, made)
     until_claimed(made)
     victim.stop()
@@ -125,7 +125,7 @@ def test_a_stopped_producer_counts_as_dead_and_comes_too_late(shared_store):
     os.kill(victim.pid, signal.SIGCONT)
     assert victim.join() == ["FutureDoneError"]
     made.release()
-    assert shared_store.list() == []
+    assert file_store.list() == []
 
 
 def come_too_late(report, made):
@@ -137,8 +137,8 @@ def come_too_late(report, made):
         report(type(error).__name__)
 
 
-def test_another_can_take_over_from_the_dead_while_nobody_was_told(shared_store):
-    made = future(shared_store, ttl=0.5)
+def test_another_can_take_over_from_the_dead_while_nobody_was_told(file_store):
+    made = future(file_store, ttl=0.5)
     victim = Victim(claim_and_linger, made)
     until_claimed(made)
     with pytest.raises(FutureClaimedError):
@@ -154,11 +154,11 @@ def test_another_can_take_over_from_the_dead_while_nobody_was_told(shared_store)
     made.set_result("second try")
     assert made.result(5) == "second try"
     made.release()
-    assert shared_store.list() == []
+    assert file_store.list() == []
 
 
-def test_death_shows_without_anybody_waiting(shared_store):
-    made = future(shared_store, ttl=0.4)
+def test_death_shows_without_anybody_waiting(file_store):
+    made = future(file_store, ttl=0.4)
     victim = Victim(claim_and_linger, made)
     until_claimed(made)
     victim.kill()

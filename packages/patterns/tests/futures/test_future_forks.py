@@ -36,8 +36,8 @@ def drop(report, made):
     report("dropped")
 
 
-def test_a_child_that_forgets_or_ends_ends_no_claim(shared_store):
-    made = future(shared_store, ttl=0.3)
+def test_a_child_that_forgets_or_ends_ends_no_claim(file_store):
+    made = future(file_store, ttl=0.3)
     made.claim()
     assert Victim(drop, [made]).join() == ["dropped"]
     with pytest.raises(FutureTimeoutError, match="alive"):
@@ -88,8 +88,8 @@ print(time.time())
 """
 
 
-def test_no_thread_delays_the_end_of_the_interpreter(shared_store):
-    command = [sys.executable, "-c", EXIT, shared_store.uri]
+def test_no_thread_delays_the_end_of_the_interpreter(file_store):
+    command = [sys.executable, "-c", EXIT, file_store.uri]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     took = time.time() - float(done.stdout or 0)
     assert (done.returncode, done.stderr) == (0, "")

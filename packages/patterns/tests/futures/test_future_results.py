@@ -110,14 +110,14 @@ def test_cancelling_wins_before_a_claim(store):
     assert store.list() == []
 
 
-def test_a_canceller_that_dies_between_its_steps_is_completed_by_who_waits(store):
+def test_a_canceller_that_dies_between_its_steps_is_completed_by_who_waits(file_store):
     from psk_patterns.futures.claim import CANCELLED, Claim
 
-    made = future(store)
+    made = future(file_store)
     made.slots.write_claim(Claim(CANCELLED))
     with pytest.raises(FutureCancelledError):
         made.result(5)
-    assert store.exists(made.key)
+    assert file_store.exists(made.key)
     made.release()
 
 
@@ -155,8 +155,8 @@ def test_an_error_whose_class_is_missing_here_says_what_it_was(file_store, monke
     made.release()
 
 
-def test_a_result_that_cannot_be_encoded_leaves_the_future_to_its_producer(store):
-    made = future(store)
+def test_a_result_that_cannot_be_encoded_leaves_the_future_to_its_producer(file_store):
+    made = future(file_store)
     with pytest.raises(SerializationError):
         made.set_result(number for number in ())
     with pytest.raises(FutureClaimedError):
@@ -165,7 +165,7 @@ def test_a_result_that_cannot_be_encoded_leaves_the_future_to_its_producer(store
     with pytest.raises(ValueError, match="could not be sent"):
         made.result(5)
     made.release()
-    assert store.list() == []
+    assert file_store.list() == []
 
 
 def test_only_an_exception_is_one(file_store):
@@ -210,8 +210,8 @@ def test_a_proxy_waits_for_the_result(store):
     made.release()
 
 
-def test_a_proxy_of_a_failure_raises_it(store):
-    made = future(store, timeout=5)
+def test_a_proxy_of_a_failure_raises_it(file_store):
+    made = future(file_store, timeout=5)
     made.set_exception(KeyError("gone"))
     with pytest.raises(ProxyResolveError, match="gone") as caught:
         len(made.proxy())
@@ -242,9 +242,9 @@ def test_pickles_are_small(file_store):
     assert len(pickle.dumps(made.proxy())) < fixed + 320
 
 
-def test_a_closed_store_is_no_obstacle(shared_store):
-    made, copy = future(shared_store), None
-    threading.Timer(0.2, shared_store.close).start()
+def test_a_closed_store_is_no_obstacle(file_store):
+    made, copy = future(file_store), None
+    threading.Timer(0.2, file_store.close).start()
     threading.Timer(0.5, lambda: copy.set_result(3)).start()
     copy = away(made)
     assert made.result(20) == 3
@@ -263,15 +263,15 @@ def test_a_claim_outlives_the_store_that_it_was_made_with(file_store):
     made.release()
 
 
-def test_a_producer_that_forgets_its_future_counts_as_dead(store):
-    made = future(store, ttl=0.4)
+def test_a_producer_that_forgets_its_future_counts_as_dead(file_store):
+    made = future(file_store, ttl=0.4)
     copy = away(made)
     made.claim()
     del made
     with pytest.raises(ProducerDied, match=copy.key):
         copy.result(10)
     copy.release()
-    assert store.list() == []
+    assert file_store.list() == []
 
 
 def test_nobody_uses_what_was_released(store):
@@ -290,19 +290,19 @@ def test_nobody_uses_what_was_released(store):
     assert store.list() == []
 
 
-def test_one_that_nobody_else_knows_leaves_nothing_when_released(store):
-    made = future(store)
+def test_one_that_nobody_else_knows_leaves_nothing_when_released(file_store):
+    made = future(file_store)
     made.claim()
     made.release()
-    assert store.list() == []
+    assert file_store.list() == []
 
 
-def test_a_lifetime_releases_a_future(store):
-    with ContextLifetime(store) as lifetime:
-        made = future(store, lifetime=lifetime)
+def test_a_lifetime_releases_a_future(file_store):
+    with ContextLifetime(file_store) as lifetime:
+        made = future(file_store, lifetime=lifetime)
         made.set_result(1)
         assert made.result(5) == 1
-    assert store.list() == []
+    assert file_store.list() == []
 
 
 def test_a_serializer_of_the_stores_own_is_left_alone(address):

@@ -90,8 +90,8 @@ def test_what_is_done_already_comes_at_once(store):
     release_all(futures)
 
 
-def test_waiting_ends_when_it_was_asked_to(store):
-    futures = [future(store) for _ in range(3)]
+def test_waiting_ends_when_it_was_asked_to(file_store):
+    futures = [future(file_store) for _ in range(3)]
     thread = in_thread(lambda: (time.sleep(0.1), futures[0].set_result(1)))
     assert wait(futures, 10, "FIRST_COMPLETED").done == {futures[0]}
     thread.join()
@@ -104,8 +104,8 @@ def test_waiting_ends_when_it_was_asked_to(store):
     release_all(futures)
 
 
-def test_an_abandoned_iterator_leaves_no_thread(store):
-    futures = [future(store) for _ in range(3)]
+def test_an_abandoned_iterator_leaves_no_thread(file_store):
+    futures = [future(file_store) for _ in range(3)]
     futures[0].set_result(1)
     ends = as_completed(futures, 60)
     assert next(ends) == futures[0]
@@ -143,8 +143,8 @@ def test_a_callback_is_called_once_for_each_end(store):
     assert store.list() == []
 
 
-def test_an_error_of_a_callback_hurts_nobody(store, unraisable):
-    first, second = future(store), future(store)
+def test_an_error_of_a_callback_hurts_nobody(file_store, unraisable):
+    first, second = future(file_store), future(file_store)
     called = []
     first.add_done_callback(lambda _: 1 / 0)
     first.add_done_callback(called.append)
@@ -159,27 +159,27 @@ def test_an_error_of_a_callback_hurts_nobody(store, unraisable):
     release_all([first, second])
 
 
-def test_a_callback_that_is_never_called_is_told_of(store, unraisable):
-    made = future(store, timeout=0.2)
+def test_a_callback_that_is_never_called_is_told_of(file_store, unraisable):
+    made = future(file_store, timeout=0.2)
     made.add_done_callback(print)
     until(lambda: unraisable)
     assert unraisable[0].exc_type is FutureTimeoutError
     made.release()
 
 
-def test_callbacks_that_wait_and_set_go_on(store):
-    first, second, called = future(store), future(store), []
+def test_callbacks_that_wait_and_set_go_on(file_store):
+    first, second, called = future(file_store), future(file_store), []
     first.add_done_callback(lambda made: second.set_result(made.result() + 1))
     second.add_done_callback(lambda made: called.append(made.result()))
     first.set_result(1)
     until(lambda: called)
     assert called == [2]
     release_all([first, second])
-    assert store.list() == []
+    assert file_store.list() == []
 
 
-def test_a_cancelled_one_is_no_exception_to_wait_for(store):
-    futures = [future(store) for _ in range(2)]
+def test_a_cancelled_one_is_no_exception_to_wait_for(file_store):
+    futures = [future(file_store) for _ in range(2)]
     futures[0].cancel()
     assert wait(futures, 0.2, "FIRST_EXCEPTION").not_done == {futures[1]}
     with pytest.raises(FutureCancelledError):
@@ -211,11 +211,11 @@ def test_releasing_right_after_the_result_leaves_nothing(store):
     assert store.list() == []
 
 
-def test_who_waits_here_for_what_is_released_here_hears_of_it(store, unraisable):
-    made, called = future(store), []
+def test_who_waits_here_for_what_is_released_here_hears_of_it(file_store, unraisable):
+    made, called = future(file_store), []
     made.add_done_callback(called.append)
     threading.Timer(0.1, made.release).start()
     with pytest.raises(FutureError, match="was released"):
         list(as_completed([made], 20))
-    until(lambda: store.list() == [])
+    until(lambda: file_store.list() == [])
     assert called == unraisable == []
