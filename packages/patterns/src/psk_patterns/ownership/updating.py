@@ -10,15 +10,14 @@ from psk.errors import MissingKeyError, RevisionConflictError
 from psk_patterns.errors import ReferenceInvalidError, ReferenceNotOwnedError
 from psk_patterns.leases import reopened
 from psk_patterns.ownership.loan import Loan
-from psk_patterns.ownership.versions import adopt
 from psk_patterns.ownership.proxies import RefMutProxy, RefProxy, loan_of, title_of
+from psk_patterns.ownership.versions import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from psk import Store
-    from psk_patterns.ownership.versions import adopt
-from psk_patterns.ownership.proxies import OwnedProxy
+    from psk_patterns.ownership.proxies import OwnedProxy
     from psk_patterns.ownership.title import Title
 
 
