@@ -6,10 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from psk_patterns.executor.evicting import evict_quietly
-from psk_patterns.executor.references import end_borrows, is_borrowed, is_owned, take_back
+from psk_patterns.executor.references import end_borrows, lend, take_back
 from psk_patterns.executor.search import Search
 from psk_patterns.finishing import report_ignored
 from psk_patterns.futures import Future
+from psk_patterns.ownership import is_borrowed, is_owned
 from psk_patterns.partial import Placement
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Inputs:
         if is_owned(value):
             self._owned.append(value)
         elif is_borrowed(value):
+            lend(value)
             self._borrowed.append(value)
         return value
 

@@ -7,10 +7,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from psk import extract, get_factory
+from psk.errors import MissingKeyError
 from psk.store import StoreFactory
 from psk_patterns.errors import LeaseLostError
-from psk_patterns.executor.references import accept, adopt, is_owned
 from psk_patterns.executor.search import Search
+from psk_patterns.ownership import accept, into_owned, is_owned
 from psk_patterns.partial import Placement, is_proxy
 from psk_patterns.walking import transform
 
@@ -101,7 +102,7 @@ def unpack(parcel: Parcel, settings: Settings, *, ownership: bool) -> Any:
         if is_owned(leaf):
             accept(leaf)
         elif key_of(leaf) in parcel.keys:
-            return adopt(leaf, settings.ttl) if ownership else _kept(leaf, settings.ttl)
+            return _adopted(leaf, settings.ttl) if ownership else _kept(leaf, settings.ttl)
         return leaf
 
     content = pickle.loads(parcel.content) if parcel.pickled else parcel.content  # noqa: S301  as any result arrives
@@ -114,19 +115,25 @@ def key_of(value: Any) -> str | None:
     return factory.reference.key if isinstance(factory, StoreFactory) else None
 
 
+def _adopted(proxy: Any, ttl: float | None) -> Any:
+    try:
+        return into_owned(proxy) if ttl is None else into_owned(proxy, ttl=ttl)
+    except MissingKeyError as error:
+        raise _lost(proxy, ttl) from error
+
+
 def _kept(proxy: Any, ttl: float | None) -> Any:
     factory: Any = get_factory(proxy)
     store = factory.store()
     if ttl is not None and not store.renew(factory.reference.key, None):
-        raise lost(factory, ttl)
+        raise _lost(proxy, ttl)
     return proxy
 
 
-def lost(factory: StoreFactory[Any], ttl: float) -> LeaseLostError:
-    """Say that an object of a result has not lived to see it arrive."""
+def _lost(proxy: Any, ttl: float | None) -> LeaseLostError:
+    within = "in time" if ttl is None else f"within {ttl:g} s"
     return LeaseLostError(
-        f"object {factory.reference.key} of a task's result ({factory.reference.uri}) is gone: the result took more"
-        f" than {ttl:g} s to arrive, or somebody evicted the object",
+        f"{get_factory(proxy)!r} of a task's result is gone: it did not arrive {within}, or somebody evicted it",
         remedy="give the StoreExecutor a larger ttl",
     )
 

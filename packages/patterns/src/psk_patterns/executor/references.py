@@ -2,27 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import pickle
+import threading
+from typing import TYPE_CHECKING, Any
+
+from psk_patterns.errors import ReferenceInvalidError
+from psk_patterns.finishing import report_ignored
+from psk_patterns.ownership import accept, is_owned, mark_refs_out_of_scope, withdraw
+from psk_patterns.walking import transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: In how many tasks that are not over a borrow is, by its id; their inputs hold it, so that its id stays its own.
+_uses: dict[int, int] = {}
+_lock = threading.Lock()
 
 
-def is_owned(value):
-    return False
+def take_over(call: Any) -> Any:
+    """Move the owned proxies of a call to its task, though both are in one process and nothing is pickled."""
+
+    def move(leaf: Any) -> Any:
+        if not is_owned(leaf):
+            return leaf
+        moved = pickle.loads(pickle.dumps(leaf))  # noqa: S301  of this very line
+        accept(moved)
+        return moved
+
+    return transform(call, move)
 
 
-def is_borrowed(value):
-    return False
+def take_back(owners: Iterable[Any]) -> None:
+    """Withdraw the offers of owned proxies that no task has accepted."""
+    for owner in owners:
+        try:
+            withdraw(owner)
+        except ReferenceInvalidError:
+            continue  # the task had it, or its user released it
+        except Exception:  # noqa: BLE001  the outcome of the task is on its way, and the offer has an end of its own
+            report_ignored(owner, "psk could not take an owned proxy back from a task")
 
 
-def take_over(call):
-    return call
+def lend(reference: Any) -> None:
+    """Note that one more task has a borrow among its arguments."""
+    with _lock:
+        _uses[id(reference)] = _uses.get(id(reference), 0) + 1
 
 
-def accept(p): ...
-def end_borrows(ps): ...
-def take_back(ps): ...
-def adopt(proxy, ttl):
-    from psk import get_factory
+def end_borrows(references: Iterable[Any]) -> None:
+    """End the borrows of a task that is over, but for those that other tasks still have."""
+    for reference in references:
+        with _lock:
+            _uses[id(reference)] -= 1
+            is_last = not _uses[id(reference)]
+            if is_last:
+                del _uses[id(reference)]
+        if is_last:
+            mark_refs_out_of_scope(reference)
 
-    f = get_factory(proxy)
-    assert f.store().renew(f.reference.key, ttl)
-    return proxy
+
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603  its holder does not exist in a forked child
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
