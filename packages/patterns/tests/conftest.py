@@ -15,17 +15,20 @@ sys.path.append(str(Path(__file__).parent))
 
 @pytest.fixture(scope="session")
 def patterns_server(tmp_path_factory):
-    """A Redis server; tests use a prefix of their own."""
+    """A Redis server, or None where none is installed; tests use a prefix of their own."""
     try:
         server = RedisServer(tmp_path_factory.mktemp("patterns-redis"))
-    except MissingServerError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+    except MissingServerError:
+        if os.environ.get("CI"):
+            raise
+        yield None
+        return
     with server:
         yield server
 
 
 @pytest.fixture
-def uri_of(request, tmp_path):
+def uri_of(patterns_server, tmp_path):
     """Give the URI of a new, empty channel of a kind: local, file, shm or redis."""
 
     def uri_of(kind):
@@ -33,7 +36,9 @@ def uri_of(request, tmp_path):
         if kind == "file":
             return f"file://{tmp_path}/{name}"
         if kind == "redis":
-            return f"{request.getfixturevalue('patterns_server').uri}?prefix={name}"
+            if patterns_server is None:
+                pytest.skip("no redis-server here; run `make servers`")
+            return f"{patterns_server.uri}?prefix={name}"
         return f"{kind}://{name}"
 
     return uri_of
