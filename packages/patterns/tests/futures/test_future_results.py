@@ -328,3 +328,11 @@ def test_what_a_channel_cannot_do_is_refused_or_done_more_slowly(plain_store):
     assert copy.result() == 1
     made.release()
     assert made.slots.store().list() == []
+
+
+def test_a_thread_that_waits_for_what_another_one_releases_hears_of_it(file_store):
+    made = future(file_store)
+    threading.Timer(0.1, made.release).start()
+    with pytest.raises(FutureError, match="was released"):
+        made.result(20)
+    assert file_store.list() == []

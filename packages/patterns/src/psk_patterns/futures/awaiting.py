@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from psk.errors import PskError
-    from psk_patterns.futures.future import Future
     from psk_patterns.futures.outcome import Outcome
+    from psk_patterns.futures.promise import Future
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from psk_patterns.futures.future import Future
+    from psk_patterns.futures.promise import Future
 
 T = TypeVar("T")
 

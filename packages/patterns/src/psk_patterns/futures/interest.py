@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from psk.errors import PskError
-    from psk_patterns.futures.future import Future
+    from psk_patterns.futures.promise import Future
 
 
 class Interest:

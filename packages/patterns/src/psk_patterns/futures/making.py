@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors import check_timeout, check_ttl
 from psk.errors import CapabilityError, InvalidArgumentError
-from psk_patterns.futures.future import Future
+from psk_patterns.futures.promise import Future
 from psk_patterns.futures.slots import Slots
 from psk_patterns.leases import SHORTEST_TTL
 

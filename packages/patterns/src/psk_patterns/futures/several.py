@@ -16,7 +16,7 @@ from psk_patterns.futures.watching import ended_now, forget, watch
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    from psk_patterns.futures.future import Future
+    from psk_patterns.futures.promise import Future
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ from psk.errors import (
     SerializationError,
 )
 from psk.store import StoreFactory
+from psk_patterns.errors import FutureError
 from psk_patterns.futures.claim import Claim
 from psk_patterns.futures.outcome import CANCELLED, Outcome
 
@@ -36,11 +37,14 @@ class Slots:
         result: Where the outcome will stand.
         claim: Where a claim, or a cancellation, will.
 
+    Attributes:
+        is_released: Whether whoever has these slots has given them up.
+
     Raises:
         InvalidReferenceError: They are no two keys of one channel.
     """
 
-    __slots__ = ("claim", "result")
+    __slots__ = ("claim", "is_released", "result")
 
     def __init__(self, result: StoreFactory[Any], claim: StoreFactory[Any]) -> None:
         if not (isinstance(result, StoreFactory) and isinstance(claim, StoreFactory)):
@@ -53,6 +57,7 @@ class Slots:
             )
         self.result = result
         self.claim = claim
+        self.is_released = False
 
     @classmethod
     def reserve(cls, store: Store) -> Slots:
@@ -88,6 +93,15 @@ class Slots:
     def name(self) -> str:
         """What messages call the future."""
         return f"future {self.result_key} of {self.uri}"
+
+    def check_not_released(self) -> None:
+        """Refuse to go on with a future that was released here.
+
+        Raises:
+            FutureError: It was.
+        """
+        if self.is_released:
+            raise FutureError(f"{self.name} was released here", remedy="release it after its last use")
 
     def store(self) -> Store:
         """Find the store that both keys may be read through.

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from psk_patterns.futures.outcome import Outcome
     from psk_patterns.futures.slots import Slots
 
-LISTEN_SECONDS: Final = 5.0
-"""How long one wait of the channel's own takes at most: its store may have been closed, and be another by then."""
+LISTEN_SECONDS: Final = 2.0
+"""How long one wait of the channel's own takes at most: meanwhile its store may have been
+closed, and the future released by another thread."""
 
 OUTAGE_SECONDS: Final = 5.0
 """For so long a channel may be out of reach before a waiter gives up."""
@@ -42,6 +43,7 @@ def await_outcome(slots: Slots, timeout: float) -> Outcome:
     vigil = Vigil(slots)
     patience = Patience()
     while True:
+        slots.check_not_released()
         left = max(deadline - time.monotonic(), 0.0)
         try:
             longest = LISTEN_SECONDS if vigil.claim is None else LOOK_SECONDS

@@ -16,6 +16,7 @@ from psk.errors import (
     StoreClosedError,
     UntrustedChannelError,
 )
+from psk_patterns.errors import FutureError
 from psk_patterns.finishing import report_ignored
 from psk_patterns.futures.bell import Bell
 from psk_patterns.futures.vigil import LOOK_SECONDS
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from psk import Store
-    from psk_patterns.futures.future import Future
     from psk_patterns.futures.interest import Interest
+    from psk_patterns.futures.promise import Future
 
 IDLE_SECONDS: Final = 1.0
 """How long the thread waits for more futures before it ends."""
@@ -52,12 +53,23 @@ class Watcher:
         with self._changed:
             self._interests.update(interest for interest in interests if not interest.is_dropped)
             if self._thread is None:
-                self._bell = Bell()
-                self._thread = threading.Thread(target=self._run, args=(self._bell,), name="psk-futures", daemon=True)
-                self._thread.start()
+                self._start()
             self._changed.notify()
             bell = self._bell
         bell.ring()
+
+    def _start(self) -> None:
+        self._bell = Bell()
+        thread = threading.Thread(target=self._run, args=(self._bell,), name="psk-futures", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._interests.clear()
+            raise FutureError(
+                "no future can be watched: there is no thread to be had",
+                remedy="raise the limit of threads; at the interpreter's end nobody can wait any more",
+            ) from error
+        self._thread = thread
 
     def remove(self, interests: Iterable[Interest]) -> None:
         """Watch no more; unknown ones are no error."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from psk.errors import PskError
-    from psk_patterns.futures.future import Future
+    from psk_patterns.futures.promise import Future
 
 _lock = threading.Lock()
 _watchers: dict[str, Watcher] = {}

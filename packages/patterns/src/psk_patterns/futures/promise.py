@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from psk import Proxy
 from psk.connectors import check_timeout, shown
 from psk.errors import InvalidArgumentError
-from psk_patterns.errors import FutureError
 from psk_patterns.futures.claim import CLAIMED, Claim, HeldClaim
 from psk_patterns.futures.claiming import cancel_future, claim_future, done_error, is_cancelled
 from psk_patterns.futures.factory import FutureFactory
@@ -47,7 +46,7 @@ class Future(Generic[T]):
         timeout: Seconds that each wait takes at most.
     """
 
-    __slots__ = ("__weakref__", "_held", "_is_released", "_is_shared", "_number", "_vigil", "slots", "timeout", "ttl")
+    __slots__ = ("__weakref__", "_held", "_is_shared", "_number", "_vigil", "slots", "timeout", "ttl")
 
     def __init__(self, slots: Slots, ttl: float, timeout: float, *, is_shared: bool = False) -> None:
         self.slots = slots
@@ -57,7 +56,6 @@ class Future(Generic[T]):
         self._number = Claim(CLAIMED).number
         self._held: HeldClaim | None = None
         self._is_shared = is_shared
-        self._is_released = False
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
@@ -150,7 +148,7 @@ class Future(Generic[T]):
 
     def cancelled(self) -> bool:
         """Tell whether it was cancelled."""
-        self._check_not_released()
+        self.slots.check_not_released()
         return is_cancelled(self.slots)
 
     def add_done_callback(self, function: Callable[[Future[T]], object]) -> None:
@@ -161,7 +159,7 @@ class Future(Generic[T]):
         """
         from psk_patterns.futures.watching import call_when_done
 
-        self._check_not_released()
+        self.slots.check_not_released()
         call_when_done(self, function)
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -195,7 +193,7 @@ class Future(Generic[T]):
             FutureDoneError: It has its outcome.
             PskError: The channel failed.
         """
-        self._check_not_released()
+        self.slots.check_not_released()
         if self._held is not None and self._held.is_ours:
             return
         # A forked child has a copy of this object, and is another producer.
@@ -239,7 +237,7 @@ class Future(Generic[T]):
         Raises:
             PskError: The channel failed.
         """
-        self._check_not_released()
+        self.slots.check_not_released()
         return cancel_future(self.slots)
 
     def release(self) -> None:
@@ -253,7 +251,7 @@ class Future(Generic[T]):
         """
         from psk_patterns.futures.watching import end
 
-        if self._is_released:
+        if self.slots.is_released:
             return
         slots = self.slots
         error = None if slots.store().exists(self.key) else released_error(slots.name, whoami())
@@ -264,15 +262,15 @@ class Future(Generic[T]):
         if held is not None:
             held.let_go()
         slots.store().evict_batch([slots.claim_key] if refused else slots.keys, timeout=CLEANING_SECONDS)
-        self._is_released = True
+        self.slots.is_released = True
 
     def _await(self, timeout: float | None) -> Outcome:
-        self._check_not_released()
+        self.slots.check_not_released()
         check_timeout(timeout)
         return await_outcome(self.slots, self.timeout if timeout is None else timeout)
 
     def _state(self) -> str:
-        self._check_not_released()
+        self.slots.check_not_released()
         present = glance(self.slots.store(), self.keys)
         if self._vigil.sees(present):
             return DONE
@@ -291,7 +289,3 @@ class Future(Generic[T]):
         self.slots.drop_claim()
         if not written:
             raise done_error(self.slots)
-
-    def _check_not_released(self) -> None:
-        if self._is_released:
-            raise FutureError(f"{self.slots.name} was released here", remedy="release it after its last use")
