@@ -3,7 +3,7 @@
 The data are the 1,797 digits that come with scikit-learn. Each task of the first stage trains a small forest on a
 sample of them; each task of the second lets one forest say what it takes the others for; then they vote. By value
 each forest comes here and goes out again. With a StoreExecutor over shared memory what comes back is an owned proxy:
-the forest stays where it is, and goes when nobody has its proxy any more.
+the forest stays where it is, is lent to the task that reads with it, and goes when that is done.
 
     python examples/ensemble.py [--forests 20] [--trees 20] [--executor process|thread|fork] [--workers 2]
 """
@@ -21,9 +21,11 @@ from saved import count, duration, megabytes, table
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 
-from psk_patterns import ProxySize, ProxyType, StoreExecutor
+from psk_patterns import ProxySize, ProxyType, StoreExecutor, borrow
+from psk_patterns.finishing import flush
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
@@ -50,11 +52,15 @@ def vote(readings: list[Labels]) -> Labels:
     return counts.argmax(axis=1)
 
 
-def ensemble(executor: Executor, digits: Any, forests: int, trees: int) -> Labels:
-    """Train, read and vote; the executor decides how things travel."""
+def ensemble(executor: Executor, lend: Callable[[Any], Any], digits: Any, forests: int, trees: int) -> Labels:
+    """Train, read and vote; the executor decides how things travel, and `lend` how a task gets its forest."""
     known, labels, unknown = digits.data[:TRAINING], digits.target[:TRAINING], digits.data[TRAINING:]
     grown = executor.map(train, repeat(known), repeat(labels), repeat(trees), range(forests))
-    return vote(list(executor.map(read, grown, repeat(unknown))))
+    return vote(list(executor.map(read, map(lend, grown), repeat(unknown))))
+
+
+def itself(obj: Any) -> Any:
+    return obj
 
 
 def main() -> None:
@@ -66,9 +72,10 @@ def main() -> None:
     digits = load_digits()
     with temporary_store() as store, open_executor(options.executor, options.workers) as executor:
         with counted(by_value):
-            expected = ensemble(executor, digits, options.forests, options.trees)
+            expected = ensemble(executor, itself, digits, options.forests, options.trees)
         with counted(by_owner):
-            readings = ensemble(StoreExecutor(executor, store, POLICY), digits, options.forests, options.trees)
+            readings = ensemble(StoreExecutor(executor, store, POLICY), borrow, digits, options.forests, options.trees)
+        flush()  # what nobody has any more goes in the background
         left = len(store.list())
     assert np.array_equal(readings, expected), "passing by proxy changed the result"
     assert left == 0, "objects were left"
