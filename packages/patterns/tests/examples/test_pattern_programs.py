@@ -14,7 +14,7 @@ programs = load("examples/test_example_programs.py")
 #: Small sizes for tests, by program.
 SMALL = {
     "task_chain.py": ("--start-up", "0.05", "--variants", "4000", "--workers", "3"),
-    "ensemble.py": ("--forests", "4", "--trees", "5"),
+    "ensemble.py": ("--forests", "4", "--trees", "5", "--rounds", "1"),
     "long_lease.py": ("--ttl", "0.5", "--seconds", "0.7", "--kilobytes", "100"),
 }
 SKLEARN = pytest.mark.skipif(
