@@ -332,7 +332,9 @@ def test_what_a_channel_cannot_do_is_refused_or_done_more_slowly(plain_store):
 
 def test_a_thread_that_waits_for_what_another_one_releases_hears_of_it(file_store):
     made = future(file_store)
-    threading.Timer(0.1, made.release).start()
+    releasing = threading.Timer(0.1, made.release)
+    releasing.start()
     with pytest.raises(FutureError, match="was released"):
         made.result(20)
+    releasing.join()
     assert file_store.list() == []
