@@ -71,7 +71,7 @@ def test_an_object_in_shared_memory_is_whole_although_its_file_is_longer(psk, tm
 
 
 def test_signatures_are_checked_where_the_key_is_known(psk, write):
-    payload = encode(b"x", signing_key=SigningKey("team", b"s" * 32))
+    payload = encode(b"x", signing_key=SigningKey("team-of-inspectors", b"s" * 32))
     path = write(payload.tobytes())
     assert psk("inspect", path, "--json").document["payload"]["signature"] == "not checked"
     assert _signature(psk, path, b"s" * 32) == (exits.DONE, "valid")
@@ -79,11 +79,11 @@ def test_signatures_are_checked_where_the_key_is_known(psk, write):
 
 
 def _signature(psk, path, secret):
-    psk_package.set_signing_key("team", secret)
+    psk_package.set_signing_key("team-of-inspectors", secret)
     try:
         done = psk("inspect", path, "--json")
     finally:
-        psk_package.set_signing_key("team", None)
+        psk_package.set_signing_key("team-of-inspectors", None)
     assert secret.hex() not in done.out + done.err
     return done.code, done.document["payload"]["signature"]
 
