@@ -38,22 +38,29 @@ def ignored(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_held_stays_and_what_is_not_goes(open_channel, kind):
-    store = open_channel(kind)
-    kept, discarded, never = (store.put(number, ttl=TTL) for number in range(3))
-    hold = Hold(store, TTL)
-    hold.add(kept, discarded)
+def test_what_is_held_stays_and_what_is_not_goes(open_channel):
+    stores = [open_channel(kind) for kind in KINDS]
+    holds = [Hold(store, TTL) for store in stores]
+    for hold in holds:
+        kept, discarded, _ = keys = (
+            hold.store.put("0", ttl=TTL),
+            hold.store.put("1", ttl=TTL),
+            hold.store.put("2", ttl=TTL),
+        )
+        hold.expected = keys
+        hold.add(kept, discarded)
     time.sleep(2 * TTL)
-    assert [store.exists(key) for key in (kept, discarded, never)] == [True, True, False]
-    hold.discard(discarded, never)
-    assert hold.keys == {kept}
+    for hold in holds:
+        assert [hold.store.exists(key) for key in hold.expected] == [True, True, False]
+        hold.discard(*hold.expected[1:])
+        assert hold.keys == {hold.expected[0]}
     time.sleep(2 * TTL)
-    assert [store.exists(key) for key in (kept, discarded)] == [True, False]
-    hold.close()
-    hold.close()
-    assert store.exists(kept)
-    assert wait_until(lambda: not store.exists(kept), TTL + 1)
+    for hold in holds:
+        assert [hold.store.exists(key) for key in hold.expected] == [True, False, False]
+        hold.close()
+        hold.close()
+        assert hold.store.exists(hold.expected[0])
+    assert wait_until(lambda: not any(hold.store.exists(hold.expected[0]) for hold in holds), TTL + 1)
 
 
 def test_holds_of_one_channel_share_a_thread_that_ends_with_them(store, open_channel):
@@ -72,28 +79,21 @@ def test_holds_of_one_channel_share_a_thread_that_ends_with_them(store, open_cha
     again.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_held_outlives_the_closing_of_its_store(open_channel, kind):
-    store = open_channel(kind)
-    key = store.put("held", ttl=TTL)
-    hold = Hold(store, TTL)
-    hold.add(key)
-    store.close()
+def test_what_is_held_outlives_the_closing_of_its_store(open_channel):
+    stores = [open_channel(kind) for kind in [*KINDS, "local", "redis"]]
+    holds = [Hold(store, TTL) for store in stores]
+    keys = [store.put("held", ttl=TTL) for store in stores]
+    for hold, key in zip(holds, keys, strict=True):
+        hold.add(key)
+    for store in stores[:4]:
+        store.close()
+    for store in stores[4:]:
+        store.connector.close()  # alone
     time.sleep(3 * TTL)
-    with type(store).from_config(store.config(), register=False) as again:
-        assert again.exists(key)
-        hold.close()
-
-
-def test_a_connector_that_was_closed_alone_is_opened_again(store):
-    hold = Hold(store, TTL)
-    key = store.put("held", ttl=TTL)
-    hold.add(key)
-    store.connector.close()
-    time.sleep(3 * TTL)
-    with type(store).from_config(store.config(), register=False) as again:
-        assert again.exists(key)
-        hold.close()
+    for store, hold, key in zip(stores, holds, keys, strict=True):
+        with type(store).from_config(store.config(), register=False) as again:
+            assert again.exists(key)
+            hold.close()
 
 
 def test_a_hold_that_is_garbage_keeps_what_it_has(store):

@@ -28,10 +28,13 @@ def begin(open_channel, tmp_path):
 
 def put(store, holder, hours):
     """Let a holder put an object; make sure that its wall clock, and only that, is wrong."""
-    wall, monotonic, key = holder.put()
-    assert abs(wall - time.time() - 3600 * hours) < 60
-    assert abs(monotonic - time.monotonic()) < 60
-    return store, key
+    for _ in range(50):
+        wall, monotonic, key = holder.put()
+        assert abs(monotonic - time.monotonic()) < 60
+        if abs(wall - time.time() - 3600 * hours) < 60:
+            return store, key
+        time.sleep(0.01)  # it gives the right time while it reads what the wrong one is to be
+    return pytest.fail("the holder's clock is right")
 
 
 def test_a_step_of_the_holders_clock_changes_nothing(begin, scale):
@@ -68,10 +71,10 @@ def test_a_lease_that_is_not_renewed_ends_in_time_although_the_clock_is_wrong(be
 
 
 def test_a_holder_that_goes_by_its_wall_clock_is_noticed(begin):
-    [(store, holder)] = begin(TTL, HOURS, ["redis"], by_wall_clock=True)
+    [(store, holder)] = begin(0.4, HOURS, ["redis"], by_wall_clock=True)
     key = holder.put()[2]
-    time.sleep(2 * TTL)
+    time.sleep(0.8)
     assert store.exists(key)
     holder.set_clock(-HOURS)
-    time.sleep(2 * TTL)
+    time.sleep(0.8)
     assert not store.exists(key)

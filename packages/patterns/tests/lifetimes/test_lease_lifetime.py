@@ -17,60 +17,74 @@ TTL = 0.5
 KINDS = ["local", "file", "shm", "redis"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_lease_that_is_renewed_lasts_until_it_is_closed(open_channel, kind):
-    store = open_channel(kind)
-    with LeaseLifetime(store, TTL) as lease:
+@pytest.fixture
+def stores(open_channel):
+    return [open_channel(kind) for kind in KINDS]
+
+
+def there(objects):
+    return [store.exists(key) for store, key in objects]
+
+
+def test_a_lease_that_is_renewed_lasts_until_it_is_closed(stores):
+    with LeaseLifetime(stores[0], TTL) as lease:
         assert lease.ttl == TTL
-        later = store.put("without an end")
-        keys = [store.put("with one", lifetime=lease), later, reserved := store.reserve()]
-        lease.add_key(later, reserved)
+        objects, reserved = [], []
+        for store in stores:
+            later = store.put("without an end")
+            objects += [(store, store.put("with one", lifetime=lease)), (store, later)]
+            reserved.append((store, store.reserve()))
+            lease.add_key(later, reserved[-1][1], store=store)
         time.sleep(1.5 * TTL)
-        store.fulfil(reserved, "late")
+        for store, key in reserved:
+            store.fulfil(key, "late")
         lease.extend(5)
         assert lease.ttl == TTL
         time.sleep(1.5 * TTL)
-        assert all(map(store.exists, keys))
-    assert not any(map(store.exists, keys))
+        assert all(there(objects + reserved))
+    assert not any(there(objects + reserved))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_lease_that_is_not_renewed_ends_by_itself(open_channel, kind):
-    store = open_channel(kind)
-    lease = LeaseLifetime(store, timedelta(seconds=TTL), renew=False)
-    later = store.put("without an end")
-    keys = [store.put("with one", lifetime=lease), later]
-    lease.add_key(later)
-    assert all(map(store.exists, keys))
-    assert 0 < lease.ttl <= TTL
-    time.sleep(TTL + 0.05)
+def test_a_lease_that_is_not_renewed_ends_by_itself(stores):
+    lease = LeaseLifetime(stores[0], timedelta(seconds=2 * TTL), renew=False)
+    objects = []
+    for store in stores:
+        later = store.put("without an end")
+        objects += [(store, store.put("with one", lifetime=lease)), (store, later)]
+        lease.add_key(later, store=store)
+    assert all(there(objects))
+    assert 0 < lease.ttl <= 2 * TTL
+    time.sleep(2 * TTL + 0.05)
     assert lease.done()
-    assert not any(map(store.exists, keys))
-    with pytest.raises(LifetimeEndedError):
-        store.put("late", lifetime=lease)
+    assert not any(there(objects))
+    for store in stores:
+        with pytest.raises(LifetimeEndedError):
+            store.put("late", lifetime=lease)
+        assert store.list() == []
     with pytest.raises(LifetimeEndedError, match="cannot be extended"):
         lease.extend(1)
-    assert store.list() == []
     assert lease.ttl > 0
     lease.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_lease_is_extended_by_a_time_or_to_a_date(open_channel, kind):
-    store = open_channel(kind)
-    with LeaseLifetime(store, datetime.now(UTC) + timedelta(seconds=1), renew=False) as lease:
-        key = store.put("extended", lifetime=lease)
+def test_a_lease_is_extended_by_a_time_or_to_a_date(stores):
+    with LeaseLifetime(stores[0], datetime.now(UTC) + timedelta(seconds=1), renew=False) as lease:
         assert 0.5 < lease.ttl <= 1
+        objects = [(store, store.put("extended", lifetime=lease)) for store in stores]
         lease.extend(1)
         lease.extend(timedelta(seconds=1))
         assert 2.5 < lease.ttl <= 3
+        stores[1].close()
         time.sleep(1.2)
-        assert store.exists(key)
-        store.evict(store.put("evicted by its reader", lifetime=lease))
-        lease.extend(datetime.now(UTC) + timedelta(seconds=0.2))
-        time.sleep(0.3)
+        stores[1] = psk.Store.from_config(stores[1].config(), register=False)
+        objects[1] = stores[1], objects[1][1]
+        assert all(there(objects))
+        stores[0].evict(stores[0].put("evicted by its reader", lifetime=lease))
+        lease.extend(datetime.now(UTC) + timedelta(seconds=0.3))
+        time.sleep(0.4)
         assert lease.done()
-        assert not store.exists(key)
+        assert not any(there(objects))
+        stores[1].close()
 
 
 def test_what_cannot_be_extended_is_told(open_channel, monkeypatch):
@@ -109,9 +123,8 @@ def test_what_cannot_be_renewed_at_once_is_told_and_tried_again(open_channel, mo
     assert not store.exists(key)
 
 
-@pytest.mark.parametrize("kind", ["file", "redis"])
-def test_a_forked_child_ends_nothing_of_its_parent(open_channel, kind):
-    store = open_channel(kind)
+def test_a_forked_child_ends_nothing_of_its_parent(open_channel):
+    store = open_channel("redis")
     lifetimes = [ContextLifetime(store), LeaseLifetime(store, TTL), LeaseLifetime(store, 60, renew=False)]
     keys = [store.put("the parent's", lifetime=lifetime) for lifetime in lifetimes]
 

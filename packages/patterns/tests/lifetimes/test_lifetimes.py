@@ -167,7 +167,7 @@ def test_a_lifetime_does_not_travel_and_says_what_it_is(store, begin):
 
 def test_threads_attach_while_another_ends_it_and_nothing_is_left(open_channel, begin):
     store = open_channel("local")
-    for _ in range(20):
+    for _ in range(5):
         lifetime, refused = begin(store), []
 
         def attach(lifetime=lifetime, refused=refused):
@@ -177,7 +177,7 @@ def test_threads_attach_while_another_ends_it_and_nothing_is_left(open_channel, 
                 except LifetimeEndedError as error:
                     refused.append(error)
 
-        threads = [threading.Thread(target=attach) for _ in range(4)]
+        threads = [threading.Thread(target=attach) for _ in range(2)]
         for thread in threads:
             thread.start()
         lifetime.close()
