@@ -6,7 +6,10 @@ import atexit
 import os
 from typing import TYPE_CHECKING, Final
 
+from psk.errors import PskError
+from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.finishing import flush, later
+from psk_patterns.ownership.state import State
 
 if TYPE_CHECKING:
     from psk_patterns.ownership.title import Title
@@ -36,9 +39,57 @@ def is_owned_here(uri: str, key: str) -> bool:
     return any((title.factory.reference.uri, title.key) == (uri, key) for title in tuple(_titles))
 
 
+def tell_moved(accepted: Title) -> None:
+    """Tell the sender's title, if it is in this process too, what it would find out at its next look."""
+    for title in tuple(_titles):
+        if title is not accepted and title.key == accepted.key:
+            title.lose_offered(accepted.factory.reference.uri)
+
+
+def drop(title: Title) -> None:
+    """Note that an owned proxy is gone; safe in a finaliser."""
+    if title.pid == os.getpid():
+        title.dropped = True
+        later(settle, title)
+
+
+def settle(title: Title) -> None:
+    """Do what is left to do after a proxy or the last borrow was dropped.
+
+    Raises:
+        PskError: The channel failed; the object is left to expire.
+    """
+    if title.pid != os.getpid():
+        return
+    with title.lock:
+        if title.state in {State.ENDED, State.OFFERED} or not title.dropped or title.loans:
+            return  # what is on offer stays until there is a verdict
+        arrived = title.state is State.ARRIVED
+        try:
+            title.check("evict")
+            title.release()
+        except ReferenceInvalidError:
+            return  # another has it, or it is gone
+        except BaseException as error:
+            title.end("its proxy is gone")
+            if not (arrived and isinstance(error, PskError)):  # what never was ours is not ours to report
+                raise
+
+
+def _leave(title: Title) -> None:
+    """Evict what is still owned, borrowed or not, as the process ends."""
+    title.loans.clear()
+    title.dropped = True
+    try:
+        settle(title)
+    except PskError:
+        if title.lease is None:  # else it expires
+            raise
+
+
 def _leave_all() -> None:
     for title in tuple(_titles):
-        later(title.leave)
+        later(_leave, title)
     flush(SHORT_EXIT)
 
 

@@ -12,6 +12,7 @@ from psk_patterns.errors import OwnershipError, ReferenceInvalidError
 from psk_patterns.finishing import later
 from psk_patterns.leases import reopened
 from psk_patterns.ownership import chain
+from psk_patterns.ownership.living import settle
 from psk_patterns.ownership.refusals import as_use_error
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Loan:
         if title.pid == os.getpid():
             title.loans.discard(self)
             if title.dropped:
-                later(title.settle)
+                later(settle, title)
 
     def send(self) -> tuple[StoreFactory[Any], float | None, int | None, str | None]:
         """Send a mutable loan away; the local one only keeps the borrow from ending then.

@@ -12,7 +12,8 @@ from psk_patterns.errors import AlreadyOwnedError, ReferenceInvalidError
 from psk_patterns.leases import reopened
 from psk_patterns.ownership.living import is_owned_here
 from psk_patterns.ownership.proxies import OwnedProxy, forget, is_borrowed, is_owned, known_class, title_of, wrapped
-from psk_patterns.ownership.title import State, Title
+from psk_patterns.ownership.state import RELEASED, State
+from psk_patterns.ownership.title import Title
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,7 +180,7 @@ def release(proxy: OwnedProxy[Any]) -> None:
     title = title_of(proxy, "release")
     title.check_process()
     with title.lock:
-        if title.state is State.ENDED:
+        if title.reason == RELEASED:
             return
         title.check_unborrowed("release")
         title.release()

@@ -8,6 +8,7 @@ from psk import Proxy, get_factory
 from psk.wire import type_of
 from psk_patterns.errors import OwnershipError, ReferenceNotOwnedError
 from psk_patterns.ownership.arriving import arrived_loan, arrived_title
+from psk_patterns.ownership.living import drop
 from psk_patterns.ownership.loan import Loan, SentLoan
 from psk_patterns.ownership.refusals import refuse_copy
 from psk_patterns.ownership.title import Title
@@ -42,7 +43,7 @@ class OwnedProxy(Proxy[T]):
     def __del__(self) -> None:
         title = _left_by(self)
         if isinstance(title, Title):
-            title.drop()
+            drop(title)
 
 
 class RefProxy(Proxy[T]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,20 +16,12 @@ from psk_patterns.leases import Hold, reopened
 from psk_patterns.ownership import living, versions
 from psk_patterns.ownership.offer import ACCEPTED, WITHDRAWN, Offer
 from psk_patterns.ownership.refusals import ForkedUseError, as_use_error
+from psk_patterns.ownership.state import MOVED, RELEASED, State
 
 if TYPE_CHECKING:
     from psk import Store
     from psk.store import StoreFactory
     from psk_patterns.ownership.loan import Loan
-
-
-class State(Enum):
-    """What a title is worth."""
-
-    ARRIVED = "not accepted yet"
-    OWNED = "owned"
-    OFFERED = "on offer"
-    ENDED = "ended"
 
 
 class Title:
@@ -193,12 +184,12 @@ class Title:
             return self.state is State.OWNED
         with reopened(self.store) as store:
             if not offer.decide(WITHDRAWN, store):
-                self.end("it was moved to another process, which accepted it")
+                self.end(MOVED)
                 return False
         self.state, self._offer = State.OWNED, None
         self._clear(offer)
         if self.dropped:
-            later(self.settle)
+            later(living.settle, self)
         return True
 
     def release(self) -> None:
@@ -209,39 +200,7 @@ class Title:
         """
         with reopened(self.store) as store:
             store.evict(self.key)
-        self.end("it was released")
-
-    def drop(self) -> None:
-        """Note that the owned proxy is gone; safe in a finaliser."""
-        if self.pid == os.getpid():
-            self.dropped = True
-            later(self.settle)
-
-    def settle(self) -> None:
-        """Do what is left to do after the proxy or the last borrow was dropped; without the lock held."""
-        if self.pid != os.getpid():
-            return
-        with self.lock:
-            if self.state in {State.ENDED, State.OFFERED} or not self.dropped or self.loans:
-                return  # what is on offer stays until there is a verdict
-            try:
-                self.check("evict")
-                self.release()
-            except ReferenceInvalidError:
-                return  # another has it, or it is gone
-            except BaseException:
-                self.end("its proxy is gone")
-                raise
-
-    def leave(self) -> None:
-        """Evict what is still owned, borrowed or not, as the process ends; without the lock held."""
-        self.loans.clear()
-        self.dropped = True
-        try:
-            self.settle()
-        except PskError:
-            if self.lease is None:  # else it expires
-                raise
+        self.end(RELEASED)
 
     def _accept(self) -> None:
         offer: Any = self._offer
@@ -254,6 +213,7 @@ class Title:
         self._store, self._offer = store, None
         self._keep(store)
         self.state = State.OWNED
+        living.tell_moved(self)
         self._clear(offer)
 
     def _refuse(self, reason: str) -> NoReturn:
@@ -289,10 +249,15 @@ class Title:
         with reopened(self.store) as store:
             accepted = not offer.exists(store)
             if accepted or offer.is_decided(store):
-                self.end("it was moved to another process, which accepted it")
+                self.end(MOVED)
         if accepted:
             self._clear(offer)
         return self.state is State.OFFERED
+
+    def lose_offered(self, uri: str) -> None:
+        """Note that what is on offer in a channel was accepted; without the lock held."""
+        if self.state is State.OFFERED and self.factory.reference.uri == uri:
+            self.end(MOVED)
 
     def _lose(self, key: str) -> None:
         # In the thread that renews leases, without the lock: what is lost is lost, whoever is at it.
