@@ -51,7 +51,7 @@ def use_what_is_on_offer(owner, named):
     owner.append(4)
 
 
-@provokes(errors.ReferenceInvalidError, "moved to another process")
+@provokes(errors.ReferenceInvalidError, "accepted it")
 def take_back_what_was_accepted(owner, named):
     named += place_of(owner)
     arrived = pickle.loads(pickle.dumps(owner))
