@@ -11,7 +11,7 @@ import pytest
 from faults.killer import Victim
 from psk.testing.deadlines import timed
 from psk_patterns import as_completed, future
-from psk_patterns.errors import FutureClaimedError, ProducerDied
+from psk_patterns.errors import FutureClaimedError, FutureTimeoutError, ProducerDied
 
 TTL = 1.0
 TOLD_SECONDS = TTL + 1.0
@@ -167,3 +167,17 @@ def test_death_shows_without_anybody_waiting(file_store):
         time.sleep(0.05)
     assert isinstance(made.exception(0.1), ProducerDied)
     made.release()
+
+
+def test_death_between_two_waits_is_noticed_too(file_store):
+    made = future(file_store, ttl=0.4)
+    victim = Victim(claim_and_linger, made)
+    until_claimed(made)
+    with pytest.raises(FutureTimeoutError, match="alive"):
+        made.result(0.1)
+    victim.kill()
+    time.sleep(1)
+    with pytest.raises(ProducerDied):
+        made.result(5)
+    made.release()
+    assert file_store.list() == []

@@ -44,7 +44,7 @@ async def await_future(future: Future[T]) -> T:
         forget([interest])
     if error is not None:
         raise error
-    outcome: Outcome = await _in_background(lambda: await_outcome(future.slots, READING_SECONDS))
+    outcome: Outcome = await _in_background(lambda: await_outcome(future.vigil, READING_SECONDS))
     value: T = outcome.open(future.slots.name)
     return value
 

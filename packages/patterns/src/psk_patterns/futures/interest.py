@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from psk_patterns.futures.vigil import Vigil
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,5 +32,5 @@ class Interest:
         self.tell = tell
         self.timeout = timeout
         self.deadline = time.monotonic() + timeout
-        self.vigil = Vigil(future.slots)
+        self.vigil = future.vigil
         self.is_dropped = False

@@ -42,17 +42,18 @@ class Future(Generic[T]):
 
     Attributes:
         slots: Its place in the channel.
+        vigil: What this object has seen there; a claim that was seen once is missed when it is gone.
         ttl: Seconds of a producer's lease.
         timeout: Seconds that each wait takes at most.
     """
 
-    __slots__ = ("__weakref__", "_held", "_is_shared", "_number", "_vigil", "slots", "timeout", "ttl")
+    __slots__ = ("__weakref__", "_held", "_is_shared", "_number", "slots", "timeout", "ttl", "vigil")
 
     def __init__(self, slots: Slots, ttl: float, timeout: float, *, is_shared: bool = False) -> None:
         self.slots = slots
         self.ttl = ttl
         self.timeout = timeout
-        self._vigil = Vigil(slots)
+        self.vigil = Vigil(slots)
         self._number = Claim(CLAIMED).number
         self._held: HeldClaim | None = None
         self._is_shared = is_shared
@@ -199,6 +200,7 @@ class Future(Generic[T]):
         # A forked child has a copy of this object, and is another producer.
         number = f"{self._number}-{os.getpid():x}"
         self._held = claim_future(self.slots, Claim(CLAIMED, number), self.ttl)
+        self.vigil.claim = self._held.claim
 
     def set_result(self, obj: T) -> None:
         """Give the object; claims the future first, if this object has not done so.
@@ -267,18 +269,18 @@ class Future(Generic[T]):
     def _await(self, timeout: float | None) -> Outcome:
         self.slots.check_not_released()
         check_timeout(timeout)
-        return await_outcome(self.slots, self.timeout if timeout is None else timeout)
+        return await_outcome(self.vigil, self.timeout if timeout is None else timeout)
 
     def _state(self) -> str:
         self.slots.check_not_released()
         present = glance(self.slots.store(), self.keys)
-        if self._vigil.sees(present):
+        if self.vigil.sees(present):
             return DONE
-        if self._vigil.claim is None:
+        if self.vigil.claim is None:
             return PENDING
         if self.slots.claim_key in present:
             return RUNNING
-        return DONE if self._vigil.misses_claim() else PENDING
+        return DONE if self.vigil.misses_claim() else PENDING
 
     def _set(self, outcome: Outcome) -> None:
         self.claim()

@@ -20,7 +20,7 @@ REMEMBERED_SECONDS: Final = 3600.0
 
 
 class Vigil:
-    """What a waiter has seen of one future.
+    """What a process has seen of one future, by one object that stands for it; for any number of threads.
 
     Args:
         slots: The future's slots.

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, DeadlineError, StoreClosedError
 from psk_patterns.errors import FutureError, FutureTimeoutError
-from psk_patterns.futures.vigil import LOOK_SECONDS, Vigil
+from psk_patterns.futures.vigil import LOOK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from psk import Store
     from psk_patterns.futures.outcome import Outcome
-    from psk_patterns.futures.slots import Slots
+    from psk_patterns.futures.vigil import Vigil
 
 LISTEN_SECONDS: Final = 2.0
 """How long one wait of the channel's own takes at most: meanwhile its store may have been
@@ -27,11 +27,11 @@ PAUSE_SECONDS: Final = 0.1
 """How long to wait before a channel that is out of reach is tried again."""
 
 
-def await_outcome(slots: Slots, timeout: float) -> Outcome:
+def await_outcome(vigil: Vigil, timeout: float) -> Outcome:
     """Wait until a future has its outcome, and give it.
 
     Args:
-        slots: The future's slots.
+        vigil: The future's slots, and what has been seen of them.
         timeout: Seconds to wait at most.
 
     Raises:
@@ -39,8 +39,7 @@ def await_outcome(slots: Slots, timeout: float) -> Outcome:
         FutureError: It was released meanwhile.
         ConnectorError: The channel failed.
     """
-    deadline = time.monotonic() + timeout
-    vigil = Vigil(slots)
+    slots, deadline = vigil.slots, time.monotonic() + timeout
     patience = Patience()
     while True:
         slots.check_not_released()
