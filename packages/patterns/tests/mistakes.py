@@ -117,7 +117,7 @@ def wait_for_the_dead(promised, named):
     promised.result(timeout=30)
 
 
-@provokes(errors.RemoteError, "failed with LocalError: by itself", marks=UNNAMED)
+@provokes(errors.RemoteError, "failed with", "LocalError: by itself", marks=UNNAMED)
 def fail_with_what_cannot_travel(promised, named):
     class LocalError(Exception):
         pass
