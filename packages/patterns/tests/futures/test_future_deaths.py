@@ -15,8 +15,8 @@ from psk_patterns.errors import FutureClaimedError, FutureTimeoutError, Producer
 
 TTL = 1.0
 TOLD_SECONDS = TTL + 1.0
-LONGEST_LIFE = 1.0
-WORK_SECONDS = 1.0
+LONGEST_LIFE = 0.5
+WORK_SECONDS = 0.8
 TOGETHER = 20
 
 
@@ -170,13 +170,13 @@ def test_death_shows_without_anybody_waiting(file_store):
 
 
 def test_death_between_two_waits_is_noticed_too(file_store):
-    made = future(file_store, ttl=0.4)
+    made = future(file_store, ttl=0.3)
     victim = Victim(claim_and_linger, made)
     until_claimed(made)
     with pytest.raises(FutureTimeoutError, match="alive"):
         made.result(0.1)
     victim.kill()
-    time.sleep(1)
+    time.sleep(0.5)
     with pytest.raises(ProducerDied):
         made.result(5)
     made.release()

@@ -21,6 +21,7 @@ from psk_patterns.errors import (
     ProducerDied,
     RemoteError,
 )
+from psk_patterns.futures import waiting
 
 
 def away(obj):
@@ -252,14 +253,14 @@ def test_a_closed_store_is_no_obstacle(file_store):
 
 
 def test_a_claim_outlives_the_store_that_it_was_made_with(file_store):
-    made = future(file_store, ttl=0.5)
-    waiting = away(made)
+    made = future(file_store, ttl=0.3)
+    copy = away(made)
     made.claim()
     file_store.close()
     with pytest.raises(FutureTimeoutError, match="alive"):
-        waiting.result(1.5)
+        copy.result(0.8)
     made.set_result(1)
-    assert waiting.result(5) == 1
+    assert copy.result(5) == 1
     made.release()
 
 
@@ -330,7 +331,8 @@ def test_what_a_channel_cannot_do_is_refused_or_done_more_slowly(plain_store):
     assert made.slots.store().list() == []
 
 
-def test_a_thread_that_waits_for_what_another_one_releases_hears_of_it(file_store):
+def test_a_thread_that_waits_for_what_another_one_releases_hears_of_it(file_store, monkeypatch):
+    monkeypatch.setattr(waiting, "LISTEN_SECONDS", 0.2)
     made = future(file_store)
     releasing = threading.Timer(0.1, made.release)
     releasing.start()

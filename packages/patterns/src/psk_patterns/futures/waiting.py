@@ -23,6 +23,9 @@ closed, and the future released by another thread."""
 OUTAGE_SECONDS: Final = 5.0
 """For so long a channel may be out of reach before a waiter gives up."""
 
+LAST_LOOK_SECONDS: Final = 0.2
+"""How long the last look for a claim may take, when time is up."""
+
 PAUSE_SECONDS: Final = 0.1
 """How long to wait before a channel that is out of reach is tried again."""
 
@@ -49,7 +52,7 @@ def await_outcome(vigil: Vigil, timeout: float) -> Outcome:
             present = slots.store().wait(vigil.keys, timeout=min(left, longest))
             ended = vigil.sees(present)
         except DeadlineError:
-            ended = _has_died(vigil)
+            ended = _has_died(vigil, deadline)
             if not ended and time.monotonic() >= deadline:
                 raise timeout_error(vigil, timeout) from None
         except (ChannelUnavailableError, ConnectorClosedError, StoreClosedError) as error:
@@ -116,11 +119,12 @@ def timeout_error(vigil: Vigil, timeout: float) -> FutureTimeoutError:
     )
 
 
-def _has_died(vigil: Vigil) -> bool:
+def _has_died(vigil: Vigil, deadline: float) -> bool:
     if vigil.claim is None:
         return False
-    slots = vigil.slots
+    slots, left = vigil.slots, deadline - time.monotonic()
     try:
-        return not slots.store().exists(slots.claim_key, timeout=LOOK_SECONDS) and vigil.misses_claim()
+        there = slots.store().exists(slots.claim_key, timeout=max(min(left, LOOK_SECONDS), LAST_LOOK_SECONDS))
+        return not there and vigil.misses_claim()
     except (DeadlineError, ChannelUnavailableError, ConnectorClosedError, StoreClosedError):
         return False  # nothing is known; the next wait says more
