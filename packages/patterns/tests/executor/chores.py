@@ -11,6 +11,7 @@ from typing import NamedTuple
 from psk import Proxy, extract, get_key, is_resolved
 from psk.store import close_opened_stores
 from psk_patterns.executor import settings
+from psk_patterns.finishing import flush
 
 LARGE = 1000
 
@@ -142,7 +143,8 @@ def extracted(value):
 
 
 def leave(seconds):
-    """Close the stores that tasks opened in this process."""
+    """Close the stores that tasks opened in this process, when finalisers are done with them."""
+    flush()
     for arrived in settings._arrived.values():
         if arrived._store is not None:
             arrived._store.close()

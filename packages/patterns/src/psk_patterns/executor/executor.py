@@ -37,7 +37,7 @@ class StoreExecutor(concurrent.futures.Executor):
     named tuple, dict, dataclass or class of attrs, about what is in it, at any depth. What it chooses is put into
     the store, all of one call in one batch, and a proxy goes in its place: a plain one for an argument, an owned one
     for a result. A `psk_patterns.Future` among the arguments becomes its proxy, so that the task waits when it uses it.
-    An owned proxy moves into the task. A borrow ends with it.
+    An owned proxy moves into the task, and returns if that never used it. A borrow ends with the task.
 
     Arguments are evicted when their task is done, with a result, an error or by cancellation. Engines that run a task
     again after its future was done need `retries=True`: then they stay until the future is dropped or released. While
@@ -165,7 +165,7 @@ class StoreExecutor(concurrent.futures.Executor):
             else:
                 inner = self.executor.submit(task, *[args for args, _ in prepared])
         except BaseException:
-            inputs.settle(failed=True)
+            inputs.settle()
             inputs.release()
             self._ledger.withdraw()
             raise

@@ -66,20 +66,15 @@ class Inputs:
             marked = search.fill(marked, made)
         return marked
 
-    def settle(self, *, failed: bool) -> None:
-        """End what the task had for its time only, now that it is over.
-
-        Args:
-            failed: Whether it gave no result; owned proxies that it never received then return.
-        """
+    def settle(self) -> None:
+        """End what the task had for its time only, now that it is over; owned proxies that it never used return."""
         borrowed, self._borrowed = self._borrowed, []
         owned, self._owned = self._owned, []
         if os.getpid() != self._process:
             return
         try:
             end_borrows(borrowed)
-            if failed:
-                take_back(owned)
+            take_back(owned)
         except Exception:  # noqa: BLE001  the outcome must reach its future, whatever the channel says to this
             report_ignored(self, "psk could not end the borrows of a task")
 

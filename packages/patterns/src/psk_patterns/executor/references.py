@@ -34,7 +34,7 @@ def take_over(call: Any) -> Any:
 
 
 def take_back(owners: Iterable[Any]) -> None:
-    """Withdraw the offers of owned proxies that no task has accepted."""
+    """Withdraw the offers of owned proxies that their task has not accepted; of the others, their leases end here."""
     for owner in owners:
         try:
             withdraw(owner)

@@ -92,7 +92,7 @@ class TaskFuture(concurrent.futures.Future[T]):
             except Exception as failure:  # noqa: BLE001  the outcome of the task is that it could not be received
                 result, error = None, failure
         # Whoever sees the outcome sees the store without the arguments.
-        self._inputs.settle(failed=error is not None)
+        self._inputs.settle()
         if not self._retries:
             self._inputs.release()
         ledger.report()
