@@ -104,6 +104,10 @@ def wrapped(value):
     return {"inner": [value, Pair(value, Model(value, "name"))]}
 
 
+def produce(future, value):
+    future.set_result(value)
+
+
 def fail(*_args):
     raise ValueError("on purpose")
 

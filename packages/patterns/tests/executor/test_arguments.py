@@ -2,10 +2,26 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
-from chores import LARGE, Client, Model, Pair, extracted, fail, key_in, kind_of, kinds, pause, same, total, wait_for
+from chores import (
+    LARGE,
+    Client,
+    Model,
+    Pair,
+    extracted,
+    fail,
+    key_in,
+    kind_of,
+    kinds,
+    pause,
+    produce,
+    same,
+    total,
+    wait_for,
+)
 
 from psk import get_store
 from psk.errors import CapabilityError, ProxyResolveMissingKeyError, SerializationError
@@ -168,6 +184,15 @@ def test_a_future_among_the_arguments_is_waited_for_in_the_task(pool, open_store
     assert [each.result() for each in pending] == [LARGE + 1, [["proxy"]]]
     for each in (coming, nested):
         each.release()
+
+
+def test_a_task_that_is_to_fulfil_a_future_gets_it_with_its_function(threads, store):
+    coming = future(store)
+    with StoreExecutor(threads, store) as executor:
+        consumer = executor.submit(total, coming)
+        executor.submit(partial(produce, coming), 7)
+        assert consumer.result() == 7
+    coming.release()
 
 
 def test_memory_of_one_process_cannot_serve_another(pool, open_store):

@@ -36,7 +36,8 @@ class StoreExecutor(concurrent.futures.Executor):
     The policy is asked about each argument, each item of `map` and each result; if it does not choose a list, tuple,
     named tuple, dict, dataclass or class of attrs, about what is in it, at any depth. What it chooses is put into
     the store, all of one call in one batch, and a proxy goes in its place: a plain one for an argument, an owned one
-    for a result. A `psk_patterns.Future` among the arguments becomes its proxy, so that the task waits when it uses it.
+    for a result. A `psk_patterns.Future` among the arguments becomes its proxy, so that the task waits when it uses it;
+    the task that is to fulfil it gets it with its function, as in `submit(functools.partial(produce, future), ...)`.
     An owned proxy moves into the task, and returns if that never used it. A borrow ends with the task.
 
     Arguments are evicted when their task is done, with a result, an error or by cancellation. Engines that run a task
@@ -89,7 +90,7 @@ class StoreExecutor(concurrent.futures.Executor):
         expires = store.supports(SupportsExpiry)
         self._hold = Hold(store, ttl) if expires else None
         self._settings = Settings(store.config(), self.should_proxy, ttl if expires else None, store)
-        self._ledger = Ledger(progress)
+        self._ledger = Ledger(f"the StoreExecutor of store {store.name!r}", progress)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> TaskFuture[T]:
         """Have a function called in a worker.

@@ -22,10 +22,12 @@ class Ledger:
     """The tasks of one executor.
 
     Args:
+        name: What messages call the executor.
         progress: Called with the number of tasks that are done, and of all.
     """
 
-    def __init__(self, progress: Callable[[int, int], object] | None) -> None:
+    def __init__(self, name: str, progress: Callable[[int, int], object] | None) -> None:
+        self._name = name
         self._progress = progress
         self._changed = threading.Condition()
         self._pending: set[TaskFuture[Any]] = set()
@@ -44,7 +46,7 @@ class Ledger:
         with self._changed:
             if self._closed:
                 raise ExecutorClosedError(
-                    "a task was submitted to a StoreExecutor after its shutdown", remedy="submit it before, or open one"
+                    f"a task was submitted to {self._name} after its shutdown", remedy="submit it before, or open one"
                 )
             self._total += 1
 

@@ -33,8 +33,8 @@ class Search(Selection):
 
     def mark_whole_or_parts(self, value: Any) -> Any:
         """Do as `mark`, and take a structure that contains itself for a single object."""
-        if self._chooses_nothing and _is_plain(value):
-            return value
+        if _is_plain(value) and (self._chooses_nothing or not self._chooses_any(value)):
+            return value  # for looking into a million numbers takes a second
         try:
             return self.mark(value)
         except InvalidArgumentError:
@@ -45,7 +45,12 @@ class Search(Selection):
         return super().note(self._look_at(value) if is_reference(value) else value)
 
     def _suits(self, value: Any) -> bool:
-        return self._policy(value) and not (is_structure(value) and any(map(is_reference, leaves(value))))
+        if not self._policy(value):
+            return False
+        return _is_plain(value) or not is_structure(value) or not any(map(is_reference, leaves(value)))
+
+    def _chooses_any(self, value: Any) -> bool:
+        return self._policy(value) or (type(value) in {list, tuple} and any(map(self._policy, value)))
 
 
 def is_reference(value: Any) -> bool:
