@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+import time
 from concurrent.futures import CancelledError, InvalidStateError
 
 import future_peers
@@ -11,7 +12,7 @@ import pytest
 import psk
 from psk.errors import CapabilityError, DeadlineError, InvalidArgumentError, ProxyResolveError, SerializationError
 from psk.testing.deadlines import timed
-from psk_patterns import ContextLifetime, Future, future
+from psk_patterns import ContextLifetime, Future, LeaseLifetime, future
 from psk_patterns.errors import (
     FutureCancelledError,
     FutureClaimedError,
@@ -302,6 +303,16 @@ def test_a_lifetime_releases_a_future(file_store):
     with ContextLifetime(file_store) as lifetime:
         made = future(file_store, lifetime=lifetime)
         made.set_result(1)
+        assert made.result(5) == 1
+    assert file_store.list() == []
+
+
+def test_a_lease_keeps_a_future_before_and_after_it_has_its_outcome(file_store):
+    with LeaseLifetime(file_store, 0.3) as lease:
+        made = future(file_store, lifetime=lease)
+        time.sleep(0.4)
+        made.set_result(1)
+        time.sleep(0.4)
         assert made.result(5) == 1
     assert file_store.list() == []
 
