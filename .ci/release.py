@@ -74,7 +74,7 @@ def of_tag(tag: str) -> Distribution:
 
 
 def check(distribution: Distribution, out: Path, place: Path) -> None:
-    """Install the wheel into an empty environment, import it, and run its conformance tests there."""
+    """Install the wheel into an empty environment, import it, and run its conformance tests there, or all its tests."""
     python = place / "bin/python"
     run("uv", "venv", "--quiet", "--python", sys.executable, place)
     # The rest of the workspace only where the index does not have it yet.
@@ -91,10 +91,13 @@ def check(distribution: Distribution, out: Path, place: Path) -> None:
     listed = json.loads(run(place / "bin/psk", "plugins", "list", "--load", "--json"))
     if broken := [row for row in listed if row["status"] not in {"ok", "not loaded yet"}]:
         refuse(f"plug-ins that do not load: {broken}")
-    run(*install, "--project", ROOT, "--group", "test")
+    run(*install, "--project", ROOT, "--group", "test", "--group", "examples")
     tests = sorted(map(str, distribution.folder.glob("tests/**/test_conformance*.py")))
-    if tests:
-        run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, cwd=ROOT, env={**os.environ, "CI": "true"})
+    if not tests:
+        # No connector: all its tests, on every channel of the workspace.
+        tests = [str(distribution.folder / "tests")]
+        run(*install, *(known.name for known in distributions().values() if known is not distribution))
+    run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, cwd=ROOT, env={**os.environ, "CI": "true"})
 
 
 def main() -> None:

@@ -34,10 +34,14 @@ TOPICS = (
     "threads",
     "waiting",
     "redis_channel",
+    "future_wakeup",
+    "task_chain",
+    "executor_overhead",
+    "staged_workflow",
     "coding",
 )
 
-LIBRARIES = ("psk-core", "psk-connector-redis", "proxystore", "redis", "hiredis", "numpy")
+LIBRARIES = ("psk-core", "psk-connector-redis", "psk-patterns", "proxystore", "redis", "hiredis", "numpy")
 
 
 def environment() -> dict[str, str | int | None]:

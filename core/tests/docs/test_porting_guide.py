@@ -12,7 +12,13 @@ from psk import LocalConnector, Store
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "porting.md").read_text()
-DIFFERENCES = (Path(__file__).parent / "test_porting_differences.py").read_text()
+DIFFERENCES = "".join(
+    (ROOT / place).read_text()
+    for place in (
+        "core/tests/docs/test_porting_differences.py",
+        "packages/patterns/tests/examples/test_porting_patterns.py",
+    )
+)
 NAMES = {
     name: parameters
     for section in tomllib.loads((Path(__file__).parent / "proxystore_names.toml").read_text()).values()

@@ -58,8 +58,9 @@ def test_the_quickstart_has_at_most_12_lines_of_code():
 
 
 def test_no_program_is_left_out():
-    programs = {path.name for path in EXAMPLES.glob("*.py") if "__main__" in path.read_text()}
-    assert programs == PROGRAMS
+    texts = {path.name: path.read_text() for path in EXAMPLES.glob("*.py")}
+    # Those of psk-patterns are run by its own tests.
+    assert {name for name, text in texts.items() if "__main__" in text and "psk_patterns" not in text} == PROGRAMS
 
 
 def group_ends(group):

@@ -71,6 +71,8 @@ class Outcome:
             return None
         if self.kind == ERROR:
             error: BaseException = self.value
+            if type(error) is RemoteError and name not in error.args[0]:  # where it was made, nobody knew the name
+                error.args = (f"{name} has no result: {error.args[0]}",)
             return error
         if self.kind == DIED:
             return ProducerDied(
