@@ -10,7 +10,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from servers import MissingServerError, RedisServer
 
 import psk
 from psk_patterns import finishing
@@ -25,37 +24,14 @@ from chores import leave  # noqa: E402  after the path to it
 WORKERS = 2
 
 
-@pytest.fixture(scope="session", autouse=True)  # before any test looks for what it leaves behind
-def server(tmp_path_factory):
-    """A Redis server for all tests; None where there is none to be had."""
-    try:
-        with RedisServer(tmp_path_factory.mktemp("redis")) as started:
-            yield started
-    except MissingServerError:
-        yield None
-
-
-def uri_on(server):
-    """Name a new, empty channel on the server."""
-    if server is None and os.environ.get("CI"):
-        pytest.fail("no redis-server here; run `make servers`")
-    if server is None:
-        pytest.skip("no redis-server here; run `make servers`")
-    return f"{server.uri}?prefix={os.urandom(6).hex()}"
-
-
 @pytest.fixture
-def open_store(tmp_path, server):
+def open_store(uri_of):
     """Open stores by channel name, as users do; when the test is over, each channel must be empty."""
     with ExitStack() as stack:
 
         def open_one(channel, **options):
-            uris = {
-                "file": lambda: f"file://{tmp_path}/objects",
-                "redis": lambda: uri_on(server),
-                "shm": lambda: "shm://",
-            }
-            uri = uris.get(channel, lambda: f"{channel}://test-{os.urandom(6).hex()}")()
+            # Memory of this process, not a session that workers could open anew when it is over.
+            uri = "shm://" if channel == "shm" else uri_of(channel)
             opened = stack.enter_context(psk.Store(f"executing-{os.urandom(6).hex()}", uri, register=True, **options))
             stack.callback(check_empty, opened)
             return opened
@@ -89,7 +65,7 @@ def shared_store(request, open_store):
 
 
 @pytest.fixture(scope="session", params=["fork", "spawn"])
-def workers(request, server):
+def workers(request, patterns_server):
     """A pool of processes for all tests, for it takes its time to start."""
     with ProcessPoolExecutor(WORKERS, mp_context=get_context(request.param)) as started:
         # All of them, before any test looks for what it leaves behind.
