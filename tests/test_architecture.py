@@ -57,8 +57,8 @@ def test_pickles_are_decoded_in_one_place():
     pattern = re.compile(r"\b(pickle\.loads?|Unpickler|import_module|__import__|eval|exec)\(")
     found = {str(path.relative_to(ROOT)) for path in PROGRAMS if pattern.search(path.read_text())}
     patterns = "packages/patterns/src/psk_patterns"
-    # One imports by a fixed table; in one an exception lies in a pickle of its own, whose class may be missing; the others
-    # give and take what an engine would have pickled by itself.
+    # One imports by a fixed table; one holds exceptions in pickles of their own, as their classes may be missing; the
+    # others give and take what an engine would have pickled by itself.
     excused = ("__init__", "futures/outcome", "executor/parcel", "executor/references", "executor/settings")
     core = {"core/src/psk/wire/pickling.py", "core/src/psk/plugins/importing.py"}
     assert found <= {*core, *(f"{patterns}/{name}.py" for name in excused)}
