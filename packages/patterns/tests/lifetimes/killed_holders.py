@@ -12,7 +12,7 @@ from psk_patterns import LeaseLifetime
 
 AT_ONCE = 6
 #: Seconds of the lease of those that are killed, and of those that live throughout.
-BRIEF, LONG = 0.5, 1.5
+BRIEF, LONG = 0.5, 2.1
 GRACE = 1.0
 
 

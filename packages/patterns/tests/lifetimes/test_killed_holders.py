@@ -28,5 +28,5 @@ def begin_unleased(store, ttl):
     [(begin_unrenewed, "of a living holder is gone"), (begin_unleased, "of a killed holder is left")],
 )
 def test_a_holder_that_does_not_do_so_is_noticed(open_channel, seed, begin, complaint):
-    trial = Trial(open_channel("file").uri, 4, seed, begin)
+    trial = Trial(open_channel("file").uri, 2, seed, begin)
     assert any(complaint in line for line in trial.run())
