@@ -190,7 +190,7 @@ class Transfer:
             die_at_step(fatal[0], before=fatal[1])
 
 
-def run_transfers(uris, count, seed, *, at_once=12, **options):
+def run_transfers(uris, count, seed, *, at_once=12, patience=2 * (WINDOW + 2 * TTL) + GRACE, **options):
     """Run transfers over several channels; give complaints, and how many each channel had."""
     chance, complaints, done = random.Random(seed), [], []
     while len(done) < count:
@@ -209,7 +209,7 @@ def run_transfers(uris, count, seed, *, at_once=12, **options):
         for transfer in wave:
             time.sleep(max(transfer.started + TTL + GRACE - time.monotonic(), 0))
             complaints += [f"an orphan: {transfer}" for key in [transfer.key] if key and holds(transfer.uri, key)]
-    complaints += [f"{uri} still has {keys}" for uri in uris if (keys := left(uri, 2 * (WINDOW + 2 * TTL) + GRACE))]
+    complaints += [f"{uri} still has {keys}" for uri in uris if (keys := left(uri, patience))]
     return complaints
 
 

@@ -26,13 +26,13 @@ def test_transfers_leave_one_owner_at_most_and_no_orphan(uris, scale, seed):
 
 
 def test_two_owners_are_noticed(uris, seed):
-    assert any("owners" in line for line in hops.run_transfers(uris[:1], 2, seed, buggy=True))
+    assert any("owners" in line for line in hops.run_transfers(uris[:1], 2, seed, patience=0.1, buggy=True))
 
 
 def test_an_orphan_is_noticed(uris, seed, monkeypatch):
     monkeypatch.setattr(psk.Store, "renew", lambda store, key, ttl, **options: True)
     monkeypatch.setattr(psk.Store, "_place", lambda store, *args, ttl=None, **options: store._connector.put(args[0]))
-    complaints = hops.run_transfers(uris[:1], 1, seed)
+    complaints = hops.run_transfers(uris[:1], 1, seed, patience=0.1)
     assert any("orphan" in line or "still has" in line for line in complaints)
 
 
