@@ -148,7 +148,7 @@ class LocalConnector(Batches, Coroutines):
         """Return those keys that exist, after waiting for one."""
         wanted = [validate_plain_key(key) for key in keys]
         deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
-        if found := self._readable().await_any(wanted, deadline):
+        if found := self._readable().await_any(wanted, deadline, self._readable):
             return found
         raise deadline_error(f"waiting for {listed(wanted)} in local://{self._name}")
 

@@ -13,6 +13,8 @@ from psk.errors import KeyExistsError, MissingKeyError, RevisionConflictError
 from psk.wire import Payload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from psk.wire import Frames
 
 
@@ -162,8 +164,11 @@ class Space:
             self.claims.clear()
         return count
 
-    def await_any(self, keys: list[str], deadline: float) -> list[str]:
-        """Return those keys that have an object, after waiting for one; none when time is up."""
+    def await_any(self, keys: list[str], deadline: float, check: Callable[[], object]) -> list[str]:
+        """Return those keys that have an object, after waiting for one; none when time is up.
+
+        `check` is called at each look, and raises if its connector was closed meanwhile.
+        """
         arrived = threading.Event()
         with self.lock:
             for key in keys:
@@ -171,6 +176,7 @@ class Space:
         try:
             while True:
                 arrived.clear()
+                check()
                 if found := [key for key in keys if self.find(key) is not None]:
                     return found
                 if not arrived.wait(min(deadline - time.monotonic(), threading.TIMEOUT_MAX)):
@@ -182,6 +188,12 @@ class Space:
                     events.discard(arrived)
                     if not events:
                         self.waiting.pop(key, None)
+
+    def wake_all(self) -> None:
+        """Let all who wait look again."""
+        with self.lock:
+            for key in self.waiting:
+                self._wake(key)
 
     def _wake(self, key: str) -> None:
         with self.lock:
@@ -220,6 +232,7 @@ def leave_space(space: Space) -> None:
     """Count one user less; an empty space that nobody uses goes."""
     with _lock:
         space.instances -= 1
+    space.wake_all()  # one of them may wait by the connector that was closed
     drop_if_unused(space)
 
 
