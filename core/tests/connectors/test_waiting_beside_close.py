@@ -23,6 +23,7 @@ def test_a_close_wakes_nobody_else(new_address, tmp_path):
     connector, other = open_connector(uri), open_connector(uri)
     closing = threading.Timer(0.05, other.close)
     closing.start()
-    assert pytest.raises(TimeoutError, connector.wait, ["0" * 32], timeout=0.3)
+    with pytest.raises(TimeoutError):
+        connector.wait(["0" * 32], timeout=0.3)
     closing.join()
     connector.close()
