@@ -130,7 +130,8 @@ class Transfer:
     def verdicts(self):
         """Wait until all that live know; give complaints."""
         deadline = time.monotonic() + VERDICT
-        for peer in (self.sender, *self.receivers):
+        # A sender that dropped its proxy has nothing to tell.
+        for peer in (*self.receivers, *([] if self.dropped else [self.sender])):
             peer.listen("verdict", deadline)
         if self.kill_sender or self.kill_receiver or self.dropped:
             return []

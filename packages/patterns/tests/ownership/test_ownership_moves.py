@@ -159,9 +159,9 @@ def test_a_late_duplicate_after_everything_expired_is_dead(open_channel, kind):
     release(winner)
 
 
-def test_of_many_duplicates_at_once_one_is_the_owner(store, scale):
+def test_of_many_duplicates_at_once_one_is_the_owner(shared_store, scale):
     for _ in range(scale("patterns_ownership.races")):
-        message = pickle.dumps(owned_proxy(store, [1]))
+        message = pickle.dumps(owned_proxy(shared_store, [1]))
         copies = [pickle.loads(message) for _ in range(4)]
         owners, start = [], threading.Barrier(4)
 
@@ -183,7 +183,7 @@ def test_of_many_duplicates_at_once_one_is_the_owner(store, scale):
         release(owners[0])
         del copies
     flush()
-    assert store.list() == []
+    assert shared_store.list() == []
 
 
 def test_who_asks_again_after_a_lost_answer_is_still_the_owner(local_store, monkeypatch):
