@@ -125,7 +125,7 @@ def test_a_wait_costs_hardly_any_time_of_the_processor(both):
     before = time.process_time()
     with pytest.raises(DeadlineError):
         both.wait(["0" * 32 + "@a", "0" * 32 + "@b"], timeout=2)
-    assert time.process_time() - before < 0.02
+    assert time.process_time() - before < 0.05
 
 
 def test_a_batch_is_split_and_answered_in_order(decoded):  # C43
