@@ -91,6 +91,8 @@ class ShiftedHolder:
         """End it as the kernel does."""
         self.process.kill()
         self.process.communicate()
+        for name in ("faketime_shm", "sem.faketime_sem"):  # what the library removes at an exit
+            Path(f"/dev/shm/{name}_{self.process.pid}").unlink(missing_ok=True)
 
     def __enter__(self):
         return self

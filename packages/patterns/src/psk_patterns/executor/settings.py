@@ -58,13 +58,13 @@ class Settings:
             CapabilityError: The channel is the memory of the executor's process, and this is another.
             PskError: As `Store`.
         """
-        if self.travelled:
-            self.check_reach()
-            with _lock:
-                if self._store is None or self._store.closed:
-                    self._store = _open(self._config)
-        assert self._store is not None  # noqa: S101  for the type checker: whoever has not travelled was given one
-        return self._store
+        if self._store is not None and not self.travelled:
+            return self._store
+        self.check_reach()
+        with _lock:
+            if self._store is None or self._store.closed:
+                self._store = _open(self._config)
+            return self._store
 
     def check_reach(self) -> None:
         """Make sure that the channel's objects can be seen from here.
