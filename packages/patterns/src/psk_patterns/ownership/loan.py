@@ -35,11 +35,7 @@ class Loan:
 
     def __call__(self) -> Any:
         """Fetch the object for the borrower."""
-        try:
-            self.check()
-        except ReferenceInvalidError as error:
-            raise as_use_error(error) from None
-        return self.factory.resolve()
+        return _fetch(self)
 
     @property
     def factory(self) -> StoreFactory[Any]:
@@ -138,11 +134,7 @@ class SentLoan:
 
     def __call__(self) -> Any:
         """Fetch the object for the borrower."""
-        try:
-            self.check()
-        except ReferenceInvalidError as error:
-            raise as_use_error(error) from None
-        return self.factory.resolve()
+        return _fetch(self)
 
     def check(self) -> None:
         """Do what `Loan.check` does."""
@@ -194,3 +186,11 @@ class SentLoan:
 
     def __reduce__(self) -> NoReturn:
         raise OwnershipError(f"the {self!r} cannot be pickled by itself", remedy="pickle the borrowed proxy")
+
+
+def _fetch(loan: Loan | SentLoan) -> Any:
+    try:
+        loan.check()
+    except ReferenceInvalidError as error:
+        raise as_use_error(error) from None
+    return loan.factory.resolve()
