@@ -26,6 +26,7 @@ from chores import (
 from psk import get_store
 from psk.errors import CapabilityError, ProxyResolveMissingKeyError, SerializationError
 from psk_patterns import ProxyAlways, ProxyNever, ProxySize, ProxyType, StoreExecutor, future
+from psk_patterns.errors import FutureCancelledError
 
 ARRAY = np.ones(LARGE)
 
@@ -120,6 +121,17 @@ def test_cancellation_lets_the_arguments_go(store):
         assert len(store.list()) == 1
         assert not running.cancel()
         event.set()
+
+
+def test_a_task_that_meets_a_cancelled_future_was_not_cancelled_itself(store):
+    promised = future(store)
+    promised.cancel()
+    with ThreadPoolExecutor(1) as one, StoreExecutor(one, store) as executor:
+        task = executor.submit(promised.result)
+        with pytest.raises(FutureCancelledError, match=f"future {promised.key} .* was cancelled by"):
+            task.result()
+        assert not task.cancelled()
+    promised.release()
 
 
 def test_arguments_that_cannot_be_put_leave_nothing_behind(executor, store):

@@ -106,13 +106,17 @@ class TaskFuture(concurrent.futures.Future[T]):
         ledger.leave(self)
 
     def _publish(self, result: Any, error: BaseException | None) -> None:
-        if isinstance(error, CancelledError):
+        if isinstance(error, _TaskCancelledError):
             super().cancel()
             self.set_running_or_notify_cancel()
         elif error is not None:
             self.set_exception(error)
         else:
             self.set_result(result)
+
+
+class _TaskCancelledError(CancelledError):
+    """The task was cancelled, which is more than that it raised a CancelledError: that may be another future's."""
 
 
 class _Relay:
@@ -134,7 +138,7 @@ def _outcome_of(inner: Any) -> tuple[Any, BaseException | None]:
     """Give a done future's result or its error, without leaving this frame in the error's traceback if possible."""
     cancelled = getattr(inner, "cancelled", None)
     if cancelled is not None and cancelled():
-        return None, CancelledError()
+        return None, _TaskCancelledError()
     exception = getattr(inner, "exception", None)
     error = None if exception is None else exception()
     if error is not None:
@@ -142,4 +146,6 @@ def _outcome_of(inner: Any) -> tuple[Any, BaseException | None]:
     try:
         return inner.result(), None
     except BaseException as failure:  # noqa: BLE001  a task may raise anything
+        if cancelled is None and type(failure) is CancelledError:
+            return None, _TaskCancelledError()
         return None, failure
