@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from psk_patterns.errors import FutureClaimedError, FutureDoneError
 from psk_patterns.futures import outcome as outcomes
 from psk_patterns.futures.claim import CANCELLED, Claim, HeldClaim
+from psk_patterns.futures.vigil import REMEMBERED_SECONDS
 from psk_patterns.leases import Hold
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def claim_future(slots: Slots, claim: Claim, ttl: float) -> HeldClaim:
         raise FutureClaimedError(f"{slots.name} changes hands too often", remedy="claim it again later")
     if slots.store().exists(slots.result_key):
         slots.drop_claim()
-        raise done_error(slots)
+        raise ended_error(slots)
     if lease is None:
         return HeldClaim(claim, None)
     # A lost claim needs no report: the outcome is written only where there is none.
@@ -57,11 +58,9 @@ def cancel_future(slots: Slots) -> bool:
     for _ in range(ATTEMPTS):
         if slots.store().exists(slots.result_key):
             return is_cancelled(slots)
-        if slots.write_claim(claim):
-            if _finish(slots, claim):
-                return True
-            slots.drop_claim()
-            return False
+        # It expires if we die before the outcome is written and nobody who waits writes it on our behalf.
+        if slots.write_claim(claim, ttl=slots.lease_of(REMEMBERED_SECONDS)):
+            return _finish(slots, claim)
         standing = slots.read_claim()
         if standing is not None:
             return standing.is_cancellation and _finish(slots, standing)
@@ -75,7 +74,10 @@ def is_cancelled(slots: Slots) -> bool:
         PskError: The channel failed.
     """
     claim = slots.read_claim()
-    return claim is not None and claim.is_cancellation and _finish(slots, claim)
+    if claim is not None and claim.is_cancellation:
+        return _finish(slots, claim)
+    ended = slots.read_outcome()
+    return ended is not None and ended.kind == outcomes.CANCELLED
 
 
 def done_error(slots: Slots) -> FutureDoneError:
@@ -84,6 +86,17 @@ def done_error(slots: Slots) -> FutureDoneError:
         f"{slots.name} has its outcome already, or was released",
         remedy="set it once; make a new future for another outcome",
     )
+
+
+def ended_error(slots: Slots) -> BaseException:
+    """Say why a future that has its outcome cannot be claimed.
+
+    Raises:
+        PskError: The channel failed.
+    """
+    ended = slots.read_outcome()
+    failure = None if ended is None or ended.kind != outcomes.CANCELLED else ended.failure(slots.name)
+    return done_error(slots) if failure is None else failure
 
 
 def _stands(slots: Slots, claim: Claim, ttl: float) -> bool:
@@ -97,7 +110,7 @@ def _stands(slots: Slots, claim: Claim, ttl: float) -> bool:
         if failure is not None and ended is not None and ended.kind == outcomes.CANCELLED:
             raise failure
     if slots.store().exists(slots.result_key):
-        raise done_error(slots)
+        raise ended_error(slots)
     if standing is None or standing.is_cancellation:
         return False
     raise FutureClaimedError(

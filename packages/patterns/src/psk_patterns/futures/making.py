@@ -42,7 +42,10 @@ def future(store: Store, *, ttl: float = 10.0, timeout: float = 600.0, lifetime:
     _check_times(ttl, timeout)
     made: Future[Any] = Future(Slots.reserve(store), ttl, timeout)
     if lifetime is not None:
-        lifetime.add_key(*made.keys, store=store)
+        # A lifetime with a `ttl` may renew what it has, and would keep a dead producer's claim alive. There claims and
+        # cancellations expire by themselves; whatever else a lifetime is, it only deletes them.
+        keys = made.keys if getattr(lifetime, "ttl", None) is None else (made.key,)
+        lifetime.add_key(*keys, store=store)
     return made
 
 

@@ -148,7 +148,7 @@ class Future(Generic[T]):
         return self._state() == RUNNING
 
     def cancelled(self) -> bool:
-        """Tell whether it was cancelled."""
+        """Tell whether it was cancelled; another outcome is fetched to see that."""
         self.slots.check_not_released()
         return is_cancelled(self.slots)
 

@@ -149,8 +149,10 @@ class Slots:
         return self._write(self.claim_key, claim.pack(), ttl, ("str",))
 
     def finish_cancelling(self, claim: Claim) -> Outcome | None:
-        """Write the outcome that a cancellation means, and give the one that stands."""
-        return self.settle(Outcome(CANCELLED, claim.who))
+        """Write the outcome that a cancellation means, and give the one that stands, which makes the claim needless."""
+        standing = self.settle(Outcome(CANCELLED, claim.who))
+        self.drop_claim()
+        return standing
 
     def settle(self, outcome: Outcome, *, ttl: float | None = None) -> Outcome | None:
         """Write an outcome that was found out rather than made, so that all hear the same; give the one that stands.
