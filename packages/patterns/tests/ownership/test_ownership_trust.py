@@ -37,10 +37,14 @@ def test_signed_offers_are_checked_and_cannot_be_mixed(open_channel, policy):
     mixed = restore(two[0], one[1], one[2], *one[3:])
     with pytest.raises(ReferenceInvalidError):
         accept(mixed)
-    unsigned = pickle.loads(pickle.dumps(one[1]))
-    unsigned.reference.signed_by, unsigned.reference.mac = "", b""
+    unsigned = pickle.loads(pickle.dumps(one[:3]))
+    for part in unsigned:
+        part.reference.signed_by, part.reference.mac = "", b""
     with pytest.raises(UnsignedError):
-        accept(restore(one[0], unsigned, *one[2:]))
+        accept(restore(*unsigned, *one[3:]))
+    for position, part in enumerate(unsigned):
+        with pytest.raises(ReferenceInvalidError, match="signed by one"):
+            restore(*one[:position], part, *one[position + 1 :])
     forged = pickle.loads(pickle.dumps(one[2]))
     forged.reference.mac = bytes(16)
     with pytest.raises(SignatureError):

@@ -29,8 +29,10 @@ def arrived_title(
         ReferenceInvalidError: It is damaged or forged.
     """
     parts = factory, notice, sign
-    if not all(type(part) is StoreFactory for part in parts) or len({part.reference.uri for part in parts}) != 1:
-        _refuse("its parts are not references into one channel")
+    if not all(type(part) is StoreFactory for part in parts):
+        _refuse("its parts are not references")
+    if len({(part.reference.uri, part.reference.signed_by) for part in parts}) != 1:
+        _refuse("its parts are not references into one channel, signed by one")
     try:
         ttl, window = check_ttl(ttl), check_ttl(window)
     except PskError as error:

@@ -56,8 +56,7 @@ def mark_refs_out_of_scope(*refs: RefProxy[Any] | RefMutProxy[Any]) -> None:
 
 def _borrow(proxy: Any, cls: Any, *, mutable: bool) -> Any:
     title = title_of(proxy, "borrow")
-    title.check_process()
-    with title.lock:
+    with title.locked():
         title.check("borrow")
         writes = title.writer is not None
         if writes or (mutable and title.loans):

@@ -4,46 +4,99 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from psk.errors import PskError
-from psk_patterns.errors import ReferenceInvalidError
+from psk_patterns.errors import AlreadyOwnedError, ReferenceInvalidError
 from psk_patterns.finishing import flush, later
 from psk_patterns.ownership.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psk_patterns.ownership.title import Title
 
 SHORT_EXIT: Final = 0.15
 """Seconds that exit waits here; `finishing` waits for what takes longer, but by then sessions may have ended."""
 
-#: Every title that has not ended. Changed by single steps only, which no finaliser or fork finds half done.
-_titles: set[Title] = set()
+#: A channel and a key.
+Place = tuple[str, str]
+
+#: Every title that has not ended, by where its object is: several copies of an owner may have arrived.
+_titles: dict[Place, set[Title]] = {}
+#: Where each of them is in that.
+_places: dict[Title, Place] = {}
+#: Where an object is about to get an owner.
+_claims: set[Place] = set()
+#: The channels for which `_leave_all` was registered, and whether they were opened by then.
+_channels: set[tuple[str, bool]] = set()
+#: Protects all of these; reentrant, as a finaliser may come in between and release what it has.
+_lock = threading.RLock()
 
 
 def note(title: Title) -> None:
-    """Remember a title until it has ended."""
-    _titles.add(title)
-    # What was registered last runs first: before the channel that was opened last ends its session.
-    atexit.unregister(_leave_all)
-    atexit.register(_leave_all)
+    """Remember a title, under the key that it has now, until it has ended."""
+    place = title.factory.reference.uri, title.key
+    channel = place[0], title.state is not State.ARRIVED
+    with _lock:
+        forget(title)
+        if title.state is State.ENDED:
+            return
+        _places[title] = place
+        _titles.setdefault(place, set()).add(title)
+        if channel not in _channels:
+            _channels.add(channel)
+            # What was registered last runs first: before the channel that was opened last ends its session.
+            atexit.unregister(_leave_all)
+            atexit.register(_leave_all)
 
 
 def forget(title: Title) -> None:
-    """Forget a title that has ended; safe anywhere."""
-    _titles.discard(title)
+    """Forget a title that has ended; one that was not noted is no error."""
+    with _lock:
+        place = _places.pop(title, None)
+        if place is None:
+            return
+        there = _titles[place]
+        there.discard(title)
+        if not there:
+            del _titles[place]
 
 
-def is_owned_here(uri: str, key: str) -> bool:
-    """Tell whether this process has a title to an object."""
-    return any((title.factory.reference.uri, title.key) == (uri, key) for title in tuple(_titles))
+@contextmanager
+def claimed(uri: str, key: str) -> Iterator[None]:
+    """Keep other threads from becoming the owner of an object while this one does.
+
+    Args:
+        uri: Its channel.
+        key: Its key.
+
+    Raises:
+        AlreadyOwnedError: This process has a title to it, or another thread is about to.
+    """
+    place = uri, key
+    with _lock:
+        if place in _titles or place in _claims:
+            raise AlreadyOwnedError(
+                f"object {key} of {uri} has an owner in this process", remedy="use that one, or borrow from it"
+            )
+        _claims.add(place)
+    try:
+        yield
+    finally:
+        with _lock:
+            _claims.discard(place)
 
 
 def tell_moved(accepted: Title) -> None:
     """Tell the sender's title, if it is in this process too, what it would find out at its next look."""
-    for title in tuple(_titles):
-        if title is not accepted and title.key == accepted.key:
-            title.lose_offered(accepted.factory.reference.uri)
+    with _lock:
+        there = tuple(_titles.get((accepted.factory.reference.uri, accepted.key), ()))
+    for title in there:
+        if title is not accepted:
+            title.lose_offered()
 
 
 def drop(title: Title) -> None:
@@ -88,11 +141,19 @@ def _leave(title: Title) -> None:
 
 
 def _leave_all() -> None:
-    for title in tuple(_titles):
+    with _lock:
+        titles = tuple(_places)
+    for title in titles:
         later(_leave, title)
     flush(SHORT_EXIT)
 
 
+def _begin_anew() -> None:
+    global _lock  # noqa: PLW0603  its holder does not exist in the child
+    _lock = threading.RLock()
+    for kept in (_titles, _places, _claims, _channels):  # what a child inherits is its parent's
+        kept.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    # What a child inherits is its parent's.
-    os.register_at_fork(after_in_child=_titles.clear)
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -48,10 +48,13 @@ class Loan:
         Raises:
             ReferenceInvalidError: This borrow has ended.
         """
-        with self.title.lock:
+        title, made = self.title, Loan(self.title, mutable=False)
+        if title.pid != os.getpid():
             self.check()
-            made = Loan(self.title, mutable=False)
-            self.title.loans.add(made)
+            return made  # to read with; a forked child borrows nothing, and its copy of the lock may stay taken
+        with title.locked():
+            self.check()
+            title.loans.add(made)
             return made
 
     def check(self) -> None:
@@ -84,8 +87,7 @@ class Loan:
             CapabilityError: The channel can neither swap nor reserve.
         """
         title = self.title
-        title.check_process()
-        with title.lock:
+        with title.locked():
             if self not in title.loans:
                 self.check()
             title.check("lend")

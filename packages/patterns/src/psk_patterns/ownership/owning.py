@@ -9,8 +9,8 @@ from psk.connectors import SupportsExpiry, check_ttl
 from psk.errors import MissingKeyError, ProxyStoreFactoryError
 from psk.store import StoreFactory
 from psk_patterns.errors import AlreadyOwnedError, ReferenceInvalidError
-from psk_patterns.leases import reopened
-from psk_patterns.ownership.living import is_owned_here
+from psk_patterns.leases import Hold, reopened
+from psk_patterns.ownership.living import claimed
 from psk_patterns.ownership.proxies import OwnedProxy, forget, is_borrowed, is_owned, known_class, title_of, wrapped
 from psk_patterns.ownership.state import RELEASED, State
 from psk_patterns.ownership.title import Title
@@ -85,8 +85,8 @@ def into_owned(proxy: Proxy[T], *, ttl: float = DEFAULT_TTL, window: float = DEF
         window: As of `owned_proxy`.
 
     Raises:
-        AlreadyOwnedError: It owns or borrows already, or this process owns its object. An owner in another process is
-            not noticed.
+        AlreadyOwnedError: It owns or borrows already, or this process owns its object, or another thread is making
+            its owner. An owner in another process is not noticed.
         ProxyStoreFactoryError: No store made the proxy.
         MissingKeyError: Its object is gone.
         PskError: The channel failed.
@@ -103,18 +103,18 @@ def into_owned(proxy: Proxy[T], *, ttl: float = DEFAULT_TTL, window: float = DEF
             remedy="make the owner with owned_proxy(store, obj)",
         )
     store, key = found.store(), found.reference.key
-    if is_owned_here(found.reference.uri, key):
-        raise AlreadyOwnedError(
-            f"object {key} of {store.uri} has an owner in this process", remedy="use that one, or borrow from it"
-        )
-    there = store.renew(key, check_ttl(ttl)) if store.supports(SupportsExpiry) else store.exists(key)
-    if not there:
-        raise MissingKeyError(
-            f"no object {key} in store {store.name!r} ({store.uri})", remedy="make the owner while the object exists"
-        )
-    # Without the flag that evicts after the first use, and without what a later version would not agree with.
-    factory: Any = get_factory(store.proxy_from_key(key, deserializer=found.deserializer))
-    title = _titled(store, factory, ttl, window, None)
+    if store.supports(SupportsExpiry):
+        Hold(store, ttl)  # which refuses a lease that is too short before the object gets it
+    with claimed(found.reference.uri, key):
+        there = store.renew(key, check_ttl(ttl)) if store.supports(SupportsExpiry) else store.exists(key)
+        if not there:
+            raise MissingKeyError(
+                f"no object {key} in store {store.name!r} ({store.uri})",
+                remedy="make the owner while the object exists",
+            )
+        # Without the flag that evicts after the first use, and without what a later version would not agree with.
+        factory: Any = get_factory(store.proxy_from_key(key, deserializer=found.deserializer))
+        title = _titled(store, factory, ttl, window, None)
     target = proxy.__proxy_wrapped__ if is_resolved(proxy) else None
     return wrapped(OwnedProxy, title, known_class(proxy), target)  # type: ignore[no-any-return]
 
@@ -129,7 +129,7 @@ def clone(proxy: OwnedProxy[T]) -> OwnedProxy[T]:
         PskError: As `Store.put`.
     """
     title = title_of(proxy, "clone")
-    with title.lock:
+    with title.locked():
         title.check("clone")
     obj = proxy.__proxy_wrapped__
     with reopened(title.store) as store:
@@ -147,7 +147,7 @@ def accept(proxy: OwnedProxy[Any]) -> None:
         PskError: The channel failed; ask again.
     """
     title = title_of(proxy, "accept")
-    with title.lock:
+    with title.locked():
         title.check("accept")
 
 
@@ -160,8 +160,7 @@ def withdraw(proxy: OwnedProxy[Any]) -> None:
         PskError: The channel failed; ask again.
     """
     title = title_of(proxy, "withdraw")
-    title.check_process()
-    with title.lock:
+    with title.locked():
         if not title.take_back() and title.state is not State.ARRIVED:
             raise ReferenceInvalidError(
                 f"cannot withdraw {title!r}: {title.reason}", remedy="have whoever has it now send it back"
@@ -178,8 +177,7 @@ def release(proxy: OwnedProxy[Any]) -> None:
         ConnectorError: The channel failed; the object is still owned.
     """
     title = title_of(proxy, "release")
-    title.check_process()
-    with title.lock:
+    with title.locked():
         if title.reason == RELEASED:
             return
         title.check_unborrowed("release")

@@ -27,8 +27,7 @@ class OwnedProxy(Proxy[T]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         title = title_of(self, "move")
-        title.check_process()
-        with title.lock:
+        with title.locked():
             title.factory.__reduce__()  # what cannot travel is not offered
             offer = title.offer()
             forget(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +19,8 @@ from psk_patterns.ownership.refusals import ForkedUseError, as_use_error
 from psk_patterns.ownership.state import MOVED, RELEASED, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psk import Store
     from psk.store import StoreFactory
     from psk_patterns.ownership.loan import Loan
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 class Title:
     """One process's title to an object: it is the factory of the owned proxy, and all borrows lead to it.
 
-    Every method but those that say otherwise is called with `lock` held.
+    Every method but those that say otherwise is called with the lock held: within `locked()`.
 
     Args:
         factory: Fetches the object.
@@ -138,6 +140,17 @@ class Title:
             )
         versions.follow(self)
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock, in the process that it belongs to; a forked child's copy of it may stay taken for ever.
+
+        Raises:
+            ReferenceNotOwnedError: This is a forked child's copy of the title.
+        """
+        self.check_process()
+        with self.lock:
+            yield
+
     def check_process(self) -> None:
         """Refuse a forked child what belongs to its parent; no lock is needed."""
         if self.pid != os.getpid():
@@ -213,6 +226,7 @@ class Title:
         self._store, self._offer = store, None
         self._keep(store)
         self.state = State.OWNED
+        living.note(self)
         living.tell_moved(self)
         self._clear(offer)
 
@@ -254,9 +268,9 @@ class Title:
             self._clear(offer)
         return self.state is State.OFFERED
 
-    def lose_offered(self, uri: str) -> None:
-        """Note that what is on offer in a channel was accepted; without the lock held."""
-        if self.state is State.OFFERED and self.factory.reference.uri == uri:
+    def lose_offered(self) -> None:
+        """Note that what is on offer was accepted; without the lock held."""
+        if self.state is State.OFFERED:
             self.end(MOVED)
 
     def _lose(self, key: str) -> None:

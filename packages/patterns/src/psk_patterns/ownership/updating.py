@@ -45,8 +45,7 @@ def update(proxy: OwnedProxy[Any] | RefMutProxy[Any], *, serializer: str | Calla
             return
         if isinstance(loan, Loan):
             title = loan.title
-            title.check_process()
-            with title.lock:
+            with title.locked():
                 loan.check()
                 _write(title, proxy.__proxy_wrapped__, serializer)
         else:
@@ -57,8 +56,7 @@ def update(proxy: OwnedProxy[Any] | RefMutProxy[Any], *, serializer: str | Calla
             f"cannot update through the {loan_of(proxy)!r}, which may only read", remedy="use mut_borrow(owner)"
         )
     title = title_of(proxy, "update")
-    title.check_process()
-    with title.lock:
+    with title.locked():
         title.check_unborrowed("update")
         if is_resolved(proxy):
             _write(title, proxy.__proxy_wrapped__, serializer)

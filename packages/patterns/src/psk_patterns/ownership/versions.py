@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psk import get_factory
 from psk.errors import PskError
 from psk_patterns.leases import reopened
-from psk_patterns.ownership import chain
+from psk_patterns.ownership import chain, living
 
 if TYPE_CHECKING:
     from psk import Store
@@ -32,6 +32,7 @@ def adopt(title: Title, store: Store, key: str) -> None:
     if hold is not None:
         hold.add(key, guard=partial(title.is_wanted, key))
     title.factory = made
+    living.note(title)
     if hold is not None:
         hold.discard(before)
     with suppress(PskError):  # it expires
