@@ -1,5 +1,6 @@
 """Does walking a structure replace what it should, keep what it can, and leave proxies alone?"""
 
+import enum
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass, field
 
@@ -25,6 +26,35 @@ class Counting:
 
     def __post_init__(self):
         self.made = 1
+
+
+@dataclass
+class Single:
+    value: object
+
+    def __copy__(self):
+        return self
+
+
+@dataclass
+class Named:
+    value: object
+
+    def __reduce__(self):
+        return "NAMED"
+
+
+@dataclass
+class Blob:
+    data: object
+
+
+class Kind(Blob, enum.Enum):
+    ONE = 1
+
+
+class Place(Pair, enum.Enum):
+    HERE = 1, 2
 
 
 def one_more(leaf):
@@ -74,6 +104,13 @@ def test_what_is_shared_stays_shared_and_is_seen_once():
     assert changed[0] is changed[1]
     assert changed[0][0] is changed[2]
     assert seen == [leaf]
+
+
+def test_plain_leaves_are_seen_once_each_and_in_order():
+    seen, one, text = [], 10**30, "text"
+    structure = [[one, None, one], {"a": text, "b": 2.5}, one, (text, b"b")]
+    assert transform(structure, lambda leaf: seen.append(leaf) or leaf) is structure
+    assert seen == [one, None, text, 2.5, b"b"]
 
 
 def test_a_dataclass_is_rebuilt_without_its_init():
@@ -134,6 +171,15 @@ def test_a_structure_can_be_replaced_whole():
     assert transform({"a": [1, 2], "b": (3,)}, whole_lists, leaves_only=False) == {"a": 2, "b": (3,)}
     assert [1, 2] in shown
     assert 1 not in shown
+
+
+@pytest.mark.parametrize("leaf", [Kind.ONE, Place.HERE, Single(1), Named(1)])
+def test_what_there_is_only_one_of_is_a_leaf_and_stays_as_it_is(leaf):
+    assert not is_structure(leaf)
+    before = repr(leaf)
+    assert transform({"k": leaf}, one_more)["k"] is leaf
+    assert list(leaves([leaf])) == [leaf]
+    assert repr(leaf) == before
 
 
 @pytest.mark.parametrize("leaf", [None, 1, "text", {1, 2}, frozenset({1}), Point, b"", range(3)])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import copyreg
 from collections import OrderedDict, defaultdict
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import InvalidArgumentError
@@ -13,15 +15,17 @@ if TYPE_CHECKING:
 
 _SEQUENCES = frozenset({list, tuple})
 _MAPPINGS = frozenset({dict, OrderedDict, defaultdict})
+_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 
 def transform(obj: Any, function: Callable[[Any], Any], *, leaves_only: bool = True) -> Any:
     """Rebuild a nested structure with `function(leaf)` in the place of each leaf.
 
     Structures are lists, tuples, named tuples, dicts (their values; keys stay as they are), dataclasses and classes
-    of attrs; everything else is a leaf, a proxy too, which is not resolved. What stands in several places is
-    handed to `function` once. Where nothing below it changed, a structure is the original itself; others are new,
-    and the originals stay as they were. A rebuilt dataclass does not run `__init__`.
+    of attrs; everything else is a leaf, a proxy too, which is not resolved, and whatever there is only one of: a member
+    of an Enum, a dataclass whose copy is itself. What stands in several places is handed to `function` once. Where
+    nothing below it changed, a structure is the original itself; others are new, and the originals stay as they were.
+    A rebuilt dataclass does not run `__init__`.
 
     Args:
         obj: A leaf or a structure, nested as deeply as you like.
@@ -51,6 +55,12 @@ def transform(obj: Any, function: Callable[[Any], Any], *, leaves_only: bool = T
             if parts is None or answer is not value:
                 done[mark] = value, answer
                 continue
+        if _PLAIN.issuperset(map(type, parts)):  # a short cut past `todo`, for long lists of numbers
+            for part in parts:
+                if id(part) not in done:
+                    done[id(part)] = part, function(part)
+            done[mark] = value, _rebuilt(value, parts, [done[id(part)][1] for part in parts])
+            continue
         opened.add(mark)
         todo.append((value, parts))
         todo.extend((part, None) for part in reversed(parts))
@@ -81,12 +91,26 @@ def is_structure(value: Any) -> bool:
 def _parts_of(value: Any) -> Sequence[Any] | None:
     """Give what a structure consists of, or None for a leaf."""
     cls = type(value)  # a proxy's own, whereas __class__ and isinstance would ask its target
-    if cls in _SEQUENCES or _is_named_tuple(cls):
+    if cls in _SEQUENCES:
         return tuple(value)
     if cls in _MAPPINGS:
         return tuple(value.values())
+    if issubclass(cls, Enum):
+        return None
+    if _is_named_tuple(cls):
+        return tuple(value)
     names = _fields_of(value)
-    return None if names is None else tuple(getattr(value, name) for name in names)
+    if names is None or _is_its_copy(value):
+        return None
+    return tuple(getattr(value, name) for name in names)
+
+
+def _is_its_copy(value: Any) -> bool:
+    """Tell whether copying gives the value itself, so that a rebuilt one would not be another."""
+    cls: Any = type(value)
+    own = hasattr(cls, "__copy__") or cls in copyreg.dispatch_table
+    own = own or cls.__reduce_ex__ is not object.__reduce_ex__ or cls.__reduce__ is not object.__reduce__
+    return own and copy.copy(value) is value
 
 
 def _is_named_tuple(cls: type) -> bool:
