@@ -6,6 +6,7 @@ import _thread
 import os
 import sys
 import threading
+import time
 import warnings
 import weakref
 from contextlib import suppress
@@ -19,7 +20,13 @@ IDLE_SECONDS: Final = 0.2
 """How long the thread waits for more work before it ends."""
 
 EXIT_SECONDS: Final = 0.8
-"""How long the interpreter's exit waits for what is still to be done."""
+"""How long the interpreter's exit waits for what is still to be done; all that wait there share it."""
+
+FINISHING_PRIORITY: Final = -90
+"""When children of multiprocessing finish: after all else of ours, and before sessions end."""
+
+POLL_SECONDS: Final = 0.02
+"""How often `flush` looks whether a thread is still to be had."""
 
 
 class _Line:
@@ -31,15 +38,17 @@ class _Line:
         self.waiting: SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = SimpleQueue()
         self.attended = threading.Lock()
 
-    def attend(self) -> None:
+    def attend(self) -> bool:
         # Nothing here may block: a finaliser runs anywhere, also in a thread that holds whatever lock.
         if not self.attended.acquire(blocking=False):
-            return
+            return True
         try:
             # Not Thread.start, which takes locks and waits for the thread: that is left to a thread of its own.
             _thread.start_new_thread(self._start, ())
         except RuntimeError:  # none to be had, or the interpreter is ending: the next caller tries again
             self.attended.release()
+            return False
+        return True
 
     def _start(self) -> None:
         try:
@@ -47,7 +56,22 @@ class _Line:
         except RuntimeError:
             self.attended.release()
 
+    def work_here(self, until: float) -> None:
+        """Do what waits in this thread, if no other is at it, as none can be had."""
+        if not self.attended.acquire(blocking=False):
+            return
+        before, _here.until = _here.until, until
+        try:
+            while time.monotonic() < until:
+                _call(*self.waiting.get_nowait())
+        except Empty:
+            pass
+        finally:
+            _here.until = before
+            self.attended.release()
+
     def _work(self) -> None:
+        _exit.watch()
         while True:
             try:
                 function, args = self.waiting.get(timeout=IDLE_SECONDS)
@@ -57,14 +81,54 @@ class _Line:
                 if self.waiting.empty() or not self.attended.acquire(blocking=False):
                     return
                 continue
-            try:
-                function(*args)
-            except BaseException:  # noqa: BLE001  nobody is there to catch it, and the thread serves others
-                report_ignored(function, "psk could not finish what a finaliser left to it")
+            _call(function, args)
             del function, args  # they may be large, and the next ones may be long in coming
 
 
+def _call(function: Callable[..., object], args: tuple[Any, ...]) -> None:
+    try:
+        function(*args)
+    except BaseException:  # noqa: BLE001  nobody is there to catch it, and the thread serves others
+        report_ignored(function, "psk could not finish what a finaliser left to it")
+
+
+class _Here(threading.local):
+    """Until when this thread may be busy with what waits in line, which another was to do."""
+
+    until = float("inf")
+
+
+class _Exit:
+    """Whether this process is ending, and how long that has waited so far."""
+
+    __slots__ = ("_begun", "_waited", "_watched")
+
+    def __init__(self) -> None:
+        self._begun = self._watched = False
+        self._waited = 0.0
+
+    def watch(self) -> None:
+        """Finish also at the end of children of multiprocessing, which may end without exit handlers."""
+        if not self._watched:
+            self._watched = True
+            finalize_in_child(_finish_at_exit, FINISHING_PRIORITY)
+
+    def begin(self) -> None:
+        self._begun = True
+
+    def wait(self) -> bool:
+        # Exit handlers find the main thread stopped.
+        self._begun = self._begun or not threading.main_thread().is_alive()
+        start = time.monotonic()
+        done = flush(max(EXIT_SECONDS - self._waited, 0.0))
+        if self._begun:
+            self._waited += time.monotonic() - start
+        return done
+
+
 _line = _Line()
+_here = _Here()
+_exit = _Exit()
 
 
 def later(function: Callable[..., object], *args: Any) -> None:
@@ -85,17 +149,63 @@ def later(function: Callable[..., object], *args: Any) -> None:
 def flush(timeout: float = 1.0) -> bool:
     """Wait until everything is done that was handed to `later` so far.
 
+    Where no thread can be had, as in Python 3.12 once the interpreter ends, it is done here, one after the other for
+    as long as there is time; what `seconds_left` bounds ends in time too.
+
     Args:
         timeout: Seconds to wait at most.
 
     Returns:
         Whether it is.
     """
-    if _line.waiting.empty() and not _line.attended.locked():
+    until = time.monotonic() + timeout
+    line = _line
+    if line.waiting.empty() and not line.attended.locked():
         return True
     done = threading.Event()
     later(done.set)
-    return done.wait(timeout)
+    while not done.is_set():
+        if not line.attend():
+            line.work_here(until)
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        done.wait(min(left, POLL_SECONDS))
+    return done.is_set()
+
+
+def flush_at_exit() -> bool:
+    """Wait as `flush` does, for at most 0.8 s; at the end of the program for less, as all that wait there share it."""
+    return _exit.wait()
+
+
+def seconds_left(limit: float) -> float:
+    """Give how long something may take that is perhaps called by `flush`, in seconds.
+
+    Args:
+        limit: How long it may take otherwise.
+    """
+    return max(min(limit, _here.until - time.monotonic()), 0.0)
+
+
+def finalize_in_child(function: Callable[[], object], priority: int) -> None:
+    """Have a function called at the end of this process if it is a child of multiprocessing; else nothing.
+
+    Before Python 3.13 its forked children end without exit handlers.
+
+    Args:
+        function: Called without arguments, perhaps beside the exit handlers.
+        priority: Higher ones are called first; sessions of `shm` end at -100. Negative.
+    """
+    processes, finalizers = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if processes is None or finalizers is None or processes.parent_process() is None:
+        return
+
+    def finish() -> None:
+        _exit.begin()
+        function()
+
+    finalizers.Finalize(None, finish, exitpriority=priority)
 
 
 def report_ignored(source: object, message: str, error: BaseException | None = None) -> None:
@@ -123,19 +233,21 @@ def report_ignored(source: object, message: str, error: BaseException | None = N
 
 
 def _finish_at_exit() -> None:
-    if not flush(EXIT_SECONDS):
+    if not flush_at_exit():
         with suppress(Warning):  # where warnings are errors: there is nobody left to catch one
             warnings.warn(
-                f"about {_line.waiting.qsize()} objects were not evicted within {EXIT_SECONDS:g} s of the interpreter's"
-                " exit; those with a lease expire, the others stay until they are evicted",
+                f"not everything that was to be evicted was evicted within {EXIT_SECONDS:g} s of the interpreter's "
+                "exit; objects with a lease expire, the others stay until they are evicted",
                 ResourceWarning,
                 stacklevel=1,
             )
 
 
 def _begin_anew() -> None:
-    global _line  # noqa: PLW0603  the thread does not exist in the child, and the work is the parent's
+    global _line, _exit, _here  # noqa: PLW0603  the thread does not exist in the child, and the work is the parent's
     _line = _Line()
+    _exit = _Exit()
+    _here = _Here()
 
 
 # Not atexit: finalisers run at exit by weakref's own hook, youngest first, and this one is older than any that calls

@@ -9,10 +9,11 @@ import weakref
 from typing import TYPE_CHECKING
 
 from psk_patterns.errors import LifetimeCloseError, LifetimeEndedError
+from psk_patterns.finishing import seconds_left
 from psk_patterns.lifetimes.eviction import TOTAL_SECONDS, evict_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from psk import Store
 
@@ -28,12 +29,14 @@ class Members:
 
     Attributes:
         ended: Whether nothing can be attached any more.
+        on_new_store: What is called after the first objects of a store were attached.
         lock: Held for short steps in memory only.
     """
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.ended = False
+        self.on_new_store: list[Callable[[], object]] = []
         self.forget()
         _everybody.add(self)
 
@@ -49,9 +52,13 @@ class Members:
             LifetimeEndedError: It is too late; the objects are evicted, as their end has come.
         """
         with self.lock:
-            if not self.ended:
+            is_late, is_new = self.ended, store not in self._keys
+            if not is_late:
                 self._keys.setdefault(store, {}).update(dict.fromkeys(keys))
-                return
+        if not is_late:
+            for notice in self.on_new_store if is_new else ():
+                notice()
+            return
         failures = evict_keys(store, keys, time.monotonic() + TOTAL_SECONDS)
         error = LifetimeEndedError(
             f"object {keys[0] if keys else None} of store {store.name!r} was to be attached to {self.title}, which has "
@@ -76,7 +83,7 @@ class Members:
         Raises:
             LifetimeCloseError: Some of it could not be evicted; nothing is attached any more all the same.
         """
-        deadline = time.monotonic() + TOTAL_SECONDS
+        deadline = time.monotonic() + seconds_left(TOTAL_SECONDS)
         failures: list[tuple[str, Exception]] = []
         count = 0
         for store, keys in self.by_store().items():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from psk_patterns.finishing import later
+from psk_patterns.finishing import flush_at_exit, later
+from psk_patterns.lifetimes.exiting import call_at_exit, call_earlier
 from psk_patterns.lifetimes.lifetime import EvictingLifetime
 
 if TYPE_CHECKING:
@@ -23,8 +23,11 @@ class StaticLifetime(EvictingLifetime):
     """Evict objects when the program ends; there is one per process, and each call gives it.
 
     It works on every channel. The interpreter's exit waits at most 0.8 s for all that is to be evicted then; what could
-    not be, and everything when the process is killed, stays. Each object needs its store: `add_key(key, store=store)`.
+    not be, and everything when the process is killed or ends by `os._exit`, stays. Children of `multiprocessing` end
+    theirs too. Each object needs its store: `add_key(key, store=store)`.
     """
+
+    _owner = 0
 
     def __new__(cls) -> Self:
         """Give the one there is."""
@@ -32,8 +35,20 @@ class StaticLifetime(EvictingLifetime):
         only = _only.setdefault(cls, made)
         if only is made:
             EvictingLifetime.__init__(made, None, None)
-            atexit.register(later, made.close)
+            made._members.on_new_store.append(made._call_at_exit)
+            made._call_at_exit()
         return only  # type: ignore[return-value]  # by class
+
+    def _call_at_exit(self) -> None:
+        if self._owner == os.getpid():
+            call_earlier(self._finish)
+        else:  # a forked child's exit handlers may be gone
+            self._owner = os.getpid()
+            call_at_exit(self._finish)
+
+    def _finish(self) -> None:
+        later(self.close)
+        flush_at_exit()
 
     def __init__(self) -> None:
         """Change nothing: it has begun."""
@@ -57,5 +72,9 @@ def register_lifetime_atexit(lifetime: Lifetime, close_stores: bool = False) -> 
     def end() -> None:
         if os.getpid() == owner:
             later(partial(close, close_stores=True) if close_stores else close)
+            flush_at_exit()
 
-    return atexit.register(end)
+    call_at_exit(end)
+    if isinstance(lifetime, EvictingLifetime):
+        lifetime._members.on_new_store.append(partial(call_earlier, end))  # noqa: SLF001  they share it
+    return end
