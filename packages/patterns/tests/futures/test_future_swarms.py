@@ -1,6 +1,8 @@
 """Does a process wait for many futures, and call back, without a thread for each?"""
 
+import concurrent.futures
 import gc
+import pickle
 import sys
 import threading
 import time
@@ -124,58 +126,36 @@ def test_what_cannot_be_waited_for_is_refused(file_store):
         wait([future(file_store)], timeout=-1)
     with pytest.raises(InvalidArgumentError):
         list(as_completed([future(file_store)], timeout="x"))
+    for stranger in (1, [], concurrent.futures.Future(), future(file_store, timeout=60).proxy()):
+        with pytest.raises(InvalidArgumentError, match=r"concurrent\.futures\.wait"):
+            wait([future(file_store), stranger], 1)
+        with pytest.raises(InvalidArgumentError, match=r"concurrent\.futures\.wait"):
+            list(as_completed([stranger], 1))
+    with pytest.raises(InvalidArgumentError, match="no series"):
+        wait(future(file_store))
 
 
-def test_a_callback_is_called_once_for_each_end(store):
-    ends = [future(store) for _ in range(3)]
-    called = []
-    for made in ends:
-        made.add_done_callback(called.append)
-        made.add_done_callback(called.append)
-    ends[0].set_result(1)
-    ends[1].set_exception(ValueError())
-    ends[2].cancel()
-    until(lambda: len(called) == 6)
-    assert sorted(map(hash, called)) == sorted(map(hash, ends * 2))
-    ends[0].add_done_callback(called.append)
-    assert len(called) == 7, "one that is done calls at once"
-    release_all(ends)
+@pytest.mark.parametrize("is_set", [True, False])
+def test_what_was_released_is_not_waited_for_and_stays_away(store, is_set):
+    made, other = future(store), future(store)
+    other.set_result(1)
+    (made.set_result if is_set else lambda _: made.claim())(1)
+    made.release()
+    for waited in (wait, lambda *args: list(as_completed(*args))):
+        with pytest.raises(FutureError, match="was released here"):
+            waited([other, made], 5)
+    other.release()
     assert store.list() == []
 
 
-def test_an_error_of_a_callback_hurts_nobody(file_store, unraisable):
-    first, second = future(file_store), future(file_store)
-    called = []
-    first.add_done_callback(lambda _: 1 / 0)
-    first.add_done_callback(called.append)
-    second.add_done_callback(called.append)
-    first.set_result(1)
-    until(lambda: len(called) == 1)
-    second.set_result(2)
-    until(lambda: len(called) == 2)
-    assert [seen.exc_type for seen in unraisable] == [ZeroDivisionError]
-    second.add_done_callback(lambda made: {}[made])
-    assert [seen.exc_type for seen in unraisable] == [ZeroDivisionError, KeyError]
-    release_all([first, second])
-
-
-def test_a_callback_that_is_never_called_is_told_of(file_store, unraisable):
-    made = future(file_store, timeout=0.2)
-    made.add_done_callback(print)
-    until(lambda: unraisable)
-    assert unraisable[0].exc_type is FutureTimeoutError
-    made.release()
-
-
-def test_callbacks_that_wait_and_set_go_on(file_store):
-    first, second, called = future(file_store), future(file_store), []
-    first.add_done_callback(lambda made: second.set_result(made.result() + 1))
-    second.add_done_callback(lambda made: called.append(made.result()))
-    first.set_result(1)
-    until(lambda: called)
-    assert called == [2]
-    release_all([first, second])
-    assert file_store.list() == []
+def test_a_producer_misses_no_claim_that_it_has_done_with(store):
+    made = future(store)
+    copy = pickle.loads(pickle.dumps(made))
+    made.set_result(1)
+    copy.release()
+    assert wait([made], 0.2).not_done == {made}
+    assert not made.done()
+    assert store.list() == []
 
 
 def test_a_cancelled_one_is_no_exception_to_wait_for(file_store):

@@ -133,6 +133,17 @@ def test_keys_of_two_channels_are_no_future(file_store, address):
         restore_future(one, one, float("nan"), 1.0)
 
 
+def test_what_is_no_future_that_travelled_is_refused(file_store):
+    made = future(file_store)
+    result, claim = made.slots.result, made.slots.claim
+    for arguments in ((), (result,), (result, 1), ("x", claim, 1, 1)):
+        with pytest.raises(InvalidReferenceError, match="no future"):
+            restore_future(*arguments)
+    for times in ((), (None, 1), (1, None), ("x", 1), (1, "x"), (0.01, 1)):
+        with pytest.raises(InvalidArgumentError):
+            restore_future(result, claim, *times)
+
+
 @pytest.mark.parametrize("planted", [Gadget, dict, lambda: ("value", 1), lambda: ("error", "0", "text"), lambda: b"x"])
 def test_what_is_no_outcome_is_refused(file_store, planted):
     made = future(file_store)

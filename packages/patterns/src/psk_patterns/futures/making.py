@@ -12,7 +12,7 @@ from psk_patterns.leases import SHORTEST_TTL
 
 if TYPE_CHECKING:
     from psk import Store
-    from psk.store import Lifetime, StoreFactory
+    from psk.store import Lifetime
 
 
 def future(store: Store, *, ttl: float = 10.0, timeout: float = 600.0, lifetime: Lifetime | None = None) -> Future[Any]:
@@ -49,15 +49,22 @@ def future(store: Store, *, ttl: float = 10.0, timeout: float = 600.0, lifetime:
     return made
 
 
-def restore_future(result: StoreFactory[Any], claim: StoreFactory[Any], ttl: float, timeout: float) -> Future[Any]:
+def restore_future(result: Any = None, claim: Any = None, ttl: Any = None, timeout: Any = None) -> Future[Any]:
     """Rebuild a future that travelled; nothing is opened yet.
+
+    Args:
+        result: Fetches the outcome: a StoreFactory.
+        claim: Fetches the claim: a StoreFactory.
+        ttl: Seconds of a producer's lease.
+        timeout: Seconds that each wait takes at most.
 
     Raises:
         InvalidReferenceError: It is damaged or forged.
         InvalidArgumentError: Its times are.
     """
+    slots = Slots(result, claim)
     _check_times(ttl, timeout)
-    return Future(Slots(result, claim), ttl, timeout, is_shared=True)
+    return Future(slots, ttl, timeout, is_shared=True)
 
 
 # A short module path makes a short pickle.

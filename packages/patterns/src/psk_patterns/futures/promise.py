@@ -157,6 +157,10 @@ class Future(Generic[T]):
 
         It is called in a thread that serves all futures of the channel in this process, so it should be quick. Its
         errors go to `sys.unraisablehook`; so does a FutureTimeoutError when there is no outcome within `timeout`.
+
+        Raises:
+            InvalidArgumentError: It is no function.
+            PskError: The channel is not trusted, or failed.
         """
         from psk_patterns.futures.watching import call_when_done
 
@@ -260,11 +264,15 @@ class Future(Generic[T]):
         end(self, error)
         ttl = slots.lease_of(self.timeout) if self._is_shared and error is not None else None
         refused = ttl is not None and slots.write_outcome(Outcome(RELEASED, whoami()), ttl=ttl)
+        self._let_go()
+        slots.store().evict_batch([slots.claim_key] if refused else slots.keys, timeout=CLEANING_SECONDS)
+        self.slots.is_released = True
+
+    def _let_go(self) -> None:
+        self.vigil.forget_claim()
         held, self._held = self._held, None
         if held is not None:
             held.let_go()
-        slots.store().evict_batch([slots.claim_key] if refused else slots.keys, timeout=CLEANING_SECONDS)
-        self.slots.is_released = True
 
     def _await(self, timeout: float | None) -> Outcome:
         self.slots.check_not_released()
@@ -285,9 +293,7 @@ class Future(Generic[T]):
     def _set(self, outcome: Outcome) -> None:
         self.claim()
         written = self.slots.write_outcome(outcome)
-        held, self._held = self._held, None
-        if held is not None:
-            held.let_go()
+        self._let_go()
         self.slots.drop_claim()
         if not written:
             raise done_error(self.slots)

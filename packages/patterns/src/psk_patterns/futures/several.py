@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -11,12 +12,11 @@ from psk.connectors import check_timeout
 from psk.errors import InvalidArgumentError, PskError
 from psk_patterns.errors import FutureError, FutureTimeoutError
 from psk_patterns.futures.interest import Interest
+from psk_patterns.futures.promise import Future
 from psk_patterns.futures.watching import ended_now, forget, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
-
-    from psk_patterns.futures.promise import Future
+    from collections.abc import Generator, Iterator
 
 T = TypeVar("T")
 
@@ -51,12 +51,13 @@ def wait(
         Those that have an outcome, and the others; both, when time is up.
 
     Raises:
-        InvalidArgumentError: `timeout` or `return_when` makes no sense.
+        InvalidArgumentError: `timeout` or `return_when` makes no sense, or what is waited for is no future of a store.
+        FutureError: A future was released by this process.
         PskError: A channel is not trusted, or failed.
     """
     if return_when not in CHOICES:
         raise InvalidArgumentError(f"nobody can wait until {return_when!r}", found=CHOICES, remedy="choose one")
-    waited = set(futures)
+    waited = _checked(futures)
     done: set[Future[Any]] = set()
     batches = _batches(waited, timeout)
     try:
@@ -82,12 +83,31 @@ def as_completed(futures: Iterable[Future[T]], timeout: float | None = None) -> 
         FutureTimeoutError: Some had no outcome in time.
         PskError: As of `wait`.
     """
-    batches = _batches(set(futures), timeout)
+    batches = _batches(_checked(futures), timeout)
     try:
         for batch in batches:
             yield from batch
     finally:
         batches.close()
+
+
+def _checked(futures: Iterable[Future[T]]) -> set[Future[T]]:
+    """Give the futures, if they are some that can be waited for."""
+    if not issubclass(type(futures), Iterable):
+        raise InvalidArgumentError(
+            f"an object of type {type(futures).__qualname__} is no series of futures", remedy="give a list of them"
+        )
+    checked = set()
+    for future in futures:
+        if not issubclass(type(future), Future):  # a proxy would wait for its own, to be asked what it is
+            raise InvalidArgumentError(
+                f"an object of type {type(future).__qualname__} is no future of a store",
+                remedy="give what psk_patterns.future made; for those of executors there are concurrent.futures.wait "
+                "and concurrent.futures.as_completed",
+            )
+        future.slots.check_not_released()
+        checked.add(future)
+    return checked
 
 
 def _batches(futures: set[Future[Any]], timeout: float | None) -> Generator[set[Future[Any]], None, None]:

@@ -49,18 +49,24 @@ class Vigil:
         if self.slots.result_key in present:
             return True
         if self.claim is None and self.slots.claim_key in present:
-            self.claim = self.slots.read_claim()
-            if self.claim is not None and self.claim.is_cancellation:
+            claim = self.slots.read_claim()
+            if claim is not None and claim.is_cancellation:
                 # On behalf of the canceller, who may have died between its two steps.
-                self.slots.finish_cancelling(self.claim)
+                self.slots.finish_cancelling(claim)
                 return True
+            self.claim = claim
         return False
+
+    def forget_claim(self) -> None:
+        """Take note that the claim is done with, and will not be missed."""
+        self.claim = None
 
     def misses_claim(self) -> bool:
         """Take note that the claim that was seen is gone; tell whether the future has its outcome: it has one now."""
-        if self.claim is None:
+        claim = self.claim
+        if claim is None:
             return False
         if not self.slots.store().exists(self.slots.result_key):
             # For a while only: where somebody released the future meanwhile, nobody would ever remove it.
-            self.slots.settle(Outcome(DIED, self.claim.who), ttl=self.slots.lease_of(REMEMBERED_SECONDS))
+            self.slots.settle(Outcome(DIED, claim.who), ttl=self.slots.lease_of(REMEMBERED_SECONDS))
         return True

@@ -106,14 +106,15 @@ class Patience:
 
 def timeout_error(vigil: Vigil, timeout: float) -> FutureTimeoutError:
     """Say that a future had no outcome in time, and why that may be."""
-    if vigil.claim is None:
+    claim = vigil.claim
+    if claim is None:
         return FutureTimeoutError(
             f"{vigil.slots.name} had no outcome within {timeout:g} s, and nobody has claimed it",
             remedy="start its producer; if it waits in a pool whose workers all wait for futures, give the pool more "
             "workers or submit producers before consumers",
         )
     return FutureTimeoutError(
-        f"{vigil.slots.name} had no outcome within {timeout:g} s; {vigil.claim.who} has claimed it and is alive",
+        f"{vigil.slots.name} had no outcome within {timeout:g} s; {claim.who} has claimed it and is alive",
         remedy="wait longer, or look what its producer waits for: if that is a task without a worker, the pool needs "
         "more workers",
     )

@@ -52,7 +52,7 @@ class Watcher:
         """Begin to watch."""
         with self._changed:
             self._interests.update(interest for interest in interests if not interest.is_dropped)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._start()
             self._changed.notify()
             bell = self._bell
@@ -86,6 +86,14 @@ class Watcher:
             self._tell(interest, error)
 
     def _run(self, bell: Bell) -> None:
+        try:
+            self._watch(bell)
+        finally:
+            with self._changed:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+
+    def _watch(self, bell: Bell) -> None:
         looked = time.monotonic()
         while interests := self._next(bell):
             try:
@@ -96,7 +104,7 @@ class Watcher:
                 if time.monotonic() - looked >= LOOK_SECONDS:
                     looked = time.monotonic()
                     self._look_for_claims(store, interests)
-            except Exception:  # noqa: BLE001  a channel out of reach; those who wait have deadlines
+            except BaseException:  # noqa: BLE001  a channel out of reach, or a connector that exits; waits have deadlines
                 time.sleep(PAUSE_SECONDS)
             self._drop_late(interests)
             del interests
@@ -176,5 +184,5 @@ class Watcher:
             self._interests.discard(interest)
         try:
             interest.tell(error)
-        except Exception:  # noqa: BLE001  the thread serves others
+        except BaseException:  # noqa: BLE001  the thread serves others, also when a callback exits
             report_ignored(interest.tell, "psk_patterns: ignored an exception of who waits for a future")

@@ -6,6 +6,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from psk.connectors import shown
+from psk.errors import InvalidArgumentError
 from psk_patterns.errors import FutureError
 from psk_patterns.finishing import report_ignored
 from psk_patterns.futures.interest import Interest
@@ -71,6 +73,8 @@ def end(future: Future[Any], error: PskError | None) -> None:
 
 def call_when_done(future: Future[Any], function: Callable[[Future[Any]], object]) -> None:
     """Call a function with a future when that has its outcome; see `Future.add_done_callback`."""
+    if not callable(function):
+        raise InvalidArgumentError(f"{shown(function)} cannot be called", remedy="give a function of one argument")
 
     def tell(error: PskError | None) -> None:
         if type(error) is FutureError:  # it was released, by somebody who does not wait for it any more
@@ -80,7 +84,9 @@ def call_when_done(future: Future[Any], function: Callable[[Future[Any]], object
             return
         try:
             function(future)
-        except Exception:  # noqa: BLE001  as above
+        except KeyboardInterrupt:  # the user's, where it is the caller's thread; the watching one reports it
+            raise
+        except BaseException:  # noqa: BLE001  a result that is SystemExit, asked for here, ends nobody else's thread
             report_ignored(function, f"psk_patterns: ignored an exception of a callback of {future!r}")
 
     if future.done():
