@@ -62,6 +62,93 @@ atexit.unregister(register_lifetime_atexit(lifetime))
     assert stderr == ""
 
 
+def test_lifetimes_end_before_the_sessions_of_channels_opened_later(open_channel):
+    program = """
+lifetime = ContextLifetime(psk.Store("first", "local://first"))
+register_lifetime_atexit(lifetime)
+static = StaticLifetime()
+session = psk.Store("session", sys.argv[1])
+for number in range(3):
+    session.put("registered", lifetime=lifetime)
+    session.put("static", lifetime=static)
+print(session.put("stays"))
+"""
+    store = open_channel("shm")
+    words, seconds, stderr = run("local://other", program.replace("sys.argv[1]", repr(store.uri)))
+    assert store.list() == words
+    assert stderr == ""
+    assert seconds < 1
+
+
+def test_objects_that_went_with_their_session_are_not_mentioned():
+    program = """
+ready, say_ready = os.pipe()
+over, never_said = os.pipe()
+if os.fork() == 0:
+    os.close(never_said)
+    store.put("static", lifetime=StaticLifetime())
+    os.write(say_ready, b"1")
+    os.read(over, 1)  # until the parent has ended
+    sys.exit()
+os.read(ready, 1)
+print("put")
+"""
+    _, _, stderr = run("shm://", program)
+    assert stderr == ""
+
+
+def test_a_session_that_the_program_alone_has_ends_in_silence(uri_of):
+    _, seconds, stderr = run(uri_of("shm"), 'store.put("static", lifetime=StaticLifetime())')
+    assert stderr == ""
+    assert seconds < 1
+
+
+def test_a_registered_lifetime_that_was_taken_back_stays_so_when_a_store_is_new_to_it(store):
+    program = """
+import atexit
+lifetime = ContextLifetime(store)
+print(store.put("unregistered", lifetime=lifetime))
+atexit.unregister(register_lifetime_atexit(lifetime))
+psk.Store("other", "local://other").put("as well", lifetime=lifetime)
+"""
+    words, _, stderr = run(store.uri, program)
+    assert store.list() == words
+    assert stderr == ""
+
+
+CHILDREN = """
+import multiprocessing, os, sys
+import psk
+from psk_patterns import ContextLifetime, StaticLifetime, register_lifetime_atexit
+def put(config):
+    store = psk.Store.from_config(config, register=False)
+    store.put("static", lifetime=StaticLifetime())
+    lifetime = ContextLifetime(store)
+    store.put("registered", lifetime=lifetime)
+    register_lifetime_atexit(lifetime)
+if __name__ == "__main__":
+    with psk.Store("parent", sys.argv[1]) as store:
+        print(store.put("the parent's", lifetime=StaticLifetime()))
+        child = multiprocessing.get_context(sys.argv[2]).Process(target=put, args=(store.config(),))
+        child.start()
+        child.join()
+        print(*store.list())
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "shm"])
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_children_of_multiprocessing_end_their_own_lifetimes(open_channel, tmp_path, kind, method):
+    store = open_channel(kind)
+    (tmp_path / "children.py").write_text(CHILDREN)
+    command = [sys.executable, "-W", "ignore", tmp_path / "children.py", store.uri, method]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    key, *left = done.stdout.split()
+    assert left == [key]
+    assert store.list() == []
+    assert done.stderr == ""
+
+
 def test_a_forked_child_ends_nothing_at_its_exit(store):
     program = """
 lifetime = ContextLifetime(store)

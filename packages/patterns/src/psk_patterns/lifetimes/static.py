@@ -6,6 +6,8 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from psk.errors import ChannelUnavailableError
+from psk_patterns.errors import LifetimeCloseError
 from psk_patterns.finishing import flush_at_exit, later
 from psk_patterns.lifetimes.exiting import call_at_exit, call_earlier
 from psk_patterns.lifetimes.lifetime import EvictingLifetime
@@ -47,7 +49,7 @@ class StaticLifetime(EvictingLifetime):
             call_at_exit(self._finish)
 
     def _finish(self) -> None:
-        later(self.close)
+        later(_close, self, self.close)
         flush_at_exit()
 
     def __init__(self) -> None:
@@ -71,10 +73,21 @@ def register_lifetime_atexit(lifetime: Lifetime, close_stores: bool = False) -> 
 
     def end() -> None:
         if os.getpid() == owner:
-            later(partial(close, close_stores=True) if close_stores else close)
+            later(_close, lifetime, partial(close, close_stores=True) if close_stores else close)
             flush_at_exit()
 
     call_at_exit(end)
     if isinstance(lifetime, EvictingLifetime):
         lifetime._members.on_new_store.append(partial(call_earlier, end))  # noqa: SLF001  they share it
     return end
+
+
+def _close(lifetime: Lifetime, close: Callable[[], object]) -> None:
+    """Close a lifetime as the program ends; what went with its session before needs no mention."""
+    stores = lifetime._members.by_store() if isinstance(lifetime, EvictingLifetime) else {}  # noqa: SLF001  they share it
+    mortal = {key for store, keys in stores.items() if store.uri.startswith("shm:") for key in keys}
+    try:
+        close()
+    except LifetimeCloseError as error:
+        if not all(key in mortal and isinstance(failure, ChannelUnavailableError) for key, failure in error.failures):
+            raise
