@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import _thread
 import os
+import signal
 import sys
 import threading
 import time
 import warnings
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 IDLE_SECONDS: Final = 0.2
 """How long the thread waits for more work before it ends."""
@@ -53,8 +54,8 @@ class _Line:
     def _start(self) -> None:
         try:
             threading.Thread(target=self._work, name="psk-finishing", daemon=True).start()
-        except RuntimeError:
-            self.attended.release()
+        except RuntimeError:  # this one is there, and the last to be had
+            self._work()
 
     def work_here(self, until: float) -> None:
         """Do what waits in this thread, if no other is at it, as none can be had."""
@@ -62,9 +63,10 @@ class _Line:
             return
         before, _here.until = _here.until, until
         try:
-            while time.monotonic() < until:
-                _call(*self.waiting.get_nowait())
-        except Empty:
+            with _interrupted_at_exit(until):
+                while time.monotonic() < until:
+                    _call(*self.waiting.get_nowait())
+        except (Empty, _OutOfTimeError):
             pass
         finally:
             _here.until = before
@@ -88,8 +90,37 @@ class _Line:
 def _call(function: Callable[..., object], args: tuple[Any, ...]) -> None:
     try:
         function(*args)
+    except _OutOfTimeError:
+        raise
     except BaseException:  # noqa: BLE001  nobody is there to catch it, and the thread serves others
         report_ignored(function, "psk could not finish what a finaliser left to it")
+
+
+class _OutOfTimeError(BaseException):
+    """Exit can wait no longer; nothing may take it for an error of its own."""
+
+
+@contextmanager
+def _interrupted_at_exit(until: float) -> Iterator[None]:
+    """Interrupt what hangs in the main thread after the program's end; only if no one else uses the alarm clock."""
+    if threading.main_thread().is_alive() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise _OutOfTimeError
+
+    left = until - time.monotonic()
+    if left <= 0 or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL or any(signal.getitimer(signal.ITIMER_REAL)):
+        yield
+        return
+    signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, left)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 class _Here(threading.local):
@@ -150,7 +181,7 @@ def flush(timeout: float = 1.0) -> bool:
     """Wait until everything is done that was handed to `later` so far.
 
     Where no thread can be had, as in Python 3.12 once the interpreter ends, it is done here, one after the other for
-    as long as there is time; what `seconds_left` bounds ends in time too.
+    as long as there is time; what `seconds_left` bounds ends in time too, and at exit an alarm interrupts the rest.
 
     Args:
         timeout: Seconds to wait at most.
