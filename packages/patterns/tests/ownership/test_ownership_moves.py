@@ -13,7 +13,7 @@ from psk.errors import (
     CapabilityError,
     CodecNotPortableError,
 )
-from psk_patterns import OwnedProxy, borrow, mut_borrow, owned_proxy, release, update, withdraw
+from psk_patterns import OwnedProxy, borrow, mark_refs_out_of_scope, mut_borrow, owned_proxy, release, update, withdraw
 from psk_patterns.errors import OwnershipError, ReferenceInvalidError
 from psk_patterns.finishing import flush
 from psk_patterns.ownership import accept
@@ -229,7 +229,7 @@ def test_remote_updates_are_the_owners_at_the_end_of_the_borrow(store):
     time.sleep(0.5 * TTL)  # the owner takes over meanwhile what was written
     moved.append(3)
     update(moved)
-    del here
+    mark_refs_out_of_scope(here)
     assert owner == [1, 2, 3]
     release(owner)
     assert emptied(store, TTL + 1)

@@ -33,6 +33,10 @@ def mut_borrow(proxy: OwnedProxy[T]) -> RefMutProxy[T]:
 
     Changes that the owner's proxy shows and that were not stored by `update` are lost.
 
+    The borrow ends as those of `borrow` do. But pickling moves it to whoever unpickles it, and then dropping its proxy
+    here does not end it: it lasts until `mark_refs_out_of_scope`, the end of the task of `submit`, `withdraw(owner)`
+    or `release(owner)`, or until the owner's `window` is over.
+
     Raises:
         ReferenceNotOwnedError: The proxy is no owner.
         ReferenceInvalidError: It is one no more.
@@ -44,7 +48,7 @@ def mut_borrow(proxy: OwnedProxy[T]) -> RefMutProxy[T]:
 
 
 def mark_refs_out_of_scope(*refs: RefProxy[Any] | RefMutProxy[Any]) -> None:
-    """End borrows, as dropping their proxies does; one that has ended is no error.
+    """End borrows, as dropping their proxies does, and also those that were pickled; one that has ended is no error.
 
     Raises:
         OwnershipError: One is no borrow; then none has ended.
@@ -58,12 +62,12 @@ def _borrow(proxy: Any, cls: Any, *, mutable: bool) -> Any:
     title = title_of(proxy, "borrow")
     with title.locked():
         title.check("borrow")
-        writes = title.writer is not None
+        writes = title.loans.writer is not None
         if writes or (mutable and title.loans):
             raise MutableBorrowError(
                 f"cannot borrow {title!r}{' mutably' if mutable else ''}: many may read, or one may write",
-                found=["a mutable borrow" if writes else f"{len(title.loans)} borrows"],
-                remedy="drop those, or end them with psk_patterns.mark_refs_out_of_scope(*refs)",
+                found=title.loans.found,
+                remedy=title.loans.remedy,
             )
         loan = Loan(title, mutable=mutable)
         title.loans.add(loan)

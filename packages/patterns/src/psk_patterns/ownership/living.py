@@ -115,6 +115,7 @@ def settle(title: Title) -> None:
     if title.pid != os.getpid():
         return
     with title.lock:
+        title.loans.end_overdue()
         if title.state in {State.ENDED, State.OFFERED} or not title.dropped or title.loans:
             return  # what is on offer stays until there is a verdict
         arrived = title.state is State.ARRIVED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from psk import get_factory
@@ -26,12 +27,17 @@ class Loan:
     Args:
         title: The owner's.
         mutable: Whether the borrower may update the object.
+
+    Attributes:
+        is_away: Whether it was sent, and nothing is left of it here.
     """
 
     def __init__(self, title: Title, *, mutable: bool) -> None:
         self.title = title
         self.mutable = mutable
         self.ended = ""
+        self.is_away = False
+        self._deadline: float | None = None
 
     def __call__(self) -> Any:
         """Fetch the object for the borrower."""
@@ -66,9 +72,21 @@ class Loan:
         if self.ended:
             raise ReferenceInvalidError(f"{self!r} cannot be used: {self.ended}", remedy="borrow anew from the owner")
 
-    def end(self, reason: str = "it has ended") -> None:
+    @property
+    def left(self) -> float:
+        """Seconds for which a borrow that was sent lasts if nobody ends it."""
+        return 0.0 if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def drop(self) -> None:
+        """Note that the proxy here is gone, which ends the borrow unless it was sent; safe in a finaliser."""
+        if self._deadline is None:
+            self.end()
+        else:
+            self.is_away = True
+
+    def end(self) -> None:
         """End the borrow; safe in a finaliser."""
-        self.ended = self.ended or reason
+        self.ended = self.ended or "it has ended"
         title = self.title
         if title.pid == os.getpid():
             title.loans.discard(self)
@@ -76,7 +94,7 @@ class Loan:
                 later(settle, title)
 
     def send(self) -> tuple[StoreFactory[Any], float | None, int | None, str | None]:
-        """Send a mutable loan away; the local one only keeps the borrow from ending then.
+        """Send a mutable loan away; the local one only keeps the borrow from ending then, for the owner's window.
 
         Returns:
             What fetches the object, the seconds of its lease, its revision where the channel swaps, else the link under
@@ -101,6 +119,7 @@ class Loan:
                     title.link = link
                 factory: Any = get_factory(store.proxy_from_key(title.key))
             self.ended = "it was pickled, and moved to whoever unpickled it"
+            self._deadline = time.monotonic() + title.window
             return factory, title.lease, revision, link
 
     def __repr__(self) -> str:
@@ -151,6 +170,8 @@ class SentLoan:
     def end(self) -> None:
         """Make this reference unusable."""
         self.ended = self.ended or "it has ended"
+
+    drop = end
 
     def send(self) -> tuple[StoreFactory[Any], float | None, int | None, str | None]:
         """Do what `Loan.send` does."""

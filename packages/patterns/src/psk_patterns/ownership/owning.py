@@ -152,7 +152,9 @@ def accept(proxy: OwnedProxy[Any]) -> None:
 
 
 def withdraw(proxy: OwnedProxy[Any]) -> None:
-    """Take back an owned proxy that was pickled; one that is not on offer stays as it is.
+    """Take back an owned proxy that was pickled, or its mutable borrow; one that is not on offer stays as it is.
+
+    A borrow whose proxy is still here is left to that: end it with `mark_refs_out_of_scope`.
 
     Raises:
         ReferenceNotOwnedError: The proxy is no owner.
@@ -161,6 +163,7 @@ def withdraw(proxy: OwnedProxy[Any]) -> None:
     """
     title = title_of(proxy, "withdraw")
     with title.locked():
+        title.loans.take_back()
         if not title.take_back() and title.state is not State.ARRIVED:
             raise ReferenceInvalidError(
                 f"cannot withdraw {title!r}: {title.reason}", remedy="have whoever has it now send it back"
@@ -169,6 +172,8 @@ def withdraw(proxy: OwnedProxy[Any]) -> None:
 
 def release(proxy: OwnedProxy[Any]) -> None:
     """Evict an owner's object now, and say if that fails; releasing twice is no error.
+
+    A mutable borrow that was pickled, and whose proxy here is gone, ends with it.
 
     Raises:
         ReferenceNotOwnedError: The proxy is no owner.
@@ -180,6 +185,7 @@ def release(proxy: OwnedProxy[Any]) -> None:
     with title.locked():
         if title.reason == RELEASED:
             return
+        title.loans.take_back()
         title.check_unborrowed("release")
         title.release()
     forget(proxy)

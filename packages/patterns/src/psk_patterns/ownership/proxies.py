@@ -62,11 +62,14 @@ class RefProxy(Proxy[T]):
         return wrapped(RefProxy, loan_of(self).again())
 
     def __del__(self) -> None:
-        _end(_left_by(self))
+        _drop(_left_by(self))
 
 
 class RefMutProxy(Proxy[T]):
-    """The borrow to read and update; while it lasts it is the only one. Sent away, it cannot be used here any more."""
+    """The borrow to read and update; while it lasts it is the only one.
+
+    Sent away, it cannot be used here any more; it ends as is said at `mut_borrow`.
+    """
 
     __slots__ = ()
 
@@ -82,7 +85,7 @@ class RefMutProxy(Proxy[T]):
         refuse_copy("the", repr(get_factory(self)))
 
     def __del__(self) -> None:
-        _end(_left_by(self))
+        _drop(_left_by(self))
 
 
 def is_owned(value: Any) -> bool:
@@ -183,9 +186,9 @@ def _left_by(proxy: Any) -> Any:
         return None
 
 
-def _end(loan: Any) -> None:
+def _drop(loan: Any) -> None:
     if isinstance(loan, (Loan, SentLoan)):
-        loan.end()
+        loan.drop()
 
 
 # Short module paths make short pickles.

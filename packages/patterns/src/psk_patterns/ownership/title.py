@@ -14,6 +14,7 @@ from psk_patterns.errors import BorrowedError, MutableBorrowError, OwnershipErro
 from psk_patterns.finishing import later
 from psk_patterns.leases import Hold, reopened
 from psk_patterns.ownership import living, versions
+from psk_patterns.ownership.lent import Lent
 from psk_patterns.ownership.offer import ACCEPTED, WITHDRAWN, Offer
 from psk_patterns.ownership.refusals import ForkedUseError, as_use_error
 from psk_patterns.ownership.state import MOVED, RELEASED, State
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from psk import Store
     from psk.store import StoreFactory
-    from psk_patterns.ownership.loan import Loan
 
 
 class Title:
@@ -63,7 +63,7 @@ class Title:
         self.window = window
         self.serializer = serializer
         self.lock = threading.RLock()
-        self.loans: set[Loan] = set()
+        self.loans = Lent()
         self.dropped = False
         self.link: str | None = None
         self.reason = ""
@@ -91,11 +91,6 @@ class Title:
         """Seconds of the lease, or None where the channel keeps none."""
         return self.ttl if self.store.supports(SupportsExpiry) else None
 
-    @property
-    def writer(self) -> Loan | None:
-        """The mutable borrow, if there is one."""
-        return next((loan for loan in tuple(self.loans) if loan.mutable), None)
-
     def __call__(self) -> Any:
         """Fetch the object for its owner; without the lock held."""
         if self.pid != os.getpid():
@@ -103,10 +98,11 @@ class Title:
         try:
             with self.lock:
                 self.check("read")
-                if self.writer is not None:
+                if self.loans.writer is not None:
                     raise MutableBorrowError(
                         f"{self!r} is mutably borrowed, so its owner cannot read it",
-                        remedy="read it through the borrow, or end that with mark_refs_out_of_scope(ref)",
+                        found=self.loans.found[1:],
+                        remedy=self.loans.remedy,
                     )
                 factory = self.factory
         except OwnershipError as error:
@@ -138,6 +134,7 @@ class Title:
             raise ReferenceInvalidError(
                 f"cannot {purpose} {self!r}: {self.reason}", remedy="ask its owner for a borrow, or make a new object"
             )
+        self.loans.end_overdue()
         versions.follow(self)
 
     @contextmanager
@@ -166,12 +163,9 @@ class Title:
             BorrowedError: Somebody has.
         """
         self.check(purpose)
-        loans = len(self.loans)
-        if loans:
+        if self.loans:
             raise BorrowedError(
-                f"cannot {purpose} {self!r} while it is borrowed",
-                found=[f"{loans} borrows"],
-                remedy="drop the borrows, or end them with psk_patterns.mark_refs_out_of_scope(*refs)",
+                f"cannot {purpose} {self!r} while it is borrowed", found=self.loans.found, remedy=self.loans.remedy
             )
 
     def offer(self) -> Offer:
@@ -250,6 +244,7 @@ class Title:
         try:
             if self.state is State.OFFERED:
                 return self._is_undecided()
+            self.loans.end_overdue()
             if self.state is State.OWNED and self.link is not None:
                 versions.follow(self)
             return self.state is State.OWNED and key == self.key

@@ -52,7 +52,7 @@ def follow(title: Title) -> None:
             written = chain.follow(store, title.link)
             if written is not None:
                 _take_version(title, store, *written)
-            elif title.writer is not None:
+            elif title.loans.writer is not None:
                 return  # there may be more to come
             elif chain.end(store, title.link, title.ttl):
                 title.link = None
