@@ -1,4 +1,4 @@
-"""Does the core keep its promises on every other Python that is found here?"""
+"""Do the core, and what patterns do at exit, keep their promises on every other Python that is found here?"""
 
 import json
 import os
@@ -13,7 +13,11 @@ from faults.pythons import SUPPORTED, find_python, uv
 
 ROOT = Path(__file__).parents[1]
 #: What depends on the interpreter; the rest speaks to the operating system, which is the same for all of them.
-DEPENDENT = ("proxy", "wire", "store", "background")
+DEPENDENT = (
+    *(f"core/tests/{area}" for area in ("proxy", "wire", "store", "background")),
+    "packages/patterns/tests/test_finishing.py",
+    "packages/patterns/tests/lifetimes/test_lifetimes_at_exit.py",
+)
 OTHERS = [version for version in SUPPORTED if version != f"{sys.version_info[0]}.{sys.version_info[1]}"]
 
 
@@ -27,7 +31,7 @@ def runs(tmp_path_factory):
         if not environment.exists():
             uv("venv", "--quiet", "--python", python, environment)
         install = ("pip", "install", "--quiet", "--python", environment, "--project", ROOT, "--group", "test")
-        uv(*install, "-e", ROOT / "core")
+        uv(*install, "-e", ROOT / "core", "-e", ROOT / "packages/patterns")
     with ExitStack() as stack:
         yield {version: begin(stack, version, place / version) for version in found}
 
@@ -39,7 +43,7 @@ def begin(stack, version, printed):
     environment = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
     output = stack.enter_context(printed.open("w"))
     process = subprocess.Popen(
-        [*command, *(ROOT / "core/tests" / area for area in DEPENDENT)],
+        [*command, *(ROOT / tests for tests in DEPENDENT)],
         cwd=ROOT,
         env={**environment, "PYTHONDONTWRITEBYTECODE": "1", "PSK_SCALE": "test"},
         stdout=output,
@@ -52,7 +56,7 @@ def begin(stack, version, printed):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("version", OTHERS)
-def test_the_core_on(runs, version):
+def test_what_depends_on_the_interpreter_on(runs, version):
     if version not in runs:
         pytest.skip(f"no Python {version} on this machine")
     process, printed = runs[version]
