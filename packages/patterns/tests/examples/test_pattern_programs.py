@@ -21,6 +21,7 @@ SKLEARN = pytest.mark.skipif(
     find_spec("sklearn") is None and not os.environ.get("CI"),
     reason="scikit-learn is not here: uv pip install --group examples",
 )
+SOAK = pytest.mark.skipif(os.environ.get("PSK_SCALE") != "soak", reason="several seconds: tried by `make soak`")
 
 
 def run(program, *options):
@@ -67,10 +68,10 @@ def test_no_program_is_left_out():
 @pytest.mark.parametrize(
     ("program", "seconds"),
     [
-        ("task_chain.py", 0.0),
+        pytest.param("task_chain.py", 0.0, marks=SOAK),
         ("task_chain.py", 1.5),
         ("long_lease.py", 1.0),
-        pytest.param("ensemble.py", 1.5, marks=SKLEARN),
+        pytest.param("ensemble.py", 1.5, marks=[SKLEARN, SOAK]),
     ],
 )
 def test_an_interrupted_example_leaves_nothing(program, seconds, tmp_path):
