@@ -1,13 +1,17 @@
 """Do all objects of a killed holder go within its lease and a second, and none of a living one?"""
 
+import os
+
 import pytest
 from killed_holders import Trial
 
 from psk_patterns import ContextLifetime, LeaseLifetime
 
+ONLY_IN_SOAK = pytest.mark.skipif(os.environ.get("PSK_SCALE") != "soak", reason="the same on shm: tried by `make soak`")
+
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("kind", ["file", "shm", "redis"])
+@pytest.mark.parametrize("kind", ["shm", *(pytest.param(kind, marks=ONLY_IN_SOAK) for kind in ("file", "redis"))])
 def test_objects_go_with_a_killed_holder_and_stay_with_a_living_one(open_channel, scale, seed, kind):
     trial = Trial(open_channel(kind).uri, scale("patterns_leases.killed_holders"), seed)
     assert trial.run() == []
