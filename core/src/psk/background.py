@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+#: What other distributions may use; the pool is the core's own.
+__all__ = ["report_ignored"]
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -168,20 +171,22 @@ def stepping_aside() -> Iterator[None]:
             pool.come_back()
 
 
-def report_ignored(source: object, message: str) -> None:
-    """Hand the exception that is being handled to `sys.unraisablehook`, since nobody is there to catch it.
+def report_ignored(source: object, message: str, error: BaseException | None = None) -> None:
+    """Hand an exception to `sys.unraisablehook`, since nobody is there to catch it; never raises.
 
     Args:
         source: Where it comes from.
         message: What was ignored, or not done.
+        error: The exception; None is the one that is being handled.
     """
-    kind, error, trace = sys.exc_info()
+    error = sys.exc_info()[1] if error is None else error
     hook: Callable[[Any], object] = sys.unraisablehook
     if hook is sys.__unraisablehook__:
         _print_ignored(source, message, error)  # the interpreter's own takes only what the interpreter makes
         return
     from types import SimpleNamespace
 
+    kind, trace = type(error), None if error is None else error.__traceback__
     with suppress(Exception):  # as the interpreter does with a hook that fails
         hook(SimpleNamespace(exc_type=kind, exc_value=error, exc_traceback=trace, err_msg=message, object=source))
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
+from psk.background import report_ignored
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -237,30 +239,6 @@ def finalize_in_child(function: Callable[[], object], priority: int) -> None:
         function()
 
     finalizers.Finalize(None, finish, exitpriority=priority)
-
-
-def report_ignored(source: object, message: str, error: BaseException | None = None) -> None:
-    """Hand an exception that nobody is there to catch to `sys.unraisablehook`; never raises.
-
-    Args:
-        source: Where it comes from.
-        message: What was ignored, or not done.
-        error: The exception; None is the one that is being handled.
-    """
-    error = sys.exc_info()[1] if error is None else error
-    hook: Callable[[Any], object] = sys.unraisablehook
-    with suppress(Exception):  # nobody may be reading, or there may be no stderr at all
-        if hook is sys.__unraisablehook__:  # takes only what the interpreter makes
-            from traceback import format_exception
-
-            sys.stderr.write(f"{message}: {source!r}\n{''.join(format_exception(error))}")
-            return
-        from types import SimpleNamespace
-
-        trace = None if error is None else error.__traceback__
-        hook(
-            SimpleNamespace(exc_type=type(error), exc_value=error, exc_traceback=trace, err_msg=message, object=source)
-        )
 
 
 def _finish_at_exit() -> None:

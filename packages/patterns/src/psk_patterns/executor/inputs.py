@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from psk.background import report_ignored
 from psk_patterns.executor.evicting import evict_quietly
 from psk_patterns.executor.references import end_borrows, lend, take_back
 from psk_patterns.executor.search import Search
-from psk_patterns.finishing import report_ignored
 from psk_patterns.futures import Future
 from psk_patterns.ownership import is_borrowed, is_owned
 from psk_patterns.partial import Placement

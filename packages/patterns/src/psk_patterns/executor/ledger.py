@@ -7,8 +7,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from psk.background import report_ignored
 from psk_patterns.errors import ExecutorClosedError
-from psk_patterns.finishing import report_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from psk.background import report_ignored
 from psk.errors import (
     ChannelUnavailableError,
     ConnectorClosedError,
@@ -17,7 +18,6 @@ from psk.errors import (
     UntrustedChannelError,
 )
 from psk_patterns.errors import FutureError
-from psk_patterns.finishing import report_ignored
 from psk_patterns.futures.bell import Bell
 from psk_patterns.futures.vigil import LOOK_SECONDS
 from psk_patterns.futures.waiting import PAUSE_SECONDS, glance, timeout_error

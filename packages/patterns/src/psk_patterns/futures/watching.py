@@ -6,10 +6,10 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from psk.background import report_ignored
 from psk.connectors import shown
 from psk.errors import InvalidArgumentError
 from psk_patterns.errors import FutureError
-from psk_patterns.finishing import report_ignored
 from psk_patterns.futures.interest import Interest
 from psk_patterns.futures.waiting import glance
 from psk_patterns.futures.watcher import Watcher
