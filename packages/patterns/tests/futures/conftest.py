@@ -87,3 +87,11 @@ def pooled_store(request, address):
 def file_store(address):
     """An open store over files, for what does not depend on the channel."""
     yield from opened(address("file"))
+
+
+@pytest.fixture
+def unraisable(monkeypatch):
+    """What nobody was there to catch."""
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    return seen

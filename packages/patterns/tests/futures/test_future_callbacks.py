@@ -2,34 +2,14 @@
 
 import sys
 import threading
-import time
 
 import pytest
+from future_checks import release_all, until
 
 from psk.errors import InvalidArgumentError
 from psk_patterns import future, wait
 from psk_patterns.errors import FutureTimeoutError
 from psk_patterns.futures import watcher
-
-
-@pytest.fixture
-def unraisable(monkeypatch):
-    """What nobody was there to catch."""
-    seen = []
-    monkeypatch.setattr(sys, "unraisablehook", seen.append)
-    return seen
-
-
-def release_all(futures):
-    for made in futures:
-        made.release()
-
-
-def until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.005)
-    assert condition()
 
 
 def test_a_callback_is_called_once_for_each_end(store):

@@ -3,25 +3,17 @@
 import concurrent.futures
 import gc
 import pickle
-import sys
 import threading
 import time
 
 import pytest
+from future_checks import release_all, until
 
 from psk.errors import InvalidArgumentError
 from psk_patterns import as_completed, future, wait
 from psk_patterns.errors import FutureCancelledError, FutureError, FutureTimeoutError
 
 OPTIONS = ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED")
-
-
-@pytest.fixture
-def unraisable(monkeypatch):
-    """What nobody was there to catch."""
-    seen = []
-    monkeypatch.setattr(sys, "unraisablehook", seen.append)
-    return seen
 
 
 def in_thread(function, *args):
@@ -34,18 +26,6 @@ def set_each(futures, pause):
     for number, made in enumerate(futures):
         time.sleep(pause)
         made.set_result(number)
-
-
-def release_all(futures):
-    for made in futures:
-        made.release()
-
-
-def until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.005)
-    assert condition()
 
 
 def test_many_are_waited_for_by_one_thread(store, scale):

@@ -173,18 +173,19 @@ class Slots:
     def _write(self, key: str, obj: object, ttl: float | None, codecs: tuple[str, ...]) -> bool:
         with self.writing() as store:
             # Where a store has a serializer of its own, that is for objects, not for what we wrap around them.
-            chosen = (None,) if store.config().serializer is None else codecs
-            for codec in chosen:
-                try:
-                    store.fulfil(key, obj, ttl=ttl, serializer=codec)
-                except KeyExistsError:
-                    return False
-                except SerializationError:
-                    if codec is chosen[-1]:
-                        raise
-                else:
-                    return True
-        raise AssertionError(key)  # not reached: the last codec returns or raises
+            *others, last = (None,) if store.config().serializer is None else codecs
+            for codec in others:
+                with suppress(SerializationError):
+                    return _fulfil(store, key, obj, ttl, codec)
+            return _fulfil(store, key, obj, ttl, last)
+
+
+def _fulfil(store: Store, key: str, obj: object, ttl: float | None, codec: str | None) -> bool:
+    try:
+        store.fulfil(key, obj, ttl=ttl, serializer=codec)
+    except KeyExistsError:
+        return False
+    return True
 
 
 def _factory_of(store: Store, key: str) -> StoreFactory[Any]:
