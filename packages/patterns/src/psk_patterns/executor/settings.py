@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from psk import Store, get_or_create_store
 from psk.errors import CapabilityError, StoreExistsError
-from psk_patterns.policies import ProxyNever
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,11 +44,6 @@ class Settings:
         self._config = config
         self._store = store
         self._pickled = b""
-
-    @property
-    def proxies_nothing(self) -> bool:
-        """Whether no result is proxied, whatever it is."""
-        return type(self.policy) is ProxyNever
 
     def store(self) -> Store:
         """Give the store for results: the executor's own in its process, else one that is opened here once.
