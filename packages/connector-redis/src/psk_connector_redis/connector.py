@@ -202,9 +202,10 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting):
         return f"RedisConnector.from_config({self.config()!r})"
 
     def __del__(self) -> None:
-        # A finaliser never raises: the instance may be half made, or the interpreter ending.
+        # A finaliser never raises: the instance may be half made, or the interpreter ending. It does not take the lock
+        # of the listening thread either, which may be frozen with it; nobody waits in a connector that nobody has.
         with suppress(Exception):
-            self.close()
+            self._channel.server.close()
 
 
 def _place(scheme: str, user: str | None, host: str, port: int | None) -> dict[str, object]:

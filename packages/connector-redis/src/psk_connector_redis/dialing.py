@@ -14,6 +14,7 @@ from psk.errors import PskError
 from psk_connector_redis.link import link_over
 from psk_connector_redis.refusal import GarbledError, Refusal
 from psk_connector_redis.tls import TlsConnection, context_of
+from psk_connector_redis.wake import Wake
 
 if TYPE_CHECKING:
     import ssl
@@ -97,11 +98,12 @@ class Dialer:
 class _Attempt:
     """One connection in the making, and who wants it."""
 
-    __slots__ = ("_connection", "_done", "_error", "_is_wanted", "_lock")
+    __slots__ = ("_connection", "_done", "_error", "_is_done", "_is_wanted", "_lock")
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
-        self._done = threading.Event()
+        self._done = Wake()
+        self._is_done = False
         self._error: BaseException | None = None
         self._is_wanted = True
         self._lock = threading.Lock()
@@ -115,7 +117,7 @@ class _Attempt:
             self._done.wait(seconds)
         finally:
             with self._lock:
-                is_done, self._is_wanted = self._done.is_set(), False
+                is_done, self._is_wanted = self._is_done, False
         if not is_done:
             message = "no connection in time"
             raise TimeoutError(message)
@@ -132,6 +134,7 @@ class _Attempt:
             self._error = error if is_known else GarbledError("the login was answered with nonsense")
             self._connection.disconnect()
         with self._lock:
+            self._is_done = True
             self._done.set()
             if not self._is_wanted:
                 self._connection.disconnect()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from psk_connector_redis.addresses import Address
     from psk_connector_redis.server import Server
+    from psk_connector_redis.wake import Wake
 
 IDLE_SECONDS: Final = 1.0
 """How long the thread and its connection outlive the last wait."""
@@ -28,7 +29,7 @@ IDLE_SECONDS: Final = 1.0
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 
-# One for all, never held for long. Re-entrant: a connector may be garbage-collected while its thread has it.
+# One for all, never held for long. Re-entrant: a signal handler may wait while its thread has it.
 _lock = threading.RLock()
 _subscribers: weakref.WeakValueDictionary[tuple[Hashable, Address], Subscriber] = weakref.WeakValueDictionary()
 
@@ -41,22 +42,21 @@ class Waiter:
         name: A Redis name that the one in question holds: where it is put, there it is published first.
         address: Which one that is; who waits at the same address shares a connection.
         channels: What to listen to.
-        wake: Set when it is time to look: the channels are subscribed, something was published, or it is over.
+        wake: Set when it is time to look: the channels are subscribed, something was published, or it is over. Only
+            who waits holds it: a wait that a signal handler cut short is known by its being gone.
 
     Attributes:
         is_refused: Whether nobody will tell: looking again and again is all that is left.
     """
 
-    __slots__ = ("_address", "_subscriber", "channels", "is_refused", "name", "server", "wake")
+    __slots__ = ("_address", "_subscriber", "_wake", "channels", "is_refused", "name", "server")
 
-    def __init__(
-        self, server: Server, name: bytes, *, address: Address, channels: Iterable[bytes], wake: threading.Event
-    ) -> None:
+    def __init__(self, server: Server, name: bytes, *, address: Address, channels: Iterable[bytes], wake: Wake) -> None:
         self.server = server
         self.name = name
         self._address = address
         self.channels = frozenset(channels)
-        self.wake = wake
+        self._wake = weakref.ref(wake)
         self.is_refused = False
 
     def __enter__(self) -> Self:
@@ -72,6 +72,17 @@ class Waiter:
     def __exit__(self, *_: object) -> None:
         with _lock:
             self._subscriber.leave(self)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the wait is over, also where it did not come to say so."""
+        return self._wake() is None
+
+    def tell(self) -> None:
+        """Let who waits look."""
+        wake = self._wake()
+        if wake is not None:
+            wake.set()
 
 
 class Subscriber:
@@ -106,8 +117,8 @@ class Subscriber:
         for channel in waiter.channels:
             self._by_channel.setdefault(channel, set()).add(waiter)
         if self._subscription is not None and waiter.channels <= self._subscription.heard:
-            waiter.wake.set()
-        elif self._alarm is not None:
+            waiter.tell()
+        elif self._alarm is not None and self._thread is not None and self._thread.is_alive():
             self._alarm.ring()
         else:
             try:
@@ -117,13 +128,13 @@ class Subscriber:
 
     def leave(self, waiter: Waiter) -> None:
         """Forget a waiter; the thread ends its subscriptions when it wakes next."""
-        self._waiters.discard(waiter)
         self._has_changed = True
         for channel in waiter.channels:
             waiters = self._by_channel.get(channel, set())
             waiters.discard(waiter)
             if not waiters:
                 self._by_channel.pop(channel, None)
+        self._waiters.discard(waiter)
         if not self._waiters:
             self._idle_since = time.monotonic()
             if self._alarm is not None and not self._lingers:
@@ -133,7 +144,7 @@ class Subscriber:
         """Wake those who wait at a server that was closed, and do not linger for anybody."""
         for waiter in self._waiters:
             if waiter.server is server:
-                waiter.wake.set()
+                waiter.tell()
         self._lingers = False
         if self._alarm is not None:
             self._alarm.ring()
@@ -192,21 +203,28 @@ class Subscriber:
                 orders = subscription.orders(self._by_channel.keys()) if self._has_changed else []
                 self._has_changed = False
             subscription.send(orders)
-            if (message := subscription.listen(IDLE_SECONDS)) is not None:
-                with _lock:
+            message = subscription.listen(IDLE_SECONDS)
+            with _lock:
+                if message is not None:
                     self._pass_on(subscription, *message)
+                else:
+                    self._forget_the_gone()
 
     def _pass_on(self, subscription: Subscription, kind: bytes, channel: bytes) -> None:
         waiters = self._by_channel.get(channel, ())
         if kind == b"message":
             for waiter in waiters:
-                waiter.wake.set()
+                waiter.tell()
         elif kind == b"subscribe":
             subscription.heard.add(channel)
             self._has_changed = self._has_changed or not waiters
             for waiter in waiters:
                 if waiter.channels <= subscription.heard:
-                    waiter.wake.set()
+                    waiter.tell()
+
+    def _forget_the_gone(self) -> None:
+        for waiter in [one for one in self._waiters if one.is_gone]:
+            self.leave(waiter)
 
     def _is_worth_keeping(self) -> bool:
         return self._lingers and time.monotonic() - self._idle_since < IDLE_SECONDS
@@ -216,7 +234,7 @@ class Subscriber:
         for waiter in list(self._waiters):
             self.leave(waiter)
             waiter.is_refused = True
-            waiter.wake.set()
+            waiter.tell()
 
     def _start(self) -> None:
         self._alarm = alarm = Alarm()

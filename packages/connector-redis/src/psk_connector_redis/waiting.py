@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,7 @@ from psk.connectors import deadline_error, listed, poll, validate_plain_key
 from psk.errors import ChannelUnavailableError, DeadlineError
 from psk_connector_redis.batches import exist
 from psk_connector_redis.subscriber import Waiter
+from psk_connector_redis.wake import Wake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,19 +52,18 @@ def await_any(channel: Channel, keys: Sequence[Key], deadline: float) -> list[Ke
     if (found := look()) or time.monotonic() >= deadline:
         return found
     look.is_patient = True
-    wake = threading.Event()
+    wake = Wake()
     with ExitStack() as stack:
         waiters = [stack.enter_context(waiter) for waiter in _waiters(channel, keys, wake, deadline)]
         while not found and (left := deadline - time.monotonic()) > 0:
             wake.wait(min(left, LOOK_AGAIN_SECONDS))
-            wake.clear()
             if any(waiter.is_refused for waiter in waiters):
                 return poll(look, deadline)
             found = look()
     return found
 
 
-def _waiters(channel: Channel, keys: Sequence[Key], wake: threading.Event, deadline: float) -> Iterator[Waiter]:
+def _waiters(channel: Channel, keys: Sequence[Key], wake: Wake, deadline: float) -> Iterator[Waiter]:
     """Listen at each server for what it holds."""
     names = [channel.names.of(key) for key in keys]
     for address, places in channel.server.places(names, deadline).items():
