@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -91,12 +92,19 @@ def test_no_more_connections_than_allowed_and_all_are_served(redis_server, new_s
 
 def test_who_waits_for_a_connection_waits_no_longer_than_allowed(redis_server, new_server):
     server = new_server(f"{redis_server.uri}?connections=1")
-    with server.link(None, soon()):
+    with server.link(None, soon()), ThreadPoolExecutor(1) as others:
         began = time.monotonic()
+        asked = others.submit(server.run, lambda link: link, name=None, deadline=began + 0.2, doing="asking")
         with pytest.raises(DeadlineError, match="waiting for one of 1 connections"):
-            server.run(lambda link: link, name=None, deadline=began + 0.2, doing="asking")
+            asked.result()
         assert time.monotonic() - began < 0.6
     assert ask(server, b"PING") == b"PONG"
+
+
+def test_a_call_within_a_call_does_not_wait_for_itself(redis_server, new_server):
+    server = new_server(f"{redis_server.uri}?connections=1")
+    with server.link(None, soon()):
+        assert ask(server, b"PING") == b"PONG"
 
 
 def test_an_error_in_mid_exchange_closes_the_connection(redis_server, new_server):
