@@ -83,7 +83,7 @@ MEETINGS = {
     ),
     errors.UnknownConnectorError: (
         lambda: Store("s", "ucx://h"),
-        ["ucx", "pip install psk-connector-ucx", "file", "local"],
+        ["ucx", "install the distribution", "file", "local"],
     ),
     errors.ConnectorConfigError: (lambda: Store("s", "file:///tmp/x?durable=1"), ["durable", "durability"]),
     errors.ConnectorClosedError: (closed_connector, ["closed", "open"]),

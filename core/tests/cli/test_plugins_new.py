@@ -37,7 +37,7 @@ def project(psk, tmp_path):
 
 NO_NAMES = (
     *("", "Mine", "my_cache", "my.cache", "mine+unix", "-mine", "mine-", "my--cache", "7", "1st", "mïne", "mine\n"),
-    *("..", "../mine", "a" * (LONGEST_NAME + 1), "file", "shm", "redis", "ucx"),
+    *("..", "../mine", "a" * (LONGEST_NAME + 1), "file", "shm", "redis", "valkey"),
 )
 
 

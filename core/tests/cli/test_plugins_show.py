@@ -112,10 +112,12 @@ def test_a_broken_one_is_shown_as_far_as_it_goes(psk, shelf):
     assert "'their_missing', which is not installed" in done.out
 
 
-def test_who_is_missing_is_told_what_to_install(psk):
-    done = psk("plugins", "show", "ucx")
+@pytest.mark.parametrize("name", ["ucx", "connector.ucx", "ucx://host", "s3", "codec.redis"])
+def test_no_distribution_is_invented_for_a_plugin_that_nobody_provides(psk, name):
+    done = psk("plugins", "show", name)
     assert done.code == exits.NO
-    assert "pip install psk-connector-ucx" in done.err
+    assert "is installed" in done.err
+    assert "pip install" not in done.err
 
 
 @pytest.mark.parametrize(

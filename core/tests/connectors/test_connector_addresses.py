@@ -1,11 +1,17 @@
 """Are URIs, options and schemes read and written without loss, and everything else refused in words?"""
 
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import psk
 from psk.connectors import find_connector, format_uri, open_connector, parse_uri
-from psk.connectors.catalog import BUILT_IN
+from psk.connectors.catalog import BUILT_IN, FIRST_PARTY
 from psk.errors import (
     ChannelUnavailableError,
     ConnectorConfigError,
@@ -144,12 +150,44 @@ def test_what_cannot_be_written_is_refused(config):
     assert "secret" not in str(caught.value)  # C12
 
 
-def test_an_unknown_scheme_says_what_to_install():
+def test_an_unknown_scheme_says_that_a_distribution_is_missing():
     with pytest.raises(UnknownConnectorError) as caught:
-        find_connector("ucx")
+        find_connector("s3")
     schemes = {*BUILT_IN, *(plugin.name for plugin in installed() if plugin.kind == "connector")}
-    found = ", ".join(sorted(schemes))
-    assert str(caught.value) == f"no connector for 'ucx' here; pip install psk-connector-ucx (found: {found})"
+    assert str(caught.value) == (
+        "no connector for 's3' is installed here; correct the scheme, or install the distribution that provides it: "
+        f"`psk plugins list` names it where it is installed (found: {', '.join(sorted(schemes))})"
+    )
+
+
+def test_only_distributions_that_exist_are_recommended():
+    provided = {}
+    for project in (Path(__file__).parents[3] / "packages").glob("*/pyproject.toml"):
+        described = tomllib.loads(project.read_text())["project"]
+        for entry_point in described.get("entry-points", {}).get("psk", {}):
+            kind, _, scheme = entry_point.partition(".")
+            if kind == "connector":
+                provided[scheme] = described["name"]
+    assert provided == FIRST_PARTY
+
+
+def test_a_scheme_of_an_own_distribution_says_what_to_install():
+    program = f"""
+import sys
+sys.path.insert(0, {str(Path(psk.__file__).parents[1])!r})
+from psk import find_connector
+for scheme in ("redis", "valkeys", "keydb+unix"):
+    try:
+        find_connector(scheme)
+    except LookupError as error:
+        print(error)
+"""
+    # Without site there are no other distributions.
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        f"no connector for {scheme!r} is installed here; pip install psk-connector-redis (found: file, local, multi, shm)"
+        for scheme in ("redis", "valkeys", "keydb+unix")
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["os", "psk.errors", "evil", "x" * 500, None, ("file",)])
@@ -157,7 +195,7 @@ def test_nothing_is_recommended_or_imported_by_a_foreign_name(scheme):
     with pytest.raises(UnknownConnectorError) as caught:
         find_connector(scheme)
     assert "pip install" not in str(caught.value)
-    assert len(str(caught.value)) < 200
+    assert len(str(caught.value)) < 300
 
 
 def test_an_unhashable_scheme_is_unknown():

@@ -82,7 +82,7 @@ def test_a_closed_store_says_so(uri):
 
 
 def test_an_unknown_scheme_lists_what_exists():
-    with pytest.raises(UnknownConnectorError, match=r"pip install psk-connector-ucx.*file.*local"):
+    with pytest.raises(UnknownConnectorError, match=r"install the distribution that provides it.*file.*local"):
         Store("s", "ucx://host")
 
 

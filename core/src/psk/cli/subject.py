@@ -72,7 +72,7 @@ def _remedy(kind: str | None, name: str) -> str:
 
     if kind in {None, "connector"} and name in FIRST_PARTY:
         return f"pip install {FIRST_PARTY[name]}"
-    return "use one of those found, or install the distribution that has it"
+    return "use one of those found, or install the distribution that provides it"
 
 
 def _read(written: str) -> tuple[str | None, str]:

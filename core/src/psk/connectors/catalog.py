@@ -17,21 +17,23 @@ BUILT_IN = TARGETS["connector"]
 """Where the core's own connectors are, by scheme: looked up first, so that nothing is scanned for them."""
 
 FIRST_PARTY = {
-    "daos": "psk-connector-daos",
-    "endpoint": "psk-connector-endpoint",
-    "globus": "psk-connector-globus",
     "keydb": "psk-connector-redis",
     "keydbs": "psk-connector-redis",
-    "margo": "psk-connector-margo",
     "redis": "psk-connector-redis",
     "rediss": "psk-connector-redis",
-    "ucx": "psk-connector-ucx",
     "valkey": "psk-connector-redis",
     "valkeys": "psk-connector-redis",
-    "zmq": "psk-connector-zmq",
 }
-"""Which of our own distributions serves a scheme; only these are ever recommended for installation."""
+"""Which of our own distributions provides a scheme: those that exist, as a test compares with their entry points.
 
+No other distribution is recommended for installation: a name that is free could be registered by anybody.
+"""
+
+# The worker of a proxy cannot choose another scheme, and only the producer's environment knows the distribution.
+_ASK = (
+    "correct the scheme, or install the distribution that provides it: "
+    "`psk plugins list` names it where it is installed"
+)
 METHODS = ("put", "get", "exists", "evict", "close", "config", "from_config")
 ATTRIBUTES = ("scheme", "leaves_host", "durabilities")
 
@@ -40,8 +42,8 @@ def find_connector(scheme: str) -> type[Connector]:
     """Return the connector class that serves a scheme; loads the plug-in that has it, and no other.
 
     Raises:
-        UnknownConnectorError: None does here; lists the schemes there are, and what to install if one of our
-            own distributions serves it.
+        UnknownConnectorError: None is installed here; lists the schemes there are, and says what to install if one
+            of our own distributions provides it.
         PluginError: One does, but cannot be used; says which distribution it is of, and what is wrong.
     """
     known = isinstance(scheme, str)
@@ -74,8 +76,8 @@ def open_connector(uri: str) -> Connector:
 def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:
     distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
     return UnknownConnectorError(
-        f"no connector for {shown(scheme)} here",
-        remedy=f"pip install {distribution}" if distribution else "use one of the schemes found",
+        f"no connector for {shown(scheme)} is installed here",
+        remedy=f"pip install {distribution}" if distribution else _ASK,
         found=sorted({*BUILT_IN, *installed}),
     )
 

@@ -114,7 +114,7 @@ def _only(kind: str, name: str) -> InstalledPlugin:
         raise UnknownPluginError(
             f"no plug-in brings a {kind} {name!r:.80}",
             found=sorted({record.name for record in same}),
-            remedy="install the distribution that has it, or use one of those found",
+            remedy="use one of those found, or install the distribution that provides it",
         )
     record = claims[0]
     if record.status == NOT_ALLOWED:
