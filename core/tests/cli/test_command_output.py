@@ -2,12 +2,12 @@
 
 import json
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 
 import pytest
 
 from psk.cli.output import answer, error_document, plain, table, without_secrets
-from psk.cli.quantities import bytes_text, rate_text, seconds_text
+from psk.cli.quantities import bytes_text, rate_text, read_duration, seconds_text
 from psk.errors import ChannelFullError
 
 
@@ -28,6 +28,22 @@ def test_an_answer_is_text_or_one_document(capsys):
     assert json.loads(capsys.readouterr().out) == {"a": "\udcff"}
     with pytest.raises(ValueError, match="JSON"):
         answer(Namespace(json=True), float("nan"), "")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30", 30), ("0.3", 0.3), (".5s", 0.5), ("30s", 30), ("10m", 600), ("1h", 3600), ("1.5h", 5400), ("2d", 172_800)],
+)
+def test_times_are_read_as_people_write_them(text, seconds):
+    assert read_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s", "0", "0h", "-1", "1e3", "1 h", "1H", "1w", "h1", "nan", "inf", "\u0663s", "9" * 400]
+)
+def test_what_is_not_a_time_is_refused(text):
+    with pytest.raises(ArgumentTypeError, match=r"is not a time|longer than a century"):
+        read_duration(text)
 
 
 def test_what_a_terminal_cannot_show_is_escaped(monkeypatch, capsys):

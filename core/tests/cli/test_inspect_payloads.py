@@ -125,4 +125,4 @@ def test_what_is_no_file_is_refused_at_once(psk, tmp_path):
     for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
         done = psk("inspect", path)
         assert done.code == exits.USAGE
-        assert "no file" in done.err
+        assert "is not a file" in done.err

@@ -184,9 +184,9 @@ for scheme in ("redis", "valkeys", "keydb+unix"):
 """
     # Without site there are no other distributions.
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    remedy = "pip install psk-connector-redis (found: file, local, multi, shm)"
     assert done.stdout.splitlines() == [
-        f"no connector for {scheme!r} is installed here; pip install psk-connector-redis (found: file, local, multi, shm)"
-        for scheme in ("redis", "valkeys", "keydb+unix")
+        f"no connector for {scheme!r} is installed here; {remedy}" for scheme in ("redis", "valkeys", "keydb+unix")
     ]
 
 

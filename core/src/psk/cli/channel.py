@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from psk.cli.output import without_secrets
+from psk.cli.quantities import read_duration
 from psk.errors import ChannelUnavailableError, MissingKeyError
 
 if TYPE_CHECKING:
@@ -19,15 +20,8 @@ def add_channel(parser: ArgumentParser) -> None:
     """Take the URI of a channel, and how long its calls may take."""
     parser.add_argument("uri", metavar="URI", help="the channel, as file:///scratch/objects or redis://host")
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=seconds, help="seconds that one call may take (default: the channel's own)"
+        "--timeout", metavar="TIME", type=read_duration, help="how long one call may take (default: the channel's own)"
     )
-
-
-def seconds(text: str) -> float:
-    """Read a positive number of seconds."""
-    from psk.connectors import as_seconds
-
-    return as_seconds(text)
 
 
 @contextmanager
@@ -64,9 +58,9 @@ def check_outlives(uri: str) -> None:
 
 def missing(uri: str, *keys: str) -> MissingKeyError:
     """Build the error that says that a channel has no such object."""
-    named = keys[0] if len(keys) == 1 else f"{len(keys)} of the keys, {keys[0]} the first of them,"
+    named = keys[0] if len(keys) == 1 else f"for {len(keys)} of the keys, {keys[0]} the first of them,"
     return MissingKeyError(
-        f"no object stands under {named} in {without_secrets(uri)}",
+        f"there is no object {named} in {without_secrets(uri)}",
         remedy=f"psk ls {without_secrets(uri)} lists what is there",
     )
 

@@ -28,18 +28,27 @@ def write_to(path: str | None, parts: Sequence[memoryview]) -> None:
         parts: The bytes, one after the other.
 
     Raises:
-        UsageError: They are nothing for a terminal.
+        UsageError: They are not text, and would go to a terminal.
         OSError: They cannot be written.
     """
     if path in {None, "-"}:
         if path is None:
             _spare_terminal(parts)
         _print(parts)
-    elif _is_special(str(path)):
-        with open(str(path), "wb") as file:  # noqa: PTH123  pathlib costs 10 ms of import
+        return
+    try:
+        _write_file(str(path), parts)
+    except OSError as error:
+        # The name of a temporary file says nothing to the user, and a failed write names no file at all.
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _write_file(path: str, parts: Sequence[memoryview]) -> None:
+    if _is_special(path):
+        with open(path, "wb") as file:  # noqa: PTH123  pathlib costs 10 ms of import
             file.writelines(parts)
     else:
-        _place(str(path), parts)
+        _place(path, parts)
 
 
 def _place(path: str, parts: Sequence[memoryview]) -> None:
@@ -88,5 +97,5 @@ def _spare_terminal(parts: Sequence[memoryview]) -> None:
             if text.translate(_HARMLESS).isprintable():
                 return
     raise UsageError(
-        "the object's bytes are nothing for a terminal, which they could steer", remedy="use --output FILE, or a pipe"
+        "the object's bytes are not text, and could steer the terminal", remedy="use --output FILE, or a pipe"
     )

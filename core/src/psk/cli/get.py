@@ -47,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Get it."""
     if arguments.decode and arguments.output:
-        raise UsageError("--decode prints what the object is, and writes no file", remedy="leave --output away")
+        raise UsageError("--decode prints the object, and writes no file", remedy="omit --output")
     from psk.store import get_policy
 
     # A command has no other place in which its user could set rules.

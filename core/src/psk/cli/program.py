@@ -143,6 +143,10 @@ def find_command(name: str) -> Command:
     """
     if name in COMMANDS:
         return cast("Command", import_target(COMMANDS[name]))
+    if name.startswith("-"):
+        if name == "--json":
+            raise UsageError("psk has no option '--json' before a command", remedy="write it after the command")
+        raise UsageError(f"psk has no option {without_secrets(name)!r:.80}", remedy="see psk --help")
     from psk.cli.added import find_added_command
 
     try:
@@ -180,8 +184,10 @@ def _formatter(prog: str) -> RawDescriptionHelpFormatter:
 
 def _run_command(name: str, command: Command, argv: Sequence[str]) -> int:
     parser = command_parser(name, command)
+    # Intermixed, so that options may stand between arguments; what plug-ins add may have sub-commands, which cannot be.
+    read = parser.parse_intermixed_args if name in COMMANDS else parser.parse_args
     try:
-        arguments = parser.parse_args(list(argv))
+        arguments = read(list(argv))
     except ArgumentError as error:
         parser.error(str(error))
     except SystemExit:  # --help was printed

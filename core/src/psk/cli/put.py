@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from psk.cli import exits
-from psk.cli.channel import add_channel, check_outlives, open_store, seconds
+from psk.cli.channel import add_channel, check_outlives, open_store
 from psk.cli.output import answer, notice
-from psk.errors import PskError
+from psk.cli.quantities import read_duration
+from psk.errors import PayloadError, PskError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 SUMMARY = "Put a file into a channel as an object, and print its key."
 EXAMPLE = """
 psk put "file://$PWD/objects" note.txt
-echo "a line" | psk put --ttl 3600 "file://$PWD/objects" -
+echo "a line" | psk put --ttl 1h "file://$PWD/objects" -
 """
 DETAILS = """
 The object is the file's bytes: `psk get` gives them back, and Store.get returns them as bytes. A file of any size is
@@ -30,7 +31,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.description = f"{SUMMARY}\n{DETAILS}"
     add_channel(parser)
     parser.add_argument("file", metavar="FILE", help="the file; - for standard input, up to 1 GiB")
-    parser.add_argument("--ttl", metavar="SECONDS", type=seconds, help="let the object expire after so long")
+    parser.add_argument(
+        "--ttl",
+        metavar="TIME",
+        type=read_duration,
+        help="let the object expire after 30s, 10m, 1h, 2d, or so many seconds",
+    )
     parser.add_argument("--payload", action="store_true", help="FILE is what `psk get --payload` wrote; keeps its key")
     parser.add_argument(
         "--hold", action="store_true", help="stay until Ctrl-C, for shm:// whose objects go with their last process"
@@ -58,8 +64,14 @@ def _put(store: Store, arguments: Namespace) -> tuple[str, int]:
     content = read_content(arguments.file)
     options = {"ttl": arguments.ttl, "timeout": arguments.timeout}
     if arguments.payload:
-        payload = Payload.parse(content)
-        payload.verify()
+        try:
+            payload = Payload.parse(content)
+            payload.verify()
+        except PayloadError as error:
+            raise PayloadError(
+                f"{arguments.file} is not a whole payload: {error.args[0]}",
+                remedy="omit --payload to put the file as it is",
+            ) from error
         key = store.connector.put(payload, **options)
     else:
         key = store.put(content, serializer="bytes", **options)

@@ -39,7 +39,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Remove them."""
     if bool(arguments.keys) == arguments.all:
-        raise UsageError("psk rm removes either KEYs or, with --all, all", remedy="see psk rm --help")
+        what = "takes either KEYs or --all" if arguments.all else "needs a KEY, or --all"
+        raise UsageError(f"psk rm {what}", remedy="see psk rm --help")
     with open_store(arguments.uri) as store:
         return _clear(store, arguments) if arguments.all else _remove(store, arguments)
 
@@ -80,7 +81,10 @@ def _ask(count: int, uri: str) -> bool:
         UsageError: There is nobody to ask.
     """
     if sys.stdin is None or sys.stderr is None or not sys.stdin.isatty():
-        raise UsageError(f"there is nobody to ask whether all {count} objects of {uri} shall go", remedy="add --yes")
+        raise UsageError(
+            f"psk rm --all asks before it removes all {count} objects of {uri}, and nobody can answer",
+            remedy="add --yes",
+        )
     sys.stderr.write(f"Remove all {count} objects of {uri}, whoever put them? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -52,8 +52,9 @@ def find_plugin(written: str) -> InstalledPlugin:
     kind, name = _read(written)
     found = [record for record in records if record.name == name and (kind is None or record.kind == kind)]
     if not found:
+        what = f"connector for {name!r:.80}" if "://" in written else f"plug-in {without_secrets(written)!r:.80}"
         raise UnknownPluginError(
-            f"no plug-in {without_secrets(written)!r:.80} is installed",
+            f"no {what} is installed",
             found=sorted({record.entry_point for record in records if kind in {None, record.kind}}),
             remedy=_remedy(kind, name),
         )

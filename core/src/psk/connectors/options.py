@@ -10,6 +10,8 @@ from psk.errors import ConnectorConfigError, PskError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_PARTS = {"authority": "authority", "path": "/the/path"}
+"""How the parts of a URI that have no name in it are written."""
 _MOST = 1 << 63
 _MOST_DIGITS = 20
 _FLAGS: dict[object, bool] = {True: True, False: False, "true": True, "True": True, "false": False, "False": False}
@@ -58,8 +60,13 @@ def read_options(
         except PskError:
             raise
         except (ValueError, TypeError) as error:
+            part = (
+                f"the {name} of a {scheme!r} URI"
+                if name in _PARTS
+                else f"the option {name!r} of the connector {scheme!r}"
+            )
             raise ConnectorConfigError(
-                f"the option {name!r} of the connector {scheme!r} cannot be {shown(value)}",
+                f"{part} cannot be {shown(value)}",
                 remedy=f"give {error}",
             ) from None
     for name in required:
@@ -67,7 +74,7 @@ def read_options(
             raise ConnectorConfigError(
                 f"the connector {scheme!r} needs the option {name!r}",
                 found=sorted(options),
-                remedy=f"give {name}",
+                remedy=f"write {scheme}://{_PARTS[name]}" if name in _PARTS else f"add {name}=... to the URI",
             )
     return options
 

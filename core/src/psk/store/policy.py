@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from psk.wire import Reference
 
 
+SIGNING = ("optional", "required")
+CODECS = ("any", "raw")
+
+
 class TrustPolicy:
     """Rules for every proxy that reaches this process from outside.
 
@@ -27,15 +31,9 @@ class TrustPolicy:
     __slots__ = ("codecs", "signing", "trusted")
 
     def __init__(self, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any") -> None:
-        for option, value, choices in (
-            ("signing", signing, ("optional", "required")),
-            ("codecs", codecs, ("any", "raw")),
-        ):
-            if value not in choices:
-                raise StoreConfigError(f"policy {option}={value!r} is not possible", found=choices, remedy="choose one")
-        self.signing = signing
+        self.signing = _chosen("signing", signing, SIGNING)
         self.trusted = read_patterns("policy", trusted)
-        self.codecs = codecs
+        self.codecs = _chosen("codecs", codecs, CODECS)
 
     def admit(self, reference: Reference) -> None:
         """Check a reference before anything is opened for it.
@@ -61,12 +59,18 @@ class TrustPolicy:
             )
 
 
+def _chosen(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise StoreConfigError(f"{name} cannot be {value!r:.80}", found=choices, remedy="choose one of those found")
+    return value
+
+
 def _from_environment() -> TrustPolicy:
     trusted = os.environ.get("PSK_TRUSTED")
     return TrustPolicy(
-        signing=os.environ.get("PSK_SIGNING", "optional"),
+        signing=_chosen("PSK_SIGNING", os.environ.get("PSK_SIGNING", "optional"), SIGNING),
         trusted=None if trusted is None else [pattern for pattern in trusted.split(",") if pattern],
-        codecs=os.environ.get("PSK_CODECS", "any"),
+        codecs=_chosen("PSK_CODECS", os.environ.get("PSK_CODECS", "any"), CODECS),
     )
 
 

@@ -59,11 +59,11 @@ def test_a_missing_object_is_the_answer_no(psk, put, uri, source):
     for words in (["get", uri, MISSING], ["get", "--decode", uri, MISSING], ["get", "--payload", uri, MISSING]):
         done = psk(*words)
         assert (done.code, done.out) == (exits.NO, "")
-        assert f"no object stands under {MISSING}" in done.err
+        assert f"there is no object {MISSING} in " in done.err
         assert psk(*words, "--json").document["error"] == "MissingKeyError"
     done = psk("rm", uri, MISSING)
     assert (done.code, done.out) == (exits.NO, "")
-    assert f"no object stands under {MISSING}" in done.err
+    assert f"there is no object {MISSING} in " in done.err
 
 
 @pytest.mark.parametrize("key", ["x", "../x", MISSING[:-1], MISSING.replace("0", "A"), f"{MISSING}@elsewhere"])
@@ -131,5 +131,6 @@ def test_objects_expire(psk, put, uri, source):
     assert psk("ls", "-l", uri, "--json").document["objects"][0]["expires"] is True
     time.sleep(0.4)
     assert psk("get", uri, key).code == exits.NO
+    assert psk("get", uri, put(uri, source, "--ttl", "1h"), "-o", "/dev/null").code == exits.DONE
     assert psk("put", "--ttl", "-1", uri, source).code == exits.USAGE
     assert psk("put", "--ttl", "soon", uri, source).code == exits.USAGE

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 from psk.cli import exits
-from psk.cli.channel import seconds
 from psk.cli.output import answer, plain, table, without_secrets
+from psk.cli.quantities import read_duration
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -42,19 +43,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--count", type=rounds, default=COUNT, help="rounds for each size, at most (%(default)s)")
     parser.add_argument(
         "--seconds",
-        type=seconds,
+        metavar="TIME",
+        type=read_duration,
         default=SECONDS,
         help="begin no further round of a size after so long on each channel (%(default)g)",
     )
-    parser.add_argument("--timeout", metavar="SECONDS", type=seconds, help="seconds that one call may take")
+    parser.add_argument("--timeout", metavar="TIME", type=read_duration, help="how long one call may take")
     parser.add_argument("--plot", metavar="FILE", help="draw a picture too, as .png or .svg: needs matplotlib")
 
 
 def rounds(text: str) -> int:
-    """Read a number of rounds."""
-    count = int(text)
+    """Read a number of rounds.
+
+    Raises:
+        ArgumentTypeError: It is not one.
+    """
+    count = int(text) if text.isdecimal() and len(text) <= len(str(MOST_ROUNDS)) else 0
     if not 0 < count <= MOST_ROUNDS:
-        raise ValueError(text)
+        message = f"{text!r:.80} is not a number from 1 to {MOST_ROUNDS}"
+        raise ArgumentTypeError(message)
     return count
 
 

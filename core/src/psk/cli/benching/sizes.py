@@ -1,8 +1,9 @@
-"""How are sizes of objects written on a command line and in a table? As 512, 100k, 10MB, 1GiB."""
+"""Read and write sizes of objects, on a command line and in a table, as 512, 100k, 10MB, 1GiB."""
 
 from __future__ import annotations
 
 import re
+from argparse import ArgumentTypeError
 
 DEFAULT = "1k,10k,100k,1M,10M,100M"
 LARGEST = 1 << 40
@@ -17,7 +18,7 @@ def read_sizes(text: str) -> list[int]:
     """Read a list as `1k,2.5M,1GiB`: powers of ten, or of two with an i.
 
     Raises:
-        ValueError: Something in it is no size.
+        ArgumentTypeError: Something in it is not a size.
     """
     return sorted({_read_size(word.strip()) for word in text.split(",")})
 
@@ -34,10 +35,11 @@ def size_text(nbytes: int) -> str:
 
 def _read_size(word: str) -> int:
     found = _read(word)
-    if found is None:
-        raise ValueError(word)
-    number, prefix, binary = found.groups()
-    nbytes = int(float(number) * (1024 if binary else 1000) ** _POWERS.index(prefix.lower()))
+    nbytes = 0
+    if found is not None:
+        number, prefix, binary = found.groups()
+        nbytes = int(float(number) * (1024 if binary else 1000) ** _POWERS.index(prefix.lower()))
     if not 0 < nbytes <= LARGEST:
-        raise ValueError(word)
+        message = f"{word!r:.80} is not a size; write 512, 100k, 10MB or 1GiB, up to 1TiB"
+        raise ArgumentTypeError(message)
     return nbytes

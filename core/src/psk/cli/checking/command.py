@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.cli import exits
 from psk.cli.output import answer, plain, without_secrets
+from psk.cli.quantities import read_duration
 from psk.errors import ConnectorError, DeadlineError, PskError
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.description = f"{SUMMARY}\n{DETAILS}"
     parser.add_argument("name", metavar="NAME|URI", help="as in `psk plugins list`: redis or connector.redis; or a URI")
     parser.add_argument(
-        "--timeout", type=_seconds, default=TIMEOUT, help="seconds that one call may take (default: %(default)g)"
+        "--timeout",
+        metavar="TIME",
+        type=read_duration,
+        default=TIMEOUT,
+        help="how long one call may take (default: %(default)gs)",
     )
 
 
@@ -151,10 +156,3 @@ def _speed_lines(speed: dict[str, Any]) -> Iterator[str]:
 
 def _count(document: dict[str, Any], outcome: str) -> int:
     return sum(check["outcome"] == outcome for check in document["checks"])
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= 3600:  # noqa: PLR2004
-        raise ValueError(text)
-    return seconds

@@ -18,7 +18,7 @@ def read_content(path: str) -> memoryview:
 
     Raises:
         OSError: The file cannot be opened or read.
-        UsageError: It is no file or pipe, or gives too much.
+        UsageError: It is neither a file nor a pipe, or gives too much.
     """
     if path == "-":
         return _pour(sys.stdin.fileno(), "standard input")
@@ -30,7 +30,7 @@ def read_content(path: str) -> memoryview:
             return memoryview(mmap(descriptor, 0, access=ACCESS_READ) if found.st_size else b"")
     finally:
         os.close(descriptor)
-    raise UsageError(f"{path} is no file", remedy="give a file, or - and pipe the bytes in")
+    raise UsageError(f"{path} is not a file", remedy="give a file, or - and pipe the bytes in")
 
 
 def _pour(descriptor: int, name: str) -> memoryview:

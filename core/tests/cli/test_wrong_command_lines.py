@@ -1,0 +1,94 @@
+"""What does a command line that makes no sense get as an answer?"""
+
+import os
+
+import pytest
+
+from psk.cli import exits
+
+NO_KEY = "0" * 32
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "note.txt").write_text("a note\n")
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ("-v", exits.USAGE, "psk has no option '-v'; see psk --help"),
+        (
+            "put {uri} note.txt --ttl soon",
+            exits.USAGE,
+            "argument --ttl: 'soon' is not a time; write 30s, 10m, 1h or 2d",
+        ),
+        ("put {uri} note.txt --ttl 0", exits.USAGE, "argument --ttl: '0' is not a time; write 30s, 10m, 1h or 2d"),
+        ("put {uri} note.txt --ttl 99999d", exits.USAGE, "argument --ttl: '99999d' is longer than a century"),
+        ("get {uri} {key} --timeout never", exits.USAGE, "argument --timeout: 'never' is not a time"),
+        ("plugins check shm --timeout soon", exits.USAGE, "argument --timeout: 'soon' is not a time"),
+        ("bench {uri} --seconds x", exits.USAGE, "argument --seconds: 'x' is not a time"),
+        (
+            "bench {uri} --sizes 1k,1x",
+            exits.USAGE,
+            "argument --sizes: '1x' is not a size; write 512, 100k, 10MB or 1GiB",
+        ),
+        ("bench {uri} --sizes 0", exits.USAGE, "argument --sizes: '0' is not a size"),
+        ("bench {uri} --count many", exits.USAGE, "argument --count: 'many' is not a number from 1 to 1000000"),
+        ("bench {uri} --count 0", exits.USAGE, "argument --count: '0' is not a number from 1 to 1000000"),
+        ("put {uri} folder", exits.USAGE, "folder is not a file; give a file, or - and pipe the bytes in"),
+        ("put {uri} note.txt --payload", exits.FAILED, "note.txt is not a whole payload: 7 bytes"),
+        ("put {uri} note.txt --payload", exits.FAILED, "omit --payload to put the file as it is"),
+        ("get {uri} {key}", exits.NO, "there is no object {key} in {uri}; psk ls {uri} lists what is there"),
+        ("get {uri} {key} --decode -o x", exits.USAGE, "--decode prints the object, and writes no file; omit --output"),
+        ("rm {uri}", exits.USAGE, "psk rm needs a KEY, or --all; see psk rm --help"),
+        ("rm --all {uri} {key}", exits.USAGE, "psk rm takes either KEYs or --all; see psk rm --help"),
+        (
+            "rm --all {uri}",
+            exits.USAGE,
+            "asks before it removes all 0 objects of {uri}, and nobody can answer; add --yes",
+        ),
+        ("ls multi://near", exits.FAILED, "needs the option 'to1'; add to1=... to the URI"),
+        ("ls file://", exits.FAILED, "needs the option 'path'; write file:///the/path"),
+        ("ls file://here", exits.FAILED, "the authority of a 'file' URI cannot be 'here'; give three slashes"),
+        ("plugins check mine:///tmp/x.db", exits.NO, "no connector for 'mine' is installed"),
+    ],
+)
+def test_it_says_what_is_wrong_and_what_to_do(psk, place, words, code, says):
+    facts = {"uri": f"file://{place}/folder", "key": NO_KEY}
+    done = psk(*words.format(**facts).split())
+    assert (done.code, done.out) == (code, "")
+    assert says.format(**facts) in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_an_option_before_the_command_is_sent_behind_it(psk):
+    done = psk("--json", "ls", "local://")
+    assert (done.code, done.document["remedy"]) == (exits.USAGE, "write it after the command")
+
+
+@pytest.mark.parametrize(("option", "value"), [("PSK_SIGNING", "on"), ("PSK_CODECS", "none")])
+def test_an_impossible_rule_names_its_variable(command, place, option, value):
+    done = command("get", f"file://{place}/folder", NO_KEY, env={option: value})
+    assert done.returncode == exits.FAILED
+    assert f"psk: error: {option} cannot be '{value}'" in done.stderr.decode()
+
+
+def test_a_place_that_cannot_be_written_is_named_as_it_was_given(psk, place):
+    uri = f"file://{place}/folder"
+    key = psk("put", uri, "note.txt").out.strip()
+    for path, reason in (("gone/copy", "No such file or directory"), ("/dev/full", "No space left on device")):
+        done = psk("get", uri, key, "-o", path)
+        assert (done.code, done.err) == (exits.FAILED, f"psk: error: {path}: {reason}\n")
+
+
+def test_options_may_stand_between_arguments(psk, place):
+    uri = f"file://{place}/folder"
+    keys = [psk("put", uri, "note.txt").out.strip() for _ in range(2)]
+    assert psk("rm", uri, keys[0], "--timeout", "1m", keys[1]).code == exits.DONE
+    assert os.listdir(place / "folder") == []
+    assert psk("bench", uri, "--count", "1", "--sizes", "1", "local://").code == exits.DONE
+    assert psk("sweep", uri, "--json", "local://").code == exits.DONE
