@@ -1,4 +1,4 @@
-"""Is psk free of the defects that docs/porting.md lists? Each test is named in the guide's table."""
+"""Does psk behave as docs/porting.md says? Each test is named in one of the guide's tables."""
 
 import cmath
 import inspect
@@ -16,7 +16,19 @@ import pytest
 import psk
 from psk import FileConnector, LocalConnector, Proxy, Store, StoreConfig, get_key, get_store
 from psk.connectors.multi import MultiConnector, Policy
-from psk.errors import ProxyResolveError, PskError, UnknownConnectorError
+from psk.errors import (
+    ConnectorConfigError,
+    PayloadError,
+    ProxyLockedError,
+    ProxyResolveError,
+    ProxyResolveMissingKeyError,
+    PskError,
+    SerializationError,
+    StoreClosedError,
+    StoreExistsError,
+    UnknownConnectorError,
+)
+from psk.proxy import ProxyLocker
 from psk.store import restore_proxy
 from psk.wire import Payload, Reference, new_object_id
 
@@ -215,3 +227,117 @@ def test_two_stores_of_one_name_are_never_confused(tmp_path):
         assert isinstance(arrived, Proxy)
         assert arrived == ["there"]
     psk.store.close_opened_stores()
+
+
+@pytest.mark.parametrize(("old", "more"), [(1, 1), ("a", "b"), ((1,), (2,))])
+def test_an_operator_in_place_gives_the_new_value_of_an_immutable(store, old, more):
+    proxy = kept = store.proxy(old)
+    proxy += more
+    assert (type(proxy), proxy) == (type(old), old + more)
+    assert kept == old
+
+
+def test_a_target_that_changes_in_place_keeps_its_proxy(store):
+    proxy = kept = store.proxy([1])
+    proxy += [2]
+    assert proxy is kept
+    assert kept == [1, 2]
+
+
+def test_the_exact_type_of_a_proxy_is_not_fixed(store):
+    proxy = store.proxy([1], populate_target=False)
+    before = type(proxy)
+    assert (len(proxy), len(proxy)) == (1, 1)
+    assert type(proxy) is not before
+    assert issubclass(before, Proxy)
+    assert issubclass(type(proxy), Proxy)
+    assert type(proxy) is not Proxy
+
+
+def test_a_subclass_adds_special_methods_and_no_others():
+    class Labelled(Proxy):
+        label = "a label"
+
+        def __len__(self):
+            return 99
+
+    proxy = Labelled(lambda: [1])
+    assert (len(proxy), len(proxy)) == (99, 99)
+    assert issubclass(type(proxy), Labelled)
+    with pytest.raises(AttributeError, match="'list' object has no attribute 'label'"):
+        _ = proxy.label
+
+
+def test_an_error_of_a_serializer_has_one_class(store):
+    def fail(_):
+        raise KeyError
+
+    for serializer, cause in ((fail, KeyError), (lambda _: 5, TypeError)):
+        with pytest.raises(SerializationError) as caught:
+            store.put(1, serializer=serializer)
+        assert isinstance(caught.value.__cause__, cause)
+    with pytest.raises(PayloadError) as caught:
+        store.get(store.put(1), deserializer=fail)
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert isinstance(caught.value, SerializationError)
+
+
+def test_a_store_may_be_registered_twice():
+    with Store("twice", LocalConnector()) as store, Store("twice", LocalConnector()) as other:
+        psk.register_store(store)
+        psk.register_store(store)
+        with pytest.raises(StoreExistsError):
+            psk.register_store(other)
+        assert get_store("twice") is store
+
+
+def test_a_policy_judges_object_and_host_apart():
+    elsewhere = Policy(host_pattern="no-such-host")
+    assert elsewhere.is_valid(size_bytes=1)
+    assert not elsewhere.is_valid_on_host()
+    connector = MultiConnector({"far": (LocalConnector(), elsewhere), "near": LocalConnector()})
+    with Store("somewhere", connector) as store:
+        assert store.put(1).endswith("@near")
+    with pytest.raises(ConnectorConfigError):
+        Policy(host_pattern=[])
+
+
+def test_a_closed_store_refuses_and_its_proxies_do_not(tmp_path):
+    store = Store("closed", FileConnector(tmp_path / "objects"), register=True)
+    key, proxy = store.put([1]), store.proxy([2], populate_target=False)
+    store.close()
+    assert get_store("closed") is None
+    for use in (lambda: store.put(1), lambda: store.get(key), lambda: store.exists(key), lambda: store.evict(key)):
+        with pytest.raises(StoreClosedError):
+            use()
+    assert proxy == [2]
+    psk.store.close_opened_stores()
+
+
+@pytest.mark.parametrize("name", ["A", "a_b", "a.b", "a b", "", "x" * 17])
+def test_names_of_channels_are_short_and_plain(name):
+    with pytest.raises(ConnectorConfigError):
+        MultiConnector({name: LocalConnector()})
+    MultiConnector({"x" * 16: LocalConnector(), "a-1": LocalConnector()}).close()
+
+
+def test_a_locker_holds_its_proxy_and_nothing_else(store):
+    proxy = store.proxy([1], populate_target=False)
+    locker = ProxyLocker(proxy)
+    with pytest.raises(AttributeError):
+        locker.note = "mine"
+    with pytest.raises(TypeError):
+        weakref.ref(locker)
+    with pytest.raises(ProxyLockedError):
+        _ = locker._proxy
+    assert "ProxyLocker" in repr(locker)
+    assert not psk.is_resolved(proxy)
+    assert locker.unlock() is proxy
+
+
+def test_a_missing_object_has_an_error_of_its_own(store):
+    proxy = store.proxy([1], populate_target=False)
+    store.evict(get_key(proxy))
+    with pytest.raises(ProxyResolveError) as caught:
+        len(proxy)
+    assert isinstance(caught.value, ProxyResolveMissingKeyError)
