@@ -110,6 +110,7 @@ def test_a_broken_one_is_shown_as_far_as_it_goes(psk, shelf):
     assert done.code == exits.NO
     assert "their-bad 1.2" in done.out
     assert "'their_missing', which is not installed" in done.out
+    assert "status    broken" in done.out
 
 
 @pytest.mark.parametrize("name", ["ucx", "connector.ucx", "ucx://host", "s3", "codec.redis"])

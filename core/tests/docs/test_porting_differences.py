@@ -257,6 +257,7 @@ def test_the_exact_type_of_a_proxy_is_not_fixed(store):
 def test_a_subclass_adds_special_methods_and_no_others():
     class Labelled(Proxy):
         label = "a label"
+        __proxy_label__ = "its own"
 
         def __len__(self):
             return 99
@@ -264,6 +265,7 @@ def test_a_subclass_adds_special_methods_and_no_others():
     proxy = Labelled(lambda: [1])
     assert (len(proxy), len(proxy)) == (99, 99)
     assert issubclass(type(proxy), Labelled)
+    assert proxy.__proxy_label__ == "its own"
     with pytest.raises(AttributeError, match="'list' object has no attribute 'label'"):
         _ = proxy.label
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psk.cli import exits
 from psk.cli.output import answer, plain
 from psk.errors import PskError
+from psk.plugins.record import BROKEN, NOT_LOADED, OK
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -37,6 +38,8 @@ def run(arguments: Namespace) -> int:
         document |= _described(record)
     except PskError as error:
         document["problem"] = str(error)
+        if document["status"] in {NOT_LOADED, OK}:
+            document["status"] = BROKEN
     answer(arguments, document, _lines(document))
     return exits.NO if document.get("problem") else exits.DONE
 
