@@ -42,6 +42,8 @@ def place(tmp_path, monkeypatch):
         ("put {uri} folder", exits.USAGE, "folder is not a file; give a file, or - and pipe the bytes in"),
         ("put {uri} note.txt --payload", exits.FAILED, "note.txt is not a whole payload: 7 bytes"),
         ("put {uri} note.txt --payload", exits.FAILED, "omit --payload to put the file as it is"),
+        ("put shm:// note.txt", exits.FAILED, "so the object would go with this command; add --hold, open it in a"),
+        ("put local://x note.txt", exits.FAILED, "is in the memory of this process, so the object would go with this"),
         ("get {uri} {key}", exits.NO, "there is no object {key} in {uri}; psk ls {uri} lists what is there"),
         ("get {uri} {key} --decode -o x", exits.USAGE, "--decode prints the object, and writes no file; omit --output"),
         ("rm {uri}", exits.USAGE, "psk rm needs a KEY, or --all; see psk rm --help"),
@@ -83,6 +85,10 @@ def test_a_place_that_cannot_be_written_is_named_as_it_was_given(psk, place):
     for path, reason in (("gone/copy", "No such file or directory"), ("/dev/full", "No space left on device")):
         done = psk("get", uri, key, "-o", path)
         assert (done.code, done.err) == (exits.FAILED, f"psk: error: {path}: {reason}\n")
+
+
+def test_an_empty_name_of_a_file_can_be_seen(psk, place):
+    assert psk("put", f"file://{place}/folder", "").err == "psk: error: '': No such file or directory\n"
 
 
 def test_options_may_stand_between_arguments(psk, place):

@@ -46,13 +46,13 @@ def check_outlives(uri: str) -> None:
     shown = without_secrets(uri)
     if config["scheme"] == "local":
         raise ChannelUnavailableError(
-            f"{shown} lies in the memory of one process: the object would go with this command",
+            f"{shown} is in the memory of this process, so the object would go with this command",
             remedy="use file://, or shm:// with --hold",
         )
     if config["scheme"] == "shm" and not _is_held(config):
         raise ChannelUnavailableError(
-            f"no process has {shown} open: the object would go with this command",
-            remedy="keep it open with --hold, or in a program of yours; file:// needs nobody",
+            f"no process has {shown} open, so the object would go with this command",
+            remedy="add --hold, open it in a program first, or use file://",
         )
 
 

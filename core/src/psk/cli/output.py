@@ -89,7 +89,8 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+        named = "''" if error.filename == "" else error.filename
+        return f"{named}: {error.strerror}" if named is not None else error.strerror
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
