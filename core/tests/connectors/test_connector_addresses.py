@@ -155,8 +155,8 @@ def test_an_unknown_scheme_says_that_a_distribution_is_missing():
         find_connector("s3")
     schemes = {*BUILT_IN, *(plugin.name for plugin in installed() if plugin.kind == "connector")}
     assert str(caught.value) == (
-        "no connector for 's3' is installed here; correct the scheme, or install the distribution that provides it: "
-        f"`psk plugins list` names it where it is installed (found: {', '.join(sorted(schemes))})"
+        "no connector for 's3' is installed here; install the distribution that provides it (`psk plugins list` names "
+        f"it where the scheme works), or correct the scheme (found: {', '.join(sorted(schemes))})"
     )
 
 

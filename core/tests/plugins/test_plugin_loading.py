@@ -157,7 +157,7 @@ def test_an_unknown_name_lists_those_there_are(site):
     assert named[0] == kind[0] == "UnknownPluginError"
     assert "theirs" in named[1]
     assert scheme[0] == plus[0] == "UnknownConnectorError"
-    assert "no connector for 'ucx' is installed here; correct the scheme, or install the" in scheme[1]
+    assert "no connector for 'ucx' is installed here; install the distribution that" in scheme[1]
     assert "shm, theirs" in scheme[1]
 
 

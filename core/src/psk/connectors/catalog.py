@@ -31,8 +31,8 @@ No other distribution is recommended for installation: a name that is free could
 
 # The worker of a proxy cannot choose another scheme, and only the producer's environment knows the distribution.
 _ASK = (
-    "correct the scheme, or install the distribution that provides it: "
-    "`psk plugins list` names it where it is installed"
+    "install the distribution that provides it (`psk plugins list` names it where the scheme works), "
+    "or correct the scheme"
 )
 METHODS = ("put", "get", "exists", "evict", "close", "config", "from_config")
 ATTRIBUTES = ("scheme", "leaves_host", "durabilities")
