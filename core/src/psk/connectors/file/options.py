@@ -45,7 +45,9 @@ def check_durability(asked: str, path: str) -> tuple[str, ...]:
     if asked in possible:
         return possible
     if asked not in DURABILITIES:
-        raise ConnectorConfigError(f"{shown(asked)} is no durability", found=possible, remedy="use one of those found")
+        raise ConnectorConfigError(
+            f"{shown(asked)} is not a durability", found=possible, remedy="use one of those found"
+        )
     raise DurabilityError(
         f"{path!a} on {kind or 'its file system'} cannot promise the durability {asked!r}",
         found=possible,
