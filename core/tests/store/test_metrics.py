@@ -1,9 +1,15 @@
 """Does a store count and time what it does, in the right units, and only when asked?"""
 
+import asyncio
+import pickle
 import time
 
-from psk import Store
+import pytest
+
+from psk import Store, get_key
+from psk.connectors import SupportsTake
 from psk.connectors.local import LocalConnector
+from psk.errors import SerializationError
 from psk.store.metrics import Histogram
 
 
@@ -73,4 +79,52 @@ def test_every_way_in_and_out_is_counted_in_bytes(uri):
         assert store.get_batch([*keys, reserved]) == [b"x" * 1000] * 4
         assert store.metrics.nbytes["get"] == store.metrics.nbytes["put"]
         assert {"store.put_batch", "store.get_batch", "store.reserve", "store.fulfil"} <= store.metrics.times.keys()
+        store.clear()
+
+
+def test_what_coroutines_do_is_counted_like_the_rest(uri):
+    async def work(store):
+        key = await store.aput(b"x" * 1000)
+        assert await store.aget(key) == b"x" * 1000
+        assert await store.aproxy(b"x" * 1000, populate_target=False) == b"x" * 1000
+        assert await store.await_key(key) == key
+        with pytest.raises(SerializationError):
+            await store.aput(n for n in ())
+
+    with Store("coroutines", uri, metrics=True, cache_size=0) as store:
+        asyncio.run(work(store))
+        seen = store.metrics.as_dict()
+        counts = {operation: times["count"] for operation, times in seen["times"].items()}
+        assert counts == {
+            "store.put": 2,
+            "store.get": 1,
+            "store.proxy": 1,
+            "store.wait": 1,
+            "factory.resolve": 1,
+            "store.serialize": 3,
+            "store.deserialize": 2,
+            "connector.put": 2,
+            "connector.get": 2,
+        }
+        assert seen["failures"] == {"store.put": 1, "store.serialize": 1}
+        assert seen["nbytes"]["put"] == seen["nbytes"]["get"] > 2000
+        store.clear()
+
+
+def test_every_resolve_and_every_take_is_counted(uri):
+    with Store("ways out", uri, metrics=True, cache_size=0, register=True) as store:
+        proxies = [
+            *store.proxy_batch([b"x" * 1000] * 2, populate_target=False),
+            store.proxy_from_key(store.put(b"x" * 1000)),
+            pickle.loads(pickle.dumps(store.proxy(b"x" * 1000))),
+        ]
+        for proxy in proxies:
+            assert proxy == b"x" * 1000
+        moved = store.metrics.nbytes
+        assert moved["get"] == moved["put"] > 4000
+        assert store.metrics.times["factory.resolve"].count == store.metrics.times["connector.get"].count == 4
+        if store.supports(SupportsTake):
+            assert store.take(get_key(proxies[0]), "one") == b"x" * 1000
+            assert moved["get"] == moved["put"] * 5 // 4
+            assert store.metrics.times["connector.get"].count == 5
         store.clear()

@@ -73,6 +73,8 @@ def test_a_missing_object_names_store_connector_and_key(store):
     assert store.name in str(caught.value)
     assert store.uri in str(caught.value)
     assert key in str(caught.value)
+    assert isinstance(caught.value.cause, ProxyResolveMissingKeyError)
+    assert key in str(caught.value.cause)
 
 
 def test_a_failed_resolve_names_its_cause(tmp_path):

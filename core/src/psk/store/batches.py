@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import validate_key
+from psk.store.keys import check_key
 from psk.store.objects import ttl_of
 from psk.store.powers import PowerMethods
 
@@ -46,7 +46,7 @@ class BatchMethods(PowerMethods):
     ) -> builtins.list[Any]:
         """Fetch several objects, in order; `default` stands for each missing one. Errors as of `get`."""
         self._check_open()
-        wanted = [validate_key(key) for key in keys]
+        wanted = [check_key(key) for key in keys]
         connector = self._batching()
         if connector is not None and deserializer is None:
             return self._reader.read_batch(connector, wanted, default=default, timeout=timeout)
@@ -55,7 +55,7 @@ class BatchMethods(PowerMethods):
     def evict_batch(self, keys: Iterable[str], *, timeout: float | None = None) -> None:
         """Delete several objects; missing ones are no error. Errors as of `evict`."""
         self._check_open()
-        wanted = [validate_key(key) for key in keys]
+        wanted = [check_key(key) for key in keys]
         connector = self._batching()
         if connector is None:
             for key in wanted:

@@ -27,7 +27,8 @@ class StoreFactory(Generic[T]):
         reference: Channel, key and what is known of the object.
         store: The store that made the object; None finds or opens one for the reference's channel.
         deserializer: What the proxy's maker wants decoded with, if not with the codec that the payload names.
-        private: A callable that encoded or decodes the object and that only this process has; None lets it travel.
+        private: What encoded or decodes the object and cannot be said in a reference: a callable that only this
+            process has, or a codec other than the payload's; None lets it travel.
     """
 
     __slots__ = ("_foreign", "_limits", "_private", "_store", "deserializer", "reference")
@@ -87,10 +88,10 @@ class StoreFactory(Generic[T]):
                 f"cannot resolve object {reference.key} of {reference.uri}: {error}", remedy="see its cause"
             ) from error
         if not found:
+            missing = f"no object {reference.key} in store {store.name!r} ({reference.uri})"
             raise ProxyResolveMissingKeyError(
-                f"no object {reference.key} in store {store.name!r} ({reference.uri})",
-                remedy="it was evicted, has expired, or was never put; keep it until its last reader is done",
-            )
+                missing, remedy="it was evicted, has expired, or was never put; keep it until its last reader is done"
+            ) from ProxyResolveMissingKeyError(missing)
         return target  # type: ignore[no-any-return]  # what a payload holds is known only to its maker
 
     def __copy__(self) -> StoreFactory[T]:
@@ -110,6 +111,12 @@ class StoreFactory(Generic[T]):
         return restore_proxy, self._travel()
 
     def _travel(self) -> tuple[str, bytes]:
+        if isinstance(self._private, str):
+            raise CodecNotPortableError(
+                f"the proxy of object {self.reference.key} is to be decoded with codec {self._private!r}, and whoever "
+                "receives it goes by the codec that the payload names",
+                remedy=f"put the object with serializer={self._private!r}, or let its receivers get it by its key",
+            )
         if self._private is not None:
             raise CodecNotPortableError(
                 f"the proxy of object {self.reference.key} depends on {self._private!r}, which only this process has",

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from psk.store.objects import ObjectMethods
 
@@ -97,7 +97,7 @@ class StoreMetrics:
     Attributes:
         times: Durations by operation: `store.put`, `store.get`, ... as the caller sees them; within them
             `store.serialize`, `store.deserialize`, `connector.put` and `connector.get` (fetch and checks), a batch
-            that the channel moves together being one.
+            that the channel moves together being one. `aput` and `aget` count as `put` and `get`.
         nbytes: Payload bytes by direction: `put` and `get`.
         failures: How often each operation raised.
     """
@@ -148,6 +148,12 @@ def instrument(store: ObjectMethods) -> StoreMetrics:
     """Time a store's operations by wrapping them on this one instance; a store without metrics pays nothing."""
     metrics = StoreMetrics(store._reader.cache)  # noqa: SLF001  the one switch, kept out of the code it measures
 
+    def count(operation: str, direction: str, start: float, arguments: tuple[Any, ...], result: Any) -> None:
+        seconds = perf_counter() - start
+        moved = (arguments[0] if direction == "put" else result) if direction else None
+        parts = moved if isinstance(moved, list) else [moved]
+        metrics.record(operation, seconds, direction, sum(getattr(part, "nbytes", 0) for part in parts))
+
     def measure(owner: Any, method: str, operation: str, direction: str = "") -> None:
         call: Callable[..., Any] = getattr(owner, method)
 
@@ -159,10 +165,23 @@ def instrument(store: ObjectMethods) -> StoreMetrics:
             except BaseException:
                 metrics.record(operation, perf_counter() - start, failed=True)
                 raise
-            seconds = perf_counter() - start
-            moved = (args[0] if direction == "put" else result) if direction else None
-            parts = moved if isinstance(moved, list) else [moved]
-            metrics.record(operation, seconds, direction, sum(getattr(part, "nbytes", 0) for part in parts))
+            count(operation, direction, start, args, result)
+            return result
+
+        setattr(owner, method, measured)
+
+    def measure_async(owner: Any, method: str, operation: str, direction: str = "") -> None:
+        call: Callable[..., Awaitable[Any]] = getattr(owner, method)
+
+        @wraps(call)
+        async def measured(*args: Any, **options: Any) -> Any:
+            start = perf_counter()
+            try:
+                result = await call(*args, **options)
+            except BaseException:
+                metrics.record(operation, perf_counter() - start, failed=True)
+                raise
+            count(operation, direction, start, args, result)
             return result
 
         setattr(owner, method, measured)
@@ -176,4 +195,10 @@ def instrument(store: ObjectMethods) -> StoreMetrics:
         measure(store, place, "connector.put", "put")
     for fetch in ("fetch", "fetch_batch"):
         measure(store._reader, fetch, "connector.get", "get")  # noqa: SLF001
+    measure(store, "_fetch_claimed", "connector.get", "get")
+    # Where a channel has no coroutines, the methods above do their work.
+    measure_async(store, "_put_async", "store.put")
+    measure_async(store, "_get_async", "store.get")
+    measure_async(store, "_place_async", "connector.put", "put")
+    measure_async(store, "_fetch_async", "connector.get", "get")
     return metrics

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import validate_key
 from psk.errors import CapabilityError, InvalidKeyError, StoreClosedError
 from psk.plugins.scanning import is_mentioned
 from psk.store.encoding import Encoder
+from psk.store.keys import check_key, is_proxy
 from psk.store.reading import MISSING, Reader
 from psk.store.stat import ObjectStat, stat_of
 from psk.store.waiting import wait_for_any
@@ -125,7 +125,7 @@ class ObjectMethods:
         if self._closed:
             self._check_open()
         if type(key) is not str:  # the form of a text is the connector's to check, once
-            validate_key(key)
+            key = check_key(key)
         target = self._reader.read(key, deserializer=deserializer, timeout=timeout)
         return default if target is MISSING else target
 
@@ -136,7 +136,7 @@ class ObjectMethods:
             ConnectorError: The channel failed.
         """
         self._check_open()
-        return self._connector.exists(validate_key(key), timeout=timeout)
+        return self._connector.exists(check_key(key), timeout=timeout)
 
     def evict(self, key: str, *, timeout: float | None = None) -> None:
         """Delete an object from the channel and the cache; a missing one is no error.
@@ -145,7 +145,8 @@ class ObjectMethods:
             ConnectorError: The channel failed.
         """
         self._check_open()
-        self._reader.cache.drop(validate_key(key))
+        key = check_key(key)
+        self._reader.cache.drop(key)
         self._connector.evict(key, timeout=timeout)
 
     def is_cached(self, key: str) -> bool:
@@ -153,7 +154,7 @@ class ObjectMethods:
 
         Payloads of 64 KiB and more enter it at their second fetch; see `Store`.
         """
-        return key in self._reader.cache
+        return check_key(key) in self._reader.cache
 
     def wait(self, keys: str | Sequence[str], *, timeout: float | None = None) -> builtins.list[str]:
         """Block until at least one of the keys has an object.
@@ -169,8 +170,8 @@ class ObjectMethods:
             DeadlineError: None of them had one in time.
         """
         self._check_open()
-        several = isinstance(keys, Iterable) and not isinstance(keys, str | bytes)
-        wanted = [validate_key(key) for key in (keys if several else [keys])]
+        several = not is_proxy(keys) and isinstance(keys, Iterable) and not isinstance(keys, str | bytes)
+        wanted = [check_key(key) for key in (keys if several else [keys])]
         if not wanted:
             raise InvalidKeyError("there is no key to wait for", remedy="pass at least one")
         return wait_for_any(self._connector, wanted, timeout)
@@ -183,7 +184,7 @@ class ObjectMethods:
             ConnectorError: The channel failed.
         """
         self._check_open()
-        return stat_of(self._connector, validate_key(key), timeout)
+        return stat_of(self._connector, check_key(key), timeout)
 
     def list(self, *, timeout: float | None = None) -> builtins.list[str]:
         """Give the keys of all objects that the channel holds.

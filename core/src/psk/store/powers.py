@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import validate_key
+from psk.store.keys import check_key
 from psk.store.reservations import ReservationMethods
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class PowerMethods(ReservationMethods):
 
         self._check_open()
         connector = self._having(SupportsExpiry, "renew an object", "keep the object until it is evicted")
-        return bool(connector.renew(validate_key(key), ttl, timeout=timeout))
+        return bool(connector.renew(check_key(key), ttl, timeout=timeout))
 
     def take(
         self,
@@ -71,7 +71,8 @@ class PowerMethods(ReservationMethods):
 
         self._check_open()
         connector = self._having(SupportsTake, "take an object", "let one process read and evict the object")
-        frames = connector.take(validate_key(key), claim, lease=lease, timeout=timeout)
+        key = check_key(key)
+        frames = self._fetch_claimed(connector, key, claim, lease=lease, timeout=timeout)
         return self._reader.accept(key, frames, default, deserializer)
 
     def swap(
@@ -107,13 +108,17 @@ class PowerMethods(ReservationMethods):
 
         self._check_open()
         connector = self._having(SupportsSwap, "swap an object", "put the new version under a key of its own")
-        object_id = bytes.fromhex(validate_key(key)[:32])
+        key = check_key(key)
+        object_id = bytes.fromhex(key[:32])
         # A channel that leaves the expiry as it is tells nobody whether there is one: no version is to be cached.
         payload = self._encoder.encode(obj, serializer, expires=True, object_id=object_id, revision=revision)
         try:
             self._place_swapped(payload, key, connector, ttl=ttl, timeout=timeout)
         finally:
             self._reader.cache.drop(key)
+
+    def _fetch_claimed(self, connector: Any, key: str, claim: str, **options: Any) -> Any:
+        return connector.take(key, claim, **options)
 
     def _place_swapped(self, payload: Any, key: str, connector: Any, **options: Any) -> None:
         connector.swap(key, payload, **options)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
-from psk.connectors import validate_key
 from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
 from psk.proxy import Proxy, ProxyLocker, make_proxy
 from psk.store.batches import BatchMethods
 from psk.store.factory import StoreFactory
+from psk.store.keys import check_key
 from psk.store.objects import ttl_of
-from psk.wire import Reference, code_of, portable_hash
+from psk.wire import Reference, code_of, codec_for, portable_hash
 
 if TYPE_CHECKING:
     import builtins
@@ -23,6 +23,9 @@ T = TypeVar("T")
 #: Hashing longer ones would cost more than it can save.
 LONGEST_HASHED = 4096
 SIZED_HASHABLES = (bytes, str, tuple, frozenset)
+HASHED_BY_VALUE = frozenset({bytes, str, bool, type(None)})
+#: Codecs that give back an object of the type that they encoded, whatever it is.
+FAITHFUL_CODECS = ("pickle", "cloudpickle")
 
 
 class ProxyMethods(BatchMethods):
@@ -35,7 +38,7 @@ class ProxyMethods(BatchMethods):
         evict: bool = False,
         lifetime: Lifetime | None = None,
         serializer: str | Callable[[Any], Any] | None = None,
-        deserializer: Callable[[bytes], Any] | None = None,
+        deserializer: str | Callable[[bytes], Any] | None = None,
         populate_target: bool | None = None,
         skip_nonproxiable: bool = False,
         ttl: float | None = None,
@@ -51,9 +54,12 @@ class ProxyMethods(BatchMethods):
                 the same moment more than one may succeed; a connector's `take` lets exactly one win.
             lifetime: Evicts the object at its end; excludes `evict`.
             serializer: As of `put`.
-            deserializer: Decode with this callable in this process; such a proxy cannot travel.
+            deserializer: Decode with this callable, or codec, in this process. Such a proxy cannot travel, unless the
+                payload names that codec anyway; and since nobody knows what the callable will make of the bytes, the
+                proxy resolves when it is asked for its class or hash.
             populate_target: Let the proxy use `obj` itself in this process, so that it need not be fetched here;
-                None takes the store's choice. A populated proxy shows later changes of `obj`; others never do.
+                None takes the store's choice, where decoding is known to give an object of the same type. A populated
+                proxy shows later changes of `obj`; others never do.
             skip_nonproxiable: Give back what cannot be proxied as it is, instead of raising.
             ttl: As of `put`.
             timeout: As of `put`.
@@ -88,7 +94,7 @@ class ProxyMethods(BatchMethods):
         evict: bool = False,
         lifetime: Lifetime | None = None,
         serializer: str | Callable[[Any], Any] | None = None,
-        deserializer: Callable[[bytes], Any] | None = None,
+        deserializer: str | Callable[[bytes], Any] | None = None,
         populate_target: bool | None = None,
         skip_nonproxiable: bool = False,
         ttl: float | None = None,
@@ -122,7 +128,7 @@ class ProxyMethods(BatchMethods):
         evict: bool = False,
         wait: bool = False,
         lifetime: Lifetime | None = None,
-        deserializer: Callable[[bytes], Any] | None = None,
+        deserializer: str | Callable[[bytes], Any] | None = None,
     ) -> Proxy[Any]:
         """Give a proxy of an object that was put before, or reserved; whether it exists shows at its first use.
 
@@ -139,7 +145,8 @@ class ProxyMethods(BatchMethods):
         """
         _check_one_end(evict, lifetime)
         self._check_open()
-        reference = Reference(self.uri, validate_key(key), evict=evict, wait=wait)
+        key = check_key(key)
+        reference = Reference(self.uri, key, evict=evict, wait=wait)
         self._attach(lifetime, key)
         proxy: Proxy[Any] = make_proxy(self._factory(reference, None, deserializer))
         return proxy
@@ -185,23 +192,35 @@ class ProxyMethods(BatchMethods):
         deserializer: Any,
         populate_target: bool | None,
     ) -> Proxy[T]:
-        target_type = type(obj)
+        if deserializer == payload.codec:
+            deserializer = None  # it is what decodes the payload anyway, in every process
+        certain = self._gives_its_type_back(obj, payload.codec, serializer, deserializer)
         reference = Reference(
             self.uri,
             key,
             evict=evict,
             nbytes=payload.nbytes,
             checksum=payload.checksum,
-            type_code=code_of(target_type),
-            hash=portable_hash(obj),
+            type_code=code_of(type(obj)) if certain else 0,
+            hash=portable_hash(obj) if certain else None,
         )
         factory = self._factory(reference, serializer, deserializer)
         if populate_target is None:
-            populate_target = self._config.populate_target and not evict
+            populate_target = self._config.populate_target and certain and not evict
         if populate_target:
             return Proxy(factory, target=obj)
-        proxy: Proxy[T] = make_proxy(factory, None if isinstance(obj, Proxy) else target_type, _known_hash(obj))
+        known = certain and not isinstance(obj, Proxy)
+        proxy: Proxy[T] = make_proxy(factory, type(obj) if known else None, _known_hash(obj) if known else None)
         return proxy
+
+    def _gives_its_type_back(self, obj: object, codec: str, serializer: Any, deserializer: Any) -> bool:
+        """Tell whether decoding is known to give an object of the type that was encoded."""
+        if (deserializer or self._config.deserializer) not in (None, codec):  # noqa: PLR6201  a callable need not be hashable
+            return False
+        if (serializer or self._config.serializer) is None:
+            return True
+        # A codec that was asked for by name may make of an object what it likes.
+        return codec in FAITHFUL_CODECS or codec == codec_for(obj).name
 
     def _factory(self, reference: Reference, serializer: Any, deserializer: Any) -> StoreFactory[Any]:
         key = self._encoder.signing_key
@@ -235,7 +254,12 @@ def _known_hash(obj: object) -> int | None:
     """Give the hash of an object where that is cheap and certain; a proxy without one resolves to find it."""
     if isinstance(obj, SIZED_HASHABLES) and len(obj) > LONGEST_HASHED:
         return None
-    try:
-        return hash(obj)
-    except Exception:  # noqa: BLE001  whatever a user's __hash__ raises, it shall raise again when it is asked for
-        return None
+    return hash(obj) if _is_hashed_by_value(obj) else None
+
+
+def _is_hashed_by_value(obj: object) -> bool:
+    """Tell whether what decoding gives has the same hash here; by default the hash is that of one instance."""
+    kind = type(obj)
+    if kind is tuple or kind is frozenset:
+        return all(map(_is_hashed_by_value, obj))  # type: ignore[call-overload]  # both can be iterated
+    return kind in HASHED_BY_VALUE or portable_hash(obj) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import validate_key
+from psk.store.keys import check_key
 from psk.store.objects import ObjectMethods
 from psk.wire import new_object_id
 
@@ -60,7 +60,8 @@ class ReservationMethods(ObjectMethods):
             PskError: As `put`.
         """
         self._check_open()
-        object_id = bytes.fromhex(validate_key(key)[:32])
+        key = check_key(key)
+        object_id = bytes.fromhex(key[:32])
         payload = self._encoder.encode(obj, serializer, expires=ttl is not None, object_id=object_id)
         self._place_reserved(payload, key, ttl=ttl, timeout=timeout)
 

@@ -109,6 +109,7 @@ class Loan:
             if self not in title.loans:
                 self.check()
             title.check("lend")
+            title.factory.__reduce__()  # what cannot travel is not lent elsewhere
             with reopened(title.store) as store:
                 stat = store.stat(title.key) if store.supports(SupportsSwap) else None
                 if stat is not None and stat.expires:

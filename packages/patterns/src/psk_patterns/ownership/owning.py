@@ -71,9 +71,11 @@ def owned_proxy(
         return plain  # type: ignore[no-any-return]  # as the caller asked
     factory: Any = get_factory(plain)
     title = _titled(store, factory, ttl, window, serializer)
+    kind = known_class(plain)
     if populate_target is None:
-        populate_target = store.config().populate_target
-    return wrapped(OwnedProxy, title, known_class(plain), obj if populate_target else None)  # type: ignore[no-any-return]
+        # Not with what a deserializer of its own will make something else of.
+        populate_target = store.config().populate_target and kind is not None
+    return wrapped(OwnedProxy, title, kind, obj if populate_target else None)  # type: ignore[no-any-return]
 
 
 def into_owned(proxy: Proxy[T], *, ttl: float = DEFAULT_TTL, window: float = DEFAULT_WINDOW) -> OwnedProxy[T]:
@@ -134,7 +136,13 @@ def clone(proxy: OwnedProxy[T]) -> OwnedProxy[T]:
     obj = proxy.__proxy_wrapped__
     with reopened(title.store) as store:
         return owned_proxy(
-            store, obj, ttl=title.ttl, window=title.window, serializer=title.serializer, populate_target=False
+            store,
+            obj,
+            ttl=title.ttl,
+            window=title.window,
+            serializer=title.serializer,
+            deserializer=title.factory.deserializer,
+            populate_target=False,
         )
 
 
