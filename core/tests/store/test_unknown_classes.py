@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 
+import psk
 from psk import Proxy, Store, extract, is_resolved
 from psk.errors import CodecNotPortableError
 from psk.wire import Codec, register_codec
@@ -30,6 +31,7 @@ def store(tmp_path):
     with Store("tested", f"file://{tmp_path}/objects") as opened:
         yield opened
         opened.clear()
+    psk.store.close_opened_stores()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -74,9 +74,11 @@ def open_connector(uri: str) -> Connector:
 
 
 def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:
+    from psk.wire.masking import masked_uri  # a URI that was given for a scheme may hold a password
+
     distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
     return UnknownConnectorError(
-        f"no connector for {shown(scheme)} is installed here",
+        f"no connector for {shown(masked_uri(scheme) if isinstance(scheme, str) else scheme)} is installed here",
         remedy=f"pip install {distribution}" if distribution else _ASK,
         found=sorted({*BUILT_IN, *installed}),
     )

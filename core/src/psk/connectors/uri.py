@@ -70,7 +70,7 @@ def parse_uri(uri: str) -> dict[str, object]:
             password, control characters, a dot segment, or an option twice.
     """
     if not isinstance(uri, str) or len(uri) > LONGEST_URI or not (found := _split(uri)):
-        raise ConnectorConfigError(f"{_without_secrets(uri)} is no URI of a connector", remedy=_FORM)
+        raise _no_uri(uri)
     config: dict[str, object] = {"scheme": found["scheme"].lower()}
     for name in ("authority", "path"):
         if written := found[name]:
@@ -88,12 +88,36 @@ def parse_uri(uri: str) -> dict[str, object]:
     return config
 
 
-def _without_secrets(uri: object) -> str:
-    """Show what should be a URI, but not where people write passwords."""
-    if isinstance(uri, str) and any(mark in uri for mark in "@?#"):
-        scheme, colon, _ = uri.partition("://")
-        return f"{shown(scheme)}://, followed by what is there," if colon and is_scheme(scheme) else "a text"
-    return shown(uri)
+def _no_uri(text: object) -> ConnectorConfigError:
+    """Build the error for what should be a URI, with the one that was probably meant."""
+    from psk.wire.masking import masked_uri
+
+    masked = masked_uri(text) if isinstance(text, str) else text
+    meant = _meant(text) if isinstance(text, str) and masked == text and len(text) <= LONGEST_URI else None
+    return ConnectorConfigError(
+        f"{shown(masked)} is no URI of a connector", remedy=f"write {meant!r} if that is meant" if meant else _FORM
+    )
+
+
+def _meant(text: str) -> str | None:
+    """Guess the URI behind a path, the name of a scheme, or a URI without its slashes."""
+    import os
+
+    from psk.connectors.catalog import FIRST_PARTY
+
+    scheme, colon, rest = text.partition(":")
+    if text in {"local", "shm", *FIRST_PARTY}:
+        return f"{text}://"
+    if colon and is_scheme(scheme) and scheme != "file":
+        return None if rest.startswith("//") else f"{scheme}://{rest.lstrip('/')}"
+    path = rest if colon and scheme == "file" else text
+    if not path.strip() or path.startswith("//") or text in {"file", "multi"}:
+        return None
+    path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  pathlib costs 10 ms of import
+    try:
+        return format_uri({"scheme": "file", "path": path})
+    except ConnectorConfigError:
+        return None
 
 
 def _checked(name: str, value: str) -> str:
@@ -110,8 +134,10 @@ def _checked(name: str, value: str) -> str:
     if name == "path" and value:
         segments = value.split("/")
         if segments[0] or "." in segments or ".." in segments:
+            from psk.wire.masking import masked_uri
+
             raise ConnectorConfigError(
-                f"the path {shown(value)} of a URI is relative or has dot segments",
+                f"the path {shown(masked_uri(value))} of a URI is relative or has dot segments",
                 remedy="write the absolute path that is meant",
             )
     return value

@@ -65,7 +65,7 @@ class StoreConfig:
             )
         if not isinstance(connector, str) and not callable(getattr(connector, "config", None)):
             raise StoreConfigError(
-                f"store {name!r} cannot have {connector!r:.80} as its connector",
+                f"store {name!r} cannot have an object of type {type(connector).__qualname__!r} as its connector",
                 remedy="give a connector or its URI; for a path, psk.FileConnector(path)",
             )
         for option in ("serializer", "deserializer"):
@@ -113,7 +113,11 @@ class StoreConfig:
         return hash((self.name, self.connector))
 
     def __repr__(self) -> str:
-        shown = {"name": self.name, "connector": self.connector, **self._changed()}
+        from psk.wire.masking import masked_uri
+
+        shown = {"name": self.name, "connector": masked_uri(self.connector), **self._changed()}
+        if self.trusted:
+            shown["trusted"] = tuple(map(masked_uri, self.trusted))
         return f"StoreConfig({', '.join(f'{option}={value!r}' for option, value in shown.items())})"
 
     def __reduce__(self) -> tuple[object, ...]:

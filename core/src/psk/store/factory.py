@@ -49,7 +49,7 @@ class StoreFactory(Generic[T]):
         return self.resolve()
 
     def __repr__(self) -> str:
-        return f"StoreFactory({self.reference.uri!r}, {self.reference.key!r})"
+        return f"StoreFactory({self.reference.shown_uri!r}, {self.reference.key!r})"
 
     def store(self) -> Store:
         """Find the store that resolves this reference; a closed one is replaced by one for the same channel.
@@ -85,10 +85,10 @@ class StoreFactory(Generic[T]):
             found, target = store.resolve_reference(reference, self.deserializer, codecs=codecs, limits=self._limits)
         except Exception as error:
             raise ProxyResolveError(
-                f"cannot resolve object {reference.key} of {reference.uri}: {error}", remedy="see its cause"
+                f"cannot resolve object {reference.key} of {reference.shown_uri}: {error}", remedy="see its cause"
             ) from error
         if not found:
-            missing = f"no object {reference.key} in store {store.name!r} ({reference.uri})"
+            missing = f"no object {reference.key} in store {store.name!r} ({reference.shown_uri})"
             raise ProxyResolveMissingKeyError(
                 missing, remedy="it was evicted, has expired, or was never put; keep it until its last reader is done"
             ) from ProxyResolveMissingKeyError(missing)

@@ -38,10 +38,12 @@ class Limit:
             ConnectorConfigError: It names no channel.
         """
         if not is_trusted(reference.uri, self._patterns, self._own):
+            from psk.wire.masking import masked_uri  # only failures need it
+
             raise UntrustedChannelError(
-                f"a proxy found in an object of store {self._store!r} names the channel {reference.uri!r}, which that"
+                f"a proxy found in an object of store {self._store!r} names the channel {reference.shown_uri!r}, which that"
                 " store does not trust",
-                found=(self._own, *self._patterns),
+                found=map(masked_uri, (self._own, *self._patterns)),
                 remedy="refuse the object, or add the channel to the store's trusted=[...]",
             )
 

@@ -60,6 +60,13 @@ class ObjectMethods:
         return str(self._config.connector)
 
     @property
+    def shown_uri(self) -> str:
+        """The URI for people to read: without what is, or may be, a password in it."""
+        from psk.wire.masking import masked_uri
+
+        return masked_uri(self.uri)
+
+    @property
     def closed(self) -> bool:
         """Whether `close()` was called."""
         return self._closed
@@ -249,7 +256,7 @@ class ObjectMethods:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosedError(
-                f"store {self._config.name!r} ({self.uri}) is closed",
+                f"store {self._config.name!r} ({self.shown_uri}) is closed",
                 remedy="open it again with Store.from_config or Store.from_uri",
             )
 

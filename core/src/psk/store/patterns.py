@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors import format_uri, parse_uri
+from psk.connectors import format_uri, parse_uri, shown
 from psk.errors import StoreConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def read_patterns(owner: str, trusted: Any) -> tuple[str, ...] | None:
         return None
     if isinstance(trusted, str):
         raise StoreConfigError(
-            f"{owner} trusted is one text, not a list of patterns", remedy=f"pass [{trusted[:80]!r}]"
+            f"{owner} trusted is one text, not a list of patterns", remedy="pass it in a list, even if it is the only one"
         )
     try:
         patterns = {*trusted}
@@ -36,7 +36,7 @@ def read_patterns(owner: str, trusted: Any) -> tuple[str, ...] | None:
         patterns = {None}
     if not all(isinstance(pattern, str) and pattern for pattern in patterns):
         raise StoreConfigError(
-            f"{owner} trusted={trusted!r:.80} is not possible",
+            f"{owner} trusted cannot be {shown(trusted)}",
             remedy="give a list of URI patterns, such as ['file:///scratch/project/*'], or None",
         )
     return tuple(sorted(patterns))

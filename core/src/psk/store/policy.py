@@ -45,9 +45,11 @@ class TrustPolicy:
             SignatureError: Its signature is wrong.
         """
         if self.trusted is not None and not is_trusted(reference.uri, self.trusted):
+            from psk.wire.masking import masked_uri  # only failures need it
+
             raise UntrustedChannelError(
-                f"a proxy names the channel {reference.uri!r}, which this process does not trust",
-                found=self.trusted,
+                f"a proxy names the channel {reference.shown_uri!r}, which this process does not trust",
+                found=map(masked_uri, self.trusted),
                 remedy="refuse the proxy, or add the channel with psk.set_policy(trusted=[...])",
             )
         if reference.signed_by:

@@ -43,7 +43,7 @@ def register_store(store: Store, exist_ok: bool = False) -> None:
         other = _named.get(store.name)
         if other is not None and other is not store and not exist_ok:
             raise StoreExistsError(
-                f"another store named {store.name!r} is registered in this process, for {other.uri}",
+                f"another store named {store.name!r} is registered in this process, for {other.shown_uri}",
                 remedy="choose another name, unregister that one, or pass exist_ok=True",
             )
         _named[store.name] = store

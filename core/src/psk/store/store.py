@@ -102,6 +102,10 @@ class Store(AsyncMethods):
     @classmethod
     def from_uri(cls, uri: str, *, name: str | None = None, **options: Any) -> Self:
         """Open a store from a connector's URI, named after it if not otherwise; options and errors as of `Store`."""
+        if name is None and isinstance(uri, str):
+            from psk.wire.masking import masked_uri
+
+            name = masked_uri(uri)  # as everything shows the name
         return cls(uri if name is None else name, uri, **options)
 
     @classmethod
@@ -157,7 +161,7 @@ class Store(AsyncMethods):
         self.close()
 
     def __repr__(self) -> str:
-        return f"Store({self.name!r}, {self.uri!r}{', closed' if self._closed else ''})"
+        return f"Store({self.name!r}, {self.shown_uri!r}{', closed' if self._closed else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore_store, (self._config,)

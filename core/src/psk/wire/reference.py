@@ -58,6 +58,13 @@ class Reference:
         self.signed_by = signed_by
         self.mac = mac
 
+    @property
+    def shown_uri(self) -> str:
+        """The URI for people to read: without what is, or may be, a password in it."""
+        from psk.wire.masking import masked_uri
+
+        return masked_uri(self.uri)
+
     def to_bytes(self) -> bytes:
         """Return the body: everything but the URI. The format is in docs/wire.md.
 
@@ -151,4 +158,4 @@ class Reference:
         return hash((self.uri, self.key))
 
     def __repr__(self) -> str:
-        return f"Reference({self.uri!r}, {self.key!r})"
+        return f"Reference({self.shown_uri!r}, {self.key!r})"

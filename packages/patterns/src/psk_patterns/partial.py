@@ -111,7 +111,7 @@ class Placement:
         try:
             store.evict_batch(self.keys)
         except Exception as failure:  # noqa: BLE001  as said
-            error.add_note(f"{len(self.keys)} objects that were put before stay in {store.uri}: {failure}")
+            error.add_note(f"{len(self.keys)} objects that were put before stay in {store.shown_uri}: {failure}")
 
     def add_key(self, *keys: str, store: Store) -> None:  # noqa: ARG002  there is one store only
         """Note keys."""

@@ -1,13 +1,21 @@
 """Are the rules of ownership kept, each by its error at the call that breaks it, on every channel?"""
 
 import copy
+import json
+import pickle
 import threading
 from collections import OrderedDict
 
 import pytest
 
 from psk import Proxy, get_factory
-from psk.errors import InvalidArgumentError, MissingKeyError, NonProxiableTypeError, ProxyResolveError
+from psk.errors import (
+    CodecNotPortableError,
+    InvalidArgumentError,
+    MissingKeyError,
+    NonProxiableTypeError,
+    ProxyResolveError,
+)
 from psk_patterns import (
     OwnedProxy,
     RefMutProxy,
@@ -31,6 +39,24 @@ from psk_patterns.errors import (
     ReferenceNotOwnedError,
 )
 from psk_patterns.finishing import flush
+
+
+def test_of_what_a_deserializer_makes_an_owner_knows_no_class(local_store):
+    owner = owned_proxy(local_store, b'{"a": 1}', serializer=_as_json, deserializer=json.loads)
+    second = clone(owner)
+    for one in (owner, borrow(owner), second, borrow(second)):
+        assert isinstance(one, dict)
+        assert one == {"a": 1}
+    del one
+    lent = mut_borrow(second)
+    with pytest.raises(CodecNotPortableError):
+        pickle.dumps(lent)
+    mark_refs_out_of_scope(lent)
+    release(second)
+
+
+def _as_json(obj):
+    return obj if isinstance(obj, bytes) else json.dumps(obj).encode()
 
 
 def test_an_owner_is_used_like_its_object_and_evicts_it(store):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.cli.output import without_secrets
 from psk.errors import InvalidReferenceError, SignatureError, SigningError, SigningKeyMissingError
 from psk.wire import Reference, find_signing_key
+from psk.wire.masking import masked_uri
 from psk.wire.type_codes import type_name
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def describe_reference(uri: Any, body: Any, problems: list[str]) -> dict[str, ob
         reference = Reference.from_bytes(uri, body)
     except InvalidReferenceError as error:
         problems.append(str(error))
-        return {"uri": without_secrets(uri[:_LONGEST_SHOWN]) if isinstance(uri, str) else None, "valid": False}
+        return {"uri": masked_uri(uri[:_LONGEST_SHOWN]) if isinstance(uri, str) else None, "valid": False}
     document: dict[str, object] = {
-        "uri": without_secrets(reference.uri),
+        "uri": reference.shown_uri,
         "key": reference.key,
         "type": type_name(reference.type_code) or None,
         "nbytes": reference.nbytes,

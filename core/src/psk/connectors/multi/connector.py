@@ -140,7 +140,9 @@ class MultiConnector:
         return MultiConnector.from_config, (self.config(),)
 
     def __repr__(self) -> str:
-        return f"MultiConnector({format_uri(self.config())!r})"
+        from psk.wire.masking import masked_uri
+
+        return f"MultiConnector({masked_uri(format_uri(self.config()))!r})"
 
 
 def _channels(connectors: object) -> list[tuple[str, Connector | str, Policy]]:

@@ -93,7 +93,7 @@ class Future(Generic[T]):
         return hash((self.uri, self.key))
 
     def __repr__(self) -> str:
-        return f"Future({self.uri!r}, {self.key!r})"
+        return f"Future({self.slots.result.reference.shown_uri!r}, {self.key!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         from psk_patterns.futures.making import restore_future  # which knows this class

@@ -51,8 +51,8 @@ class Slots:
             raise InvalidReferenceError("what arrived is no future", remedy="refuse it, or send the future anew")
         if (result.reference.uri, result.reference.signed_by) != (claim.reference.uri, claim.reference.signed_by):
             raise InvalidReferenceError(
-                f"what arrived is no future: its keys are of two channels, {result.reference.uri!r} and "
-                f"{claim.reference.uri!r}, or differently signed",
+                f"what arrived is no future: its keys are of two channels, {result.reference.shown_uri!r} and "
+                f"{claim.reference.shown_uri!r}, or differently signed",
                 remedy="refuse it, or send the future anew",
             )
         self.result = result
@@ -92,7 +92,7 @@ class Slots:
     @property
     def name(self) -> str:
         """What messages call the future."""
-        return f"future {self.result_key} of {self.uri}"
+        return f"future {self.result_key} of {self.result.reference.shown_uri}"
 
     def check_not_released(self) -> None:
         """Refuse to go on with a future that was released here.

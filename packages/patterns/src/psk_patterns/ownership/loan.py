@@ -206,7 +206,7 @@ class SentLoan:
 
     def __repr__(self) -> str:
         reference = self.factory.reference
-        return f"{'mutable ' if self.mutable else ''}borrow of object {reference.key} of {reference.uri}"
+        return f"{'mutable ' if self.mutable else ''}borrow of object {reference.key} of {reference.shown_uri}"
 
     def __reduce__(self) -> NoReturn:
         raise OwnershipError(f"the {self!r} cannot be pickled by itself", remedy="pickle the borrowed proxy")

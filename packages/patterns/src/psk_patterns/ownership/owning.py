@@ -111,7 +111,7 @@ def into_owned(proxy: Proxy[T], *, ttl: float = DEFAULT_TTL, window: float = DEF
         there = store.renew(key, check_ttl(ttl)) if store.supports(SupportsExpiry) else store.exists(key)
         if not there:
             raise MissingKeyError(
-                f"no object {key} in store {store.name!r} ({store.uri})",
+                f"no object {key} in store {store.name!r} ({store.shown_uri})",
                 remedy="make the owner while the object exists",
             )
         # Without the flag that evicts after the first use, and without what a later version would not agree with.

@@ -281,7 +281,7 @@ class Title:
             self.hold.close()
 
     def __repr__(self) -> str:
-        return f"object {self.key} of {self.factory.reference.uri}"
+        return f"object {self.key} of {self.factory.reference.shown_uri}"
 
     def __reduce__(self) -> NoReturn:
         raise OwnershipError(f"the title to {self!r} cannot be pickled by itself", remedy="pickle the owned proxy")
