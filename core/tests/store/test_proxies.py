@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import psk
 from psk import Proxy, Store, StoreConfig, extract, get_factory, get_key, get_store, is_resolved
 from psk.errors import (
     CodecNotPortableError,
+    DeadlineError,
+    InvalidArgumentError,
     NonProxiableTypeError,
     PatternMissingError,
     ProxyResolveError,
@@ -255,3 +258,25 @@ def test_a_configuration_rebuilds_a_store(tmp_path):
         assert again.config() == store.config() == pickle.loads(pickle.dumps(config))
         assert again.get(store.put([1])) == [1]
         store.clear()
+
+
+def test_a_proxy_of_a_reserved_key_waits_as_long_as_it_was_told(store):
+    key = store.reserve()
+    for proxy in (store.proxy_from_key(key, wait=True, timeout=0.02), store.proxy_from_key(key, wait=True, timeout=0)):
+        for one in (travelled(proxy), copy.copy(proxy), proxy):
+            with pytest.raises(ProxyResolveError) as caught:
+                psk.resolve(one)
+            assert isinstance(caught.value.cause, DeadlineError)
+    patient = travelled(store.proxy_from_key(key, wait=True, timeout=50))
+    producer = threading.Timer(0.1, store.fulfil, (key, [1]))
+    producer.start()
+    assert patient == [1]
+    producer.join()
+
+
+def test_a_time_to_wait_must_make_sense(store):
+    with pytest.raises(StoreConfigError, match="wait"):
+        store.proxy_from_key("0" * 32, timeout=1)
+    for timeout in (-1, float("inf"), "1", 1e10):
+        with pytest.raises(InvalidArgumentError):
+            store.proxy_from_key("0" * 32, wait=True, timeout=timeout)

@@ -107,7 +107,7 @@ def test_a_password_in_a_uri_is_shown_nowhere(shown, form, scale):
             lambda proxy=proxy: proxy,
             lambda proxy=proxy: psk.resolve(proxy),
             lambda proxy=proxy: psk.get_store(proxy),
-            lambda factory=factory: psk.resolve(psk.Proxy(lambda: factory())),
+            lambda factory=factory: psk.resolve(psk.Proxy(factory)),
         ):
             shown(call)
         _resolve_where_it_is_not_trusted(shown, uri, reference)

@@ -10,7 +10,8 @@ from psk import Proxy, Store, extract, is_resolved
 from psk.errors import CodecNotPortableError
 from psk.wire import Codec, register_codec
 
-register_codec(Codec("tests-json", lambda obj: (json.dumps(obj).encode(),), lambda frames: json.loads(bytes(frames[0]))))
+CODEC = Codec("tests-json", lambda obj: (json.dumps(obj).encode(),), lambda frames: json.loads(bytes(frames[0])))
+register_codec(CODEC)
 
 DATA = json.dumps({"a": 1}).encode()
 SERIALISED = {"serializer": bytes, "deserializer": json.loads}

@@ -3,16 +3,18 @@
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
-EXAMPLES = ["accepted_uses.py", "rejected_uses.py", "false_alarms.py", "subjects.py"]
+EXAMPLES = ["accepted_uses.py", "rejected_uses.py", "false_alarms.py", "subjects.py", "subscripts.py"]
 
 
 def expected(checker):
@@ -57,6 +59,11 @@ def test_mypy_strict(examples):
     wanted = expected("mypy")
     assert {place: text for place, text in found.items() if place not in wanted} == {}
     assert wanted - set(found) == set()
+
+
+def test_what_is_subscripted_can_be_evaluated():
+    found = runpy.run_path(str(HERE / "subscripts.py"))
+    assert {*get_type_hints(found["Engine"])} == {*found["Engine"].__annotations__}
 
 
 def test_pyright(examples):

@@ -32,9 +32,9 @@ def fields(reference):
 
 def test_every_reference_comes_back(scale):
     @settings(max_examples=scale("wire.round_trips"), deadline=None)
-    @given(st.fixed_dictionaries(FIELDS), st.booleans())
-    def check(options, signed):
-        reference = Reference(URI, **options)
+    @given(st.fixed_dictionaries(FIELDS), st.booleans(), st.integers(0, 3_200_000_000_000))
+    def check(options, signed, milliseconds):
+        reference = Reference(URI, **options, timeout=milliseconds / 1000 if options["wait"] else None)
         if signed:
             reference = reference.sign(KEY)
         found = Reference.from_bytes(URI, reference.to_bytes())
@@ -69,6 +69,7 @@ def test_damaged_bodies_raise_one_error_only(scale, seed):
         Reference(URI, ID, nbytes=10**9, checksum=7, type_code=64).to_bytes(),
         Reference(URI, f"{ID}@node-7:5", hash=-1, evict=True).sign(KEY).to_bytes(),
         Reference(URI, ID, wait=True).to_bytes(),
+        Reference(URI, ID, wait=True, timeout=2.5).to_bytes(),
     ]
     for _ in range(scale("wire.references")):
         body = bytearray(chance.choice(bodies))
@@ -89,6 +90,12 @@ def test_damaged_bodies_raise_one_error_only(scale, seed):
             continue
         # What is accepted is well formed, and written back to the very same bytes.
         assert found.to_bytes() == bytes(body)
+
+
+@pytest.mark.parametrize("options", [{"timeout": 1.0}, {"wait": True, "timeout": -1.0}, {"wait": True, "timeout": 4e9}])
+def test_a_senseless_time_to_wait_is_not_written(options):
+    with pytest.raises(InvalidReferenceError):
+        Reference(URI, ID, **options).to_bytes()
 
 
 def test_every_truncation_and_every_extra_byte_is_refused():

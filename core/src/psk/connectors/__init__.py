@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors.catalog import find_connector, open_connector
 from psk.connectors.claim import check_claim
-from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector
+from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector, ContextManaged
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.key import Key, check_object_id, key_of, listed, shown, validate_key, validate_plain_key
 from psk.connectors.options import as_count, as_flag, as_seconds, as_text, read_options
@@ -36,6 +36,7 @@ __all__ = [
     "DEFAULT_TIMEOUT",
     "DURABILITIES",
     "Connector",
+    "ContextManaged",
     "Frames",
     "Key",
     "Payload",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from psk.connectors.contract import KeyT_co
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class SupportsReserve(Protocol):
+class SupportsReserve(Protocol[KeyT_co]):
     """Name an object before it exists."""
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:

@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol, Self, runtime_check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
+
+    from typing_extensions import TypeVar  # in typing its `default` is there from Python 3.13 on
 
     from psk.connectors.key import Key
     from psk.wire import Frames, Payload
+
+    KeyT_co = TypeVar("KeyT_co", covariant=True, default=Key)
+else:
+    from typing import TypeVar
+
+    KeyT_co = TypeVar("KeyT_co", covariant=True)
 
 DURABILITIES: Final = ("volatile", "host", "disk", "replicated")
 """The levels a channel can promise, weakest first (docs/contract.md, C30)."""
@@ -17,9 +26,25 @@ DEFAULT_TIMEOUT: Final = 600.0
 """Seconds a call may take when nobody says otherwise: enough for gigabytes on a slow disk, but finite."""
 
 
+class ContextManaged:
+    """Let a `with` block close what it is given, however the block ends."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()  # type: ignore[attr-defined]  # a connector's
+
+
 @runtime_checkable
-class Connector(Protocol):
+class Connector(Protocol[KeyT_co]):
     """Moves payloads to and from one channel.
+
+    It can be subscripted for annotations, as in `Connector[Any]`, which says nothing: every key is text.
 
     Every method is thread-safe, ends within its deadline in a value or an error from `psk.errors`, and
     accepts `timeout` in seconds (None: the connector's own finite default).
@@ -92,6 +117,16 @@ class Connector(Protocol):
 
     def close(self) -> None:
         """Release what this instance opened, and delete nothing; closing twice is no error."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Give this instance to a `with` block; `ContextManaged` has this method and the next."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close at the end of the block, and let its error pass."""
         ...
 
     def config(self) -> dict[str, object]:

@@ -96,8 +96,9 @@ RULES: Final = {
         "unless the user says otherwise."
     ),
     "C34": (
-        "`close` releases what this instance opened and deletes nothing. Closing twice is no error. An "
-        "instance that is garbage-collected releases the same."
+        "`close` releases what this instance opened and deletes nothing. Closing twice is no error. A `with` "
+        "block gives the instance, and closes it at its end. An instance that is garbage-collected releases "
+        "the same."
     ),
     "C35": (
         "`config()` is a flat dictionary of plain values (text, numbers, booleans) with `scheme`, without "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Generic
 
 from psk.errors import CodecNotPortableError, ProxyResolveError, ProxyResolveMissingKeyError
 from psk.proxy import Proxy, make_proxy
@@ -11,17 +12,28 @@ from psk.store.policy import get_policy
 from psk.wire import Reference, type_of
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # in typing its `default` is there from Python 3.13 on
+
+    from psk.connectors import Connector
     from psk.store.limits import Limits
     from psk.store.store import Store
 
-T = TypeVar("T")
+    ConnectorT_co = TypeVar("ConnectorT_co", bound=Connector, covariant=True, default=Connector)
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    ConnectorT_co = TypeVar("ConnectorT_co", covariant=True)
+    T = TypeVar("T")
 #: Equal URIs as one object, so that proxies which arrived one by one share theirs when they travel on together.
 _uris: dict[str, str] = {}
 MOST_URIS = 1024
 
 
-class StoreFactory(Generic[T]):
+class StoreFactory(Generic[ConnectorT_co, T]):
     """Fetch the object that a reference names, from whatever process it is called in.
+
+    In annotations it takes the classes of connector and object, as in `StoreFactory[FileConnector, Model]`.
 
     Args:
         reference: Channel, key and what is known of the object.
@@ -32,6 +44,9 @@ class StoreFactory(Generic[T]):
     """
 
     __slots__ = ("_foreign", "_limits", "_private", "_store", "deserializer", "reference")
+
+    if not TYPE_CHECKING:
+        __class_getitem__ = classmethod(GenericAlias)  # with any number of arguments, as Proxy
 
     def __init__(
         self, reference: Reference, store: Store | None = None, deserializer: Any = None, *, private: Any = None
@@ -94,13 +109,13 @@ class StoreFactory(Generic[T]):
             ) from ProxyResolveMissingKeyError(missing)
         return target  # type: ignore[no-any-return]  # what a payload holds is known only to its maker
 
-    def __copy__(self) -> StoreFactory[T]:
+    def __copy__(self) -> StoreFactory[ConnectorT_co, T]:
         # Not by way of a pickle, in which the limits would be lost.
         made = restore_factory(*self._travel())
         made._limits = self._limits  # noqa: SLF001  of the same class
         return made
 
-    def __deepcopy__(self, _memo: dict[int, Any]) -> StoreFactory[T]:
+    def __deepcopy__(self, _memo: dict[int, Any]) -> StoreFactory[ConnectorT_co, T]:
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ def check_key(key: Any) -> str:
         if isinstance(target, str):
             return validate_key(target)
     raise InvalidKeyError(
-        "a proxy is not a key", remedy="pass psk.get_key(proxy), or use the proxy itself as the object that it stands for"
+        "a proxy is not a key", remedy="pass psk.get_key(proxy), or use the proxy itself as if it were the object"
     )
 
 

@@ -41,8 +41,8 @@ class Limit:
             from psk.wire.masking import masked_uri  # only failures need it
 
             raise UntrustedChannelError(
-                f"a proxy found in an object of store {self._store!r} names the channel {reference.shown_uri!r}, which that"
-                " store does not trust",
+                f"a proxy found in an object of store {self._store!r} names the channel {reference.shown_uri!r}, which"
+                " that store does not trust",
                 found=map(masked_uri, (self._own, *self._patterns)),
                 remedy="refuse the object, or add the channel to the store's trusted=[...]",
             )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from functools import wraps
+from functools import partial, wraps
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from psk.store.objects import ObjectMethods
 
@@ -147,45 +147,7 @@ class StoreMetrics:
 def instrument(store: ObjectMethods) -> StoreMetrics:
     """Time a store's operations by wrapping them on this one instance; a store without metrics pays nothing."""
     metrics = StoreMetrics(store._reader.cache)  # noqa: SLF001  the one switch, kept out of the code it measures
-
-    def count(operation: str, direction: str, start: float, arguments: tuple[Any, ...], result: Any) -> None:
-        seconds = perf_counter() - start
-        moved = (arguments[0] if direction == "put" else result) if direction else None
-        parts = moved if isinstance(moved, list) else [moved]
-        metrics.record(operation, seconds, direction, sum(getattr(part, "nbytes", 0) for part in parts))
-
-    def measure(owner: Any, method: str, operation: str, direction: str = "") -> None:
-        call: Callable[..., Any] = getattr(owner, method)
-
-        @wraps(call)
-        def measured(*args: Any, **options: Any) -> Any:
-            start = perf_counter()
-            try:
-                result = call(*args, **options)
-            except BaseException:
-                metrics.record(operation, perf_counter() - start, failed=True)
-                raise
-            count(operation, direction, start, args, result)
-            return result
-
-        setattr(owner, method, measured)
-
-    def measure_async(owner: Any, method: str, operation: str, direction: str = "") -> None:
-        call: Callable[..., Awaitable[Any]] = getattr(owner, method)
-
-        @wraps(call)
-        async def measured(*args: Any, **options: Any) -> Any:
-            start = perf_counter()
-            try:
-                result = await call(*args, **options)
-            except BaseException:
-                metrics.record(operation, perf_counter() - start, failed=True)
-                raise
-            count(operation, direction, start, args, result)
-            return result
-
-        setattr(owner, method, measured)
-
+    measure = partial(_measure, metrics)
     for method in STORE_METHODS:
         measure(store, method, f"store.{method}")
     measure(store, "resolve_reference", "factory.resolve")
@@ -197,8 +159,42 @@ def instrument(store: ObjectMethods) -> StoreMetrics:
         measure(store._reader, fetch, "connector.get", "get")  # noqa: SLF001
     measure(store, "_fetch_claimed", "connector.get", "get")
     # Where a channel has no coroutines, the methods above do their work.
-    measure_async(store, "_put_async", "store.put")
-    measure_async(store, "_get_async", "store.get")
-    measure_async(store, "_place_async", "connector.put", "put")
-    measure_async(store, "_fetch_async", "connector.get", "get")
+    measure(store, "_put_async", "store.put", awaited=True)
+    measure(store, "_get_async", "store.get", awaited=True)
+    measure(store, "_place_async", "connector.put", "put", awaited=True)
+    measure(store, "_fetch_async", "connector.get", "get", awaited=True)
     return metrics
+
+
+def _measure(
+    metrics: StoreMetrics, owner: Any, method: str, operation: str, direction: str = "", *, awaited: bool = False
+) -> None:
+    call: Callable[..., Any] = getattr(owner, method)
+
+    def count(start: float, arguments: tuple[Any, ...], result: Any) -> None:
+        seconds = perf_counter() - start
+        moved = (arguments[0] if direction == "put" else result) if direction else None
+        parts = moved if isinstance(moved, list) else [moved]
+        metrics.record(operation, seconds, direction, sum(getattr(part, "nbytes", 0) for part in parts))
+
+    def measured(*args: Any, **options: Any) -> Any:
+        start = perf_counter()
+        try:
+            result = call(*args, **options)
+        except BaseException:
+            metrics.record(operation, perf_counter() - start, failed=True)
+            raise
+        count(start, args, result)
+        return result
+
+    async def measured_awaiting(*args: Any, **options: Any) -> Any:
+        start = perf_counter()
+        try:
+            result = await call(*args, **options)
+        except BaseException:
+            metrics.record(operation, perf_counter() - start, failed=True)
+            raise
+        count(start, args, result)
+        return result
+
+    setattr(owner, method, wraps(call)(measured_awaiting if awaited else measured))

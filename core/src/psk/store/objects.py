@@ -45,11 +45,6 @@ class ObjectMethods:
             observe(self)
 
     @property
-    def connector(self) -> Connector:
-        """The connector that moves this store's bytes."""
-        return self._connector
-
-    @property
     def metrics(self) -> StoreMetrics | None:
         """What the store counted and timed; None unless it was opened with `metrics=True`."""
         return self._metrics
@@ -236,7 +231,7 @@ class ObjectMethods:
         read = self._reader.read_reference
         target = read(reference, deserializer=deserializer, codecs=codecs, limits=limits)
         if target is MISSING and reference.wait:
-            wait_for_any(self._connector, [reference.key], None)
+            wait_for_any(self._connector, [reference.key], reference.timeout)
             target = read(reference, deserializer=deserializer, codecs=codecs, limits=limits)
         if target is MISSING:
             return False, None

@@ -28,7 +28,7 @@ def read_patterns(owner: str, trusted: Any) -> tuple[str, ...] | None:
         return None
     if isinstance(trusted, str):
         raise StoreConfigError(
-            f"{owner} trusted is one text, not a list of patterns", remedy="pass it in a list, even if it is the only one"
+            f"{owner} trusted is one text, not a list of patterns", remedy="pass a list, be it of this text alone"
         )
     try:
         patterns = {*trusted}

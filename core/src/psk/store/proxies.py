@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
+from psk.connectors import check_timeout
 from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
 from psk.proxy import Proxy, ProxyLocker, make_proxy
 from psk.store.batches import BatchMethods
@@ -127,6 +128,7 @@ class ProxyMethods(BatchMethods):
         *,
         evict: bool = False,
         wait: bool = False,
+        timeout: float | None = None,
         lifetime: Lifetime | None = None,
         deserializer: str | Callable[[bytes], Any] | None = None,
     ) -> Proxy[Any]:
@@ -135,18 +137,23 @@ class ProxyMethods(BatchMethods):
         Args:
             key: The object's key.
             evict: As of `proxy`.
-            wait: Let the first use wait up to 60 s for an object that does not exist yet, instead of failing.
+            wait: Let the first use wait for an object that does not exist yet, instead of failing.
+            timeout: Seconds that it waits at most, in whatever process it is; None is 60.
             lifetime: As of `proxy`.
             deserializer: As of `proxy`.
 
         Raises:
             InvalidKeyError: The key is not one.
-            StoreConfigError: Both `evict` and `lifetime` are given.
+            InvalidArgumentError: The timeout is not one.
+            StoreConfigError: Both `evict` and `lifetime` are given, or a timeout without `wait`.
         """
         _check_one_end(evict, lifetime)
         self._check_open()
         key = check_key(key)
-        reference = Reference(self.uri, key, evict=evict, wait=wait)
+        check_timeout(timeout)
+        if timeout is not None and not wait:
+            raise StoreConfigError("timeout= says how long to wait, and wait= is not set", remedy="give wait=True")
+        reference = Reference(self.uri, key, evict=evict, wait=wait, timeout=timeout)
         self._attach(lifetime, key)
         proxy: Proxy[Any] = make_proxy(self._factory(reference, None, deserializer))
         return proxy
@@ -215,7 +222,7 @@ class ProxyMethods(BatchMethods):
 
     def _gives_its_type_back(self, obj: object, codec: str, serializer: Any, deserializer: Any) -> bool:
         """Tell whether decoding is known to give an object of the type that was encoded."""
-        if (deserializer or self._config.deserializer) not in (None, codec):  # noqa: PLR6201  a callable need not be hashable
+        if (deserializer or self._config.deserializer) not in (None, codec):
             return False
         if (serializer or self._config.serializer) is None:
             return True

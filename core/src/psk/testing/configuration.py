@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from psk.connectors import DURABILITIES, SupportsExpiry, format_uri, parse_uri
-from psk.errors import ConnectorConfigError, DurabilityError, PskError
+from psk.errors import ConnectorClosedError, ConnectorConfigError, DurabilityError, PskError
 from psk.store import Store
 from psk.testing.citing import rule
 from psk.testing.operations import all_calls, has
@@ -76,6 +76,17 @@ class Configuration(Suite):
         key = connector.put(encode("kept"))
         connector.close()
         connector.close()
+        assert value_of(reopened.get(key)) == "kept"
+
+    @rule("C34", fix="inherit from `psk.connectors.ContextManaged`, or define `__enter__` and `__exit__`")
+    def test_a_with_block_closes_it_and_lets_errors_pass(self, connector: Any, reopened: Any) -> None:
+        key = connector.put(encode("kept"))
+        given = None
+        with pytest.raises(ZeroDivisionError), connector as given:
+            raise ZeroDivisionError
+        assert given is connector
+        with pytest.raises(ConnectorClosedError):
+            connector.get(key)
         assert value_of(reopened.get(key)) == "kept"
 
     @rule("C34", fix="close in `__del__`, and let no thread hold a reference to the connector")

@@ -27,11 +27,24 @@ class Reference:
         type_code: The object's type as `type_codes` numbers it; 0 if unknown.
         hash: The object's hash where it is the same in all processes.
         wait: Whether the object may not have been put yet, so that resolving waits for it.
+        timeout: Seconds for which resolving waits, to the millisecond; None leaves it to who resolves.
         signed_by: Name of the key that signed this reference; empty if nobody did.
         mac: The signature, 16 bytes.
     """
 
-    __slots__ = ("checksum", "evict", "hash", "key", "mac", "nbytes", "signed_by", "type_code", "uri", "wait")
+    __slots__ = (
+        "checksum",
+        "evict",
+        "hash",
+        "key",
+        "mac",
+        "nbytes",
+        "signed_by",
+        "timeout",
+        "type_code",
+        "uri",
+        "wait",
+    )
 
     def __init__(
         self,
@@ -44,6 +57,7 @@ class Reference:
         type_code: int = 0,
         hash: int | None = None,  # noqa: A002  # the attribute's name
         wait: bool = False,
+        timeout: float | None = None,
         signed_by: str = "",
         mac: bytes = b"",
     ) -> None:
@@ -55,6 +69,7 @@ class Reference:
         self.type_code = type_code
         self.hash = hash
         self.wait = wait
+        self.timeout = timeout
         self.signed_by = signed_by
         self.mac = mac
 
@@ -123,6 +138,7 @@ class Reference:
             type_code=self.type_code,
             hash=self.hash,
             wait=self.wait,
+            timeout=self.timeout,
             signed_by=key.name,
         )
         signed.mac = key.authenticate(signed._signed_parts())[:MAC_SIZE]

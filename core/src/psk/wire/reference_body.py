@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MAC_SIZE = 16
-_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT = (1 << bit for bit in range(7))
-_KNOWN_FLAGS = (1 << 7) - 1
+_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT, _TIMEOUT = (1 << bit for bit in range(8))
+_KNOWN_FLAGS = (1 << 8) - 1
 _FIXED = struct.Struct("<BHB16s")
 _U32 = struct.Struct("<I")
 _I64 = struct.Struct("<q")
 _MAXIMUM_URI = 2048
 _ID_DIGITS = 32
 _MAXIMUM_NBYTES = 1 << 63
+_LONGEST_WAIT = 3_200_000_000_000
+"""Milliseconds: about a century, as of every other time."""
 _is_where = re.compile(r"[A-Za-z0-9._~@:+-]{1,63}").fullmatch
 
 
@@ -51,10 +53,10 @@ def write_body(reference: Reference) -> bytes:
     object_id = bytes.fromhex(digits)
     if len(digits) != _ID_DIGITS or object_id.hex() != digits:  # fromhex also takes capitals and spaces
         raise ValueError("a key begins with 32 lower-case hexadecimal digits")
-    if reference.evict:
-        flags |= _EVICT
-    if reference.wait:
-        flags |= _WAIT
+    flags |= bool(reference.evict) * _EVICT | bool(reference.wait) * _WAIT
+    if reference.timeout is not None:
+        flags |= _TIMEOUT
+        rest += _write_timeout(reference.timeout, wait=reference.wait)
     if reference.signed_by:
         flags |= _SIGNED
         rest += _write_text(reference.signed_by)
@@ -89,6 +91,7 @@ def read_body(reference: Reference, body: bytes) -> None:
         if not _is_where(where):
             raise ValueError(f"its key's second part {where!r:.80} is malformed")
         reference.key += f"@{where}"
+    at = _read_timeout(reference, flags, body, at)
     if flags & _SIGNED:
         at = _read_signature(reference, body, at)
     if at != len(body):
@@ -103,6 +106,23 @@ def check_uri(uri: str) -> None:
     """
     if type(uri) is not str or not 0 < len(uri) <= _MAXIMUM_URI or not uri.isprintable():
         raise ValueError(f"its URI is not printable text of at most {_MAXIMUM_URI} characters")
+
+
+def _write_timeout(timeout: float, *, wait: bool) -> bytes:
+    milliseconds = round(timeout * 1000)
+    if not wait or milliseconds > _LONGEST_WAIT:
+        raise ValueError(f"{timeout} s is no time to wait, or there is nothing to wait for")
+    return _write_varint(milliseconds)
+
+
+def _read_timeout(reference: Reference, flags: int, body: bytes, at: int) -> int:
+    if not flags & _TIMEOUT:
+        return at
+    milliseconds, at = _read_varint(body, at)
+    if not (reference.wait and milliseconds <= _LONGEST_WAIT):
+        raise ValueError(f"its time to wait of {milliseconds} ms is out of range, or there is nothing to wait for")
+    reference.timeout = milliseconds / 1000
+    return at
 
 
 def _read_signature(reference: Reference, body: bytes, at: int) -> int:

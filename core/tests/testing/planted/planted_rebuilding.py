@@ -48,6 +48,17 @@ class DeletingOnClose(LocalConnector):
         super().close()
 
 
+class SwallowingErrors(LocalConnector):
+    def __exit__(self, *error):
+        self.close()
+        return True
+
+
+class LeavingItOpen(LocalConnector):
+    def __exit__(self, *error):
+        return None
+
+
 KEPT = []
 
 
@@ -94,6 +105,8 @@ CAUGHT_BY = {
     PromisingInAnyOrder: ("test_durabilities_are_declared", "C30"),
     HidingThatItLeaves: ("test_what_leaves_the_host_carries_a_checksum", "C33"),
     DeletingOnClose: ("test_close_deletes_nothing_and_may_be_repeated", "C34"),
+    SwallowingErrors: ("test_a_with_block_closes_it_and_lets_errors_pass", "C34"),
+    LeavingItOpen: ("test_a_with_block_closes_it_and_lets_errors_pass", "C34"),
     Immortal: ("test_a_collected_connector_releases_what_it_opened", "C34"),
     DescribingTooMuch: ("test_the_configuration_is_plain_and_short", "C35"),
     ForgettingItsName: ("test_the_configuration_rebuilds_the_channel", "C36", "C37"),

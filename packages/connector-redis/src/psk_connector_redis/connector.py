@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors import (
     DEFAULT_TIMEOUT,
+    ContextManaged,
     check_object_id,
     check_range,
     check_timeout,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from psk.connectors import Frames, Key, Payload
 
 
-class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting):
+class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, ContextManaged):
     """Keep objects in a Redis, Valkey or KeyDB server, or in a cluster of them.
 
     Args:

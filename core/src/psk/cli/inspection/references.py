@@ -31,6 +31,7 @@ def describe_reference(uri: Any, body: Any, problems: list[str]) -> dict[str, ob
         "hash": reference.hash,
         "evict": reference.evict,
         "wait": reference.wait,
+        "timeout": reference.timeout,
         "signed_by": reference.signed_by or None,
         "valid": True,
     }

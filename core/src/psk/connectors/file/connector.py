@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
-from psk.connectors.contract import DEFAULT_TIMEOUT
+from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.file.channel import Channel
 from psk.connectors.file.claims import take_object
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psk.wire import Frames, Payload
 
 
-class FileConnector:
+class FileConnector(ContextManaged):
     """Keep objects in a directory, one file each, readable by their owner only.
 
     Args:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
-from psk.connectors.contract import DEFAULT_TIMEOUT
+from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.key import check_object_id, key_of, listed, shown, validate_plain_key
 from psk.connectors.local.batches import Batches, Coroutines
@@ -30,7 +30,7 @@ _is_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}").fullmatch
 _READERS = {"name": as_text, "authority": as_text, "process": as_text}
 
 
-class LocalConnector(Batches, Coroutines):
+class LocalConnector(Batches, Coroutines, ContextManaged):
     """Keep objects in this process's memory, under a name that all its threads can open.
 
     Data stays until it is evicted, cleared or expires, also after `close()`. A forked child sees a snapshot

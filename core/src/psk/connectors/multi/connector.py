@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.catalog import open_connector
-from psk.connectors.contract import DURABILITIES
+from psk.connectors.contract import DURABILITIES, ContextManaged
 from psk.connectors.key import shown
 from psk.connectors.multi.child import Child
 from psk.connectors.multi.configuration import check_name, read_config, write_config
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from psk.wire import Frames, Payload
 
 
-class MultiConnector:
+class MultiConnector(ContextManaged):
     """Route each object to one of several channels by size, tags, host and priority.
 
     An object goes to the channel with the highest priority whose policy takes it, or to the next if that one is full.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
-from psk.connectors.contract import DEFAULT_TIMEOUT
+from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.key import check_object_id, key_of, listed, validate_plain_key
 from psk.connectors.options import read_options
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from psk.wire import Frames, Payload
 
 
-class ShmConnector:
+class ShmConnector(ContextManaged):
     """Keep objects in this host's shared memory; a reader gets its own copy-on-write view of them.
 
     Without a name they belong to this process, whoever puts them, and go when it ends. The connector's URI opens

@@ -6,6 +6,7 @@ import time
 
 from psk.connectors import (
     DEFAULT_TIMEOUT,
+    ContextManaged,
     Frames,
     as_seconds,
     as_text,
@@ -27,7 +28,7 @@ READERS = {"authority": as_text, "path": as_text, "timeout": as_seconds}
 is_address = re.compile(r"([\w.-]+):(\d{1,5})").fullmatch
 
 
-class DictionaryConnector:
+class DictionaryConnector(ContextManaged):
     """Keep objects in the dictionary of a server.
 
     Args:

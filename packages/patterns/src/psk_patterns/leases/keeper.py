@@ -64,7 +64,8 @@ class _Keeper:
                 self._thread = None
                 self.remove(lease)
                 raise LeaseLostError(
-                    f"object {lease.key} of {lease.hold.store.shown_uri} cannot be kept alive: there is no thread to be had",
+                    f"object {lease.key} of {lease.hold.store.shown_uri} cannot be kept alive: there is no thread to be"
+                    " had",
                     remedy="raise the limit of threads; at the interpreter's end nothing can be kept",
                 ) from error
 
@@ -169,8 +170,8 @@ class _Keeper:
                 report_ignored(hold.on_lost, "psk could not tell that an object was lost")
         elif lease.is_over:  # else somebody evicted it, which is no accident
             lost = LeaseLostError(
-                f"object {lease.key} of store {hold.store.name!r} ({hold.store.shown_uri}) is lost: its lease of {hold.ttl:g} s "
-                "was not renewed in time, as this process was stopped or the channel out of reach",
+                f"object {lease.key} of store {hold.store.name!r} ({hold.store.shown_uri}) is lost: its lease of "
+                f"{hold.ttl:g} s was not renewed in time, as this process was stopped or the channel out of reach",
                 remedy="put it again, with a longer lease",
             )
             lost.__cause__ = failure
