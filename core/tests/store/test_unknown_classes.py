@@ -8,10 +8,9 @@ import pytest
 import psk
 from psk import Proxy, Store, extract, is_resolved
 from psk.errors import CodecNotPortableError
-from psk.wire import Codec, register_codec
+from psk.wire import Codec, registry
 
 CODEC = Codec("tests-json", lambda obj: (json.dumps(obj).encode(),), lambda frames: json.loads(bytes(frames[0])))
-register_codec(CODEC)
 
 DATA = json.dumps({"a": 1}).encode()
 SERIALISED = {"serializer": bytes, "deserializer": json.loads}
@@ -54,7 +53,8 @@ def test_a_store_with_a_deserializer_knows_no_class_either(tmp_path):
         store.clear()
 
 
-def test_a_codec_asked_for_by_name_may_change_the_class(store):
+def test_a_codec_asked_for_by_name_may_change_the_class(store, monkeypatch):
+    monkeypatch.setitem(registry._by_name, CODEC.name, CODEC)
     for obj, codec, decoded in (((1, 2), "tests-json", [1, 2]), (bytearray(b"a"), "bytes", b"a")):
         proxy = store.proxy(obj, serializer=codec)
         arrived = pickle.loads(pickle.dumps(proxy))

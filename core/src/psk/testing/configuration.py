@@ -81,7 +81,6 @@ class Configuration(Suite):
     @rule("C34", fix="inherit from `psk.connectors.ContextManaged`, or define `__enter__` and `__exit__`")
     def test_a_with_block_closes_it_and_lets_errors_pass(self, connector: Any, reopened: Any) -> None:
         key = connector.put(encode("kept"))
-        given = None
         with pytest.raises(ZeroDivisionError), connector as given:
             raise ZeroDivisionError
         assert given is connector
