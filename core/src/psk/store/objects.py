@@ -138,7 +138,9 @@ class ObjectMethods:
             ConnectorError: The channel failed.
         """
         self._check_open()
-        return self._connector.exists(check_key(key), timeout=timeout)
+        if type(key) is not str:
+            key = check_key(key)
+        return self._connector.exists(key, timeout=timeout)
 
     def evict(self, key: str, *, timeout: float | None = None) -> None:
         """Delete an object from the channel and the cache; a missing one is no error.
@@ -147,7 +149,8 @@ class ObjectMethods:
             ConnectorError: The channel failed.
         """
         self._check_open()
-        key = check_key(key)
+        if type(key) is not str:
+            key = check_key(key)
         self._reader.cache.drop(key)
         self._connector.evict(key, timeout=timeout)
 

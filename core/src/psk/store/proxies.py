@@ -213,7 +213,7 @@ class ProxyMethods(BatchMethods):
         )
         factory = self._factory(reference, serializer, deserializer)
         if populate_target is None:
-            populate_target = self._config.populate_target and certain and not evict
+            populate_target = self._config.options["populate_target"] and certain and not evict
         if populate_target:
             return Proxy(factory, target=obj)
         known = certain and not isinstance(obj, Proxy)
@@ -222,16 +222,18 @@ class ProxyMethods(BatchMethods):
 
     def _gives_its_type_back(self, obj: object, codec: str, serializer: Any, deserializer: Any) -> bool:
         """Tell whether decoding is known to give an object of the type that was encoded."""
-        if (deserializer or self._config.deserializer) not in (None, codec):
+        options = self._config.options
+        if (deserializer or options["deserializer"]) not in (None, codec):
             return False
-        if (serializer or self._config.serializer) is None:
+        if (serializer or options["serializer"]) is None:
             return True
         # A codec that was asked for by name may make of an object what it likes.
         return codec in FAITHFUL_CODECS or codec == codec_for(obj).name
 
     def _factory(self, reference: Reference, serializer: Any, deserializer: Any) -> StoreFactory[Any]:
         key = self._encoder.signing_key
-        callables = serializer or self._config.serializer, self._config.deserializer
+        options = self._config.options
+        callables = serializer or options["serializer"], options["deserializer"]
         return StoreFactory(
             reference if key is None else reference.sign(key),
             self,  # type: ignore[arg-type]  # self is a Store

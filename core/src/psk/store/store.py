@@ -102,11 +102,13 @@ class Store(AsyncMethods, Generic[ConnectorT_co]):
     @classmethod
     def from_uri(cls, uri: str, *, name: str | None = None, **options: Any) -> Self:
         """Open a store from a connector's URI, named after it if not otherwise; options and errors as of `Store`."""
-        if name is None and isinstance(uri, str):
-            from psk.wire.masking import masked_uri
+        if name is None:
+            name = uri
+            if isinstance(uri, str) and any(mark in uri for mark in "@?"):  # every message shows the name
+                from psk.wire.masking import masked_uri
 
-            name = masked_uri(uri)  # as everything shows the name
-        return cls(uri if name is None else name, uri, **options)
+                name = masked_uri(uri)
+        return cls(name, uri, **options)
 
     @classmethod
     def from_config(cls, config: StoreConfig, *, register: bool | None = None) -> Self:

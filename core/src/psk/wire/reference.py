@@ -27,7 +27,7 @@ class Reference:
         type_code: The object's type as `type_codes` numbers it; 0 if unknown.
         hash: The object's hash where it is the same in all processes.
         wait: Whether the object may not have been put yet, so that resolving waits for it.
-        timeout: Seconds for which resolving waits, to the millisecond; None leaves it to who resolves.
+        timeout: Seconds for which resolving waits, to the millisecond; None leaves it to the process that does.
         signed_by: Name of the key that signed this reference; empty if nobody did.
         mac: The signature, 16 bytes.
     """

@@ -53,10 +53,11 @@ def write_body(reference: Reference) -> bytes:
     object_id = bytes.fromhex(digits)
     if len(digits) != _ID_DIGITS or object_id.hex() != digits:  # fromhex also takes capitals and spaces
         raise ValueError("a key begins with 32 lower-case hexadecimal digits")
-    flags |= bool(reference.evict) * _EVICT | bool(reference.wait) * _WAIT
-    if reference.timeout is not None:
-        flags |= _TIMEOUT
-        rest += _write_timeout(reference.timeout, wait=reference.wait)
+    if reference.evict:
+        flags |= _EVICT
+    if reference.wait:
+        flags |= _WAIT if reference.timeout is None else _WAIT | _TIMEOUT
+        rest += _write_timeout(reference.timeout)
     if reference.signed_by:
         flags |= _SIGNED
         rest += _write_text(reference.signed_by)
@@ -108,10 +109,12 @@ def check_uri(uri: str) -> None:
         raise ValueError(f"its URI is not printable text of at most {_MAXIMUM_URI} characters")
 
 
-def _write_timeout(timeout: float, *, wait: bool) -> bytes:
+def _write_timeout(timeout: float | None) -> bytes:
+    if timeout is None:
+        return b""
     milliseconds = round(timeout * 1000)
-    if not wait or milliseconds > _LONGEST_WAIT:
-        raise ValueError(f"{timeout} s is no time to wait, or there is nothing to wait for")
+    if milliseconds > _LONGEST_WAIT:
+        raise ValueError(f"{timeout} s is too long to wait")
     return _write_varint(milliseconds)
 
 
