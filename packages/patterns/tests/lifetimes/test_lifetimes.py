@@ -11,6 +11,7 @@ from psk.errors import (
     CapabilityError,
     ChannelUnavailableError,
     InvalidArgumentError,
+    InvalidKeyError,
     ProxyStoreFactoryError,
     SerializationError,
 )
@@ -34,6 +35,12 @@ def begin(request):
 @pytest.fixture
 def store(open_channel):
     return open_channel("local")
+
+
+def test_a_proxy_among_the_keys_is_sent_to_add_proxy(store, begin):
+    with begin(store) as lifetime, pytest.raises(InvalidKeyError, match="add_proxy"):
+        lifetime.add_key(store.put(1), store.proxy([1]), store=store)
+    store.clear()
 
 
 @pytest.mark.parametrize("kind", KINDS)

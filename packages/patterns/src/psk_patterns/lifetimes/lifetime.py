@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Never
 
-from psk.errors import InvalidArgumentError, SerializationError
+from psk import Proxy
+from psk.errors import InvalidArgumentError, InvalidKeyError, SerializationError
 from psk.store import get_key, get_store
 from psk_patterns.lifetimes.members import Members
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from psk import Proxy, Store
+    from psk import Store
 
 
 class EvictingLifetime:
@@ -41,7 +42,10 @@ class EvictingLifetime:
         Raises:
             LifetimeEndedError: The lifetime has ended; the objects are evicted, as their end has come.
             InvalidArgumentError: No store is given, and the lifetime has none.
+            InvalidKeyError: One is not a key, but a proxy; none is attached.
         """
+        if any(issubclass(type(key), Proxy) for key in keys):
+            raise InvalidKeyError("a proxy is not a key", remedy="attach it with add_proxy, or pass psk.get_key(proxy)")
         store = self._store if store is None else store
         if store is None:
             raise InvalidArgumentError(
