@@ -98,6 +98,7 @@ def test_a_password_in_a_uri_is_shown_nowhere(shown, scale):
         shown(lambda uri=uri: masked_uri(uri))
         for call in (open_connector, find_connector, Store.from_uri):
             shown(lambda call=call, uri=uri: call(uri))
+            shown(lambda call=call, uri=uri: call(uri.encode()))
         for call in (Store, StoreConfig):
             shown(lambda call=call, uri=uri: call("named", uri))
             shown(lambda call=call, uri=uri: call("named", uri.encode()))

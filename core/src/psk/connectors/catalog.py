@@ -78,7 +78,7 @@ def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorErro
 
     distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
     return UnknownConnectorError(
-        f"no connector for {shown(masked_uri(scheme) if isinstance(scheme, str) else scheme)} is installed here",
+        f"no connector for {shown(masked_uri(scheme) if isinstance(scheme, str | bytes) else scheme)} is installed here",
         remedy=f"pip install {distribution}" if distribution else _ASK,
         found=sorted({*BUILT_IN, *installed}),
     )

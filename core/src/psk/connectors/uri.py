@@ -92,7 +92,7 @@ def _no_uri(text: object) -> ConnectorConfigError:
     """Build the error for what should be a URI, with the one that was probably meant."""
     from psk.wire.masking import masked_uri
 
-    masked = masked_uri(text) if isinstance(text, str) else text
+    masked = masked_uri(text) if isinstance(text, str | bytes) else text
     meant = _meant(text) if isinstance(text, str) and masked == text and len(text) <= LONGEST_URI else None
     return ConnectorConfigError(
         f"{shown(masked)} is no URI of a connector", remedy=f"write {meant!r} if that is meant" if meant else _FORM

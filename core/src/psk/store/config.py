@@ -61,7 +61,8 @@ class StoreConfig:
             raise StoreConfigError(f"a store has no option {unknown[0]!r}", found=DEFAULTS, remedy="check its name")
         if not isinstance(name, str):
             raise StoreConfigError(
-                f"a store cannot be named {name!r:.80}", remedy="give a text first, and the connector or its URI second"
+                f"a store's name cannot be an object of type {type(name).__qualname__!r}",
+                remedy="give a text first, and the connector or its URI second",
             )
         if not isinstance(connector, str) and not callable(getattr(connector, "config", None)):
             raise StoreConfigError(

@@ -18,15 +18,17 @@ def masked_uri(uri: object) -> str:
     """Return a URI without what is, or may be, a secret: a password before the host, an option with such a name.
 
     Args:
-        uri: A URI that need not be valid, a pattern of some, or anything else that was given as one.
+        uri: A URI as text or bytes, which need not be valid, a pattern of some, or what else was given as one.
     """
+    if isinstance(uri, bytes):
+        uri = uri.decode("latin-1")  # which takes any byte
     return _masked(str(uri), DEEPEST)
 
 
 def _masked(uri: str, depth: int) -> str:
     found = _split(uri)
     if found is None:
-        return MASK if any(mark in uri for mark in "@?#") else uri
+        return MASK if any(mark in _unquoted(uri) for mark in "@?#") else uri
     scheme, authority, path, query, fragment = found.groups()
     shown = scheme + _masked_authority(authority)
     # Who writes a slash in a password continues it in what is a path to others.
