@@ -77,8 +77,9 @@ def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorErro
     from psk.wire.masking import masked_uri  # a URI that was given for a scheme may hold a password
 
     distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
+    asked = masked_uri(scheme) if isinstance(scheme, str | bytes) else scheme
     return UnknownConnectorError(
-        f"no connector for {shown(masked_uri(scheme) if isinstance(scheme, str | bytes) else scheme)} is installed here",
+        f"no connector for {shown(asked)} is installed here",
         remedy=f"pip install {distribution}" if distribution else _ASK,
         found=sorted({*BUILT_IN, *installed}),
     )
