@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MAC_SIZE = 16
-_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT, _TIMEOUT = (1 << bit for bit in range(8))
-_KNOWN_FLAGS = (1 << 8) - 1
+_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT = (1 << bit for bit in range(7))
+_TIMEOUT = 1 << 9
+_KNOWN_FLAGS = (1 << 7) - 1 | _TIMEOUT
 _FIXED = struct.Struct("<BHB16s")
 _U32 = struct.Struct("<I")
 _I64 = struct.Struct("<q")
