@@ -181,15 +181,19 @@ def close_opened_stores() -> None:
 
 
 def store_factory(proxy: Proxy[Any]) -> StoreFactory[Any]:
-    """Give the factory of a proxy that a store made.
+    """Give the store's factory behind a proxy.
+
+    A factory that adds rules of its own to a store's, as that of an owner or a future does, has that one as its
+    attribute `factory`.
 
     Raises:
         ProxyStoreFactoryError: The proxy was made with another factory.
     """
-    factory = get_factory(proxy)
+    found: Any = get_factory(proxy)
+    factory = found if isinstance(found, StoreFactory) else getattr(found, "factory", None)
     if not isinstance(factory, StoreFactory):
         raise ProxyStoreFactoryError(
-            f"the proxy's factory is a {type(factory).__qualname__}, not one of a store",
+            f"the proxy's factory is a {type(found).__qualname__}, not one of a store",
             remedy="make the proxy with Store.proxy",
         )
     return factory

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from psk.store import StoreFactory
     from psk_patterns.futures.promise import Future
 
 T = TypeVar("T")
@@ -30,6 +31,11 @@ class FutureFactory(Generic[T]):
         if self.evict:
             self.future.release()
         return result
+
+    @property
+    def factory(self) -> StoreFactory[Any]:
+        """What fetches the outcome: `psk.get_key` and `psk.get_store` ask for it."""
+        return self.future.slots.result
 
     def __repr__(self) -> str:
         return f"FutureFactory({self.future!r})"
