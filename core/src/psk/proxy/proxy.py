@@ -170,6 +170,13 @@ class Proxy(Layout):
         write_factory(made, copy.deepcopy(read_factory(self), memo))
         return made
 
+    def __proxy_rebind__(self, result: Any) -> Any:
+        """Give what `x += y` leaves in `x` where the target did not change itself but gave a new object.
+
+        That is the object, since other names for the proxy must keep the old value; a subclass may decide otherwise.
+        """
+        return result
+
     @property
     def __proxy_wrapped__(self) -> Any:
         return target_of(self)

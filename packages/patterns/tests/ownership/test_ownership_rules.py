@@ -13,7 +13,6 @@ from psk.errors import (
     CodecNotPortableError,
     InvalidArgumentError,
     MissingKeyError,
-    NonProxiableTypeError,
     ProxyResolveError,
 )
 from psk_patterns import (
@@ -247,10 +246,7 @@ def test_a_plain_proxy_gets_an_owner_once(store):
         into_owned(plain)
 
 
-def test_what_cannot_be_proxied_is_given_back_or_refused(local_store):
-    assert owned_proxy(local_store, None, skip_nonproxiable=True) is None
-    with pytest.raises(NonProxiableTypeError):
-        owned_proxy(local_store, True)
+def test_times_that_are_none_are_refused(local_store):
     for wrong in ({"ttl": -1}, {"ttl": 0.001}, {"window": 0}, {"ttl": "long"}):
         with pytest.raises(InvalidArgumentError):
             owned_proxy(local_store, [1], **wrong)

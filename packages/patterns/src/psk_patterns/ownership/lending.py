@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk_patterns.errors import MutableBorrowError
 from psk_patterns.ownership.loan import Loan
-from psk_patterns.ownership.proxies import RefMutProxy, RefProxy, forget, known_class, loan_of, title_of, wrapped
+from psk_patterns.ownership.proxies import (
+    RefMutProxy,
+    RefProxy,
+    forget,
+    forget_class,
+    known_class,
+    loan_of,
+    title_of,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from psk_patterns.ownership.proxies import OwnedProxy
@@ -44,6 +53,7 @@ def mut_borrow(proxy: OwnedProxy[T]) -> RefMutProxy[T]:
     """
     made = _borrow(proxy, RefMutProxy, mutable=True)
     forget(proxy)
+    forget_class(proxy)
     return made  # type: ignore[no-any-return]
 
 

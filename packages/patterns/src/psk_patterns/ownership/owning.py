@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk import Proxy, get_factory, is_resolved
 from psk.connectors import SupportsExpiry, check_ttl
-from psk.errors import MissingKeyError, ProxyStoreFactoryError
-from psk.store import StoreFactory
 from psk_patterns.errors import AlreadyOwnedError, ReferenceInvalidError
-from psk_patterns.leases import Hold, reopened
-from psk_patterns.ownership.living import claimed
+from psk_patterns.leases import reopened
+from psk_patterns.ownership.claiming import DEFAULT_TTL, DEFAULT_WINDOW, begin_title, claim_title
 from psk_patterns.ownership.proxies import OwnedProxy, forget, is_borrowed, is_owned, known_class, title_of, wrapped
 from psk_patterns.ownership.state import RELEASED, State
-from psk_patterns.ownership.title import Title
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +18,6 @@ if TYPE_CHECKING:
     from psk import Store
 
 T = TypeVar("T")
-
-DEFAULT_TTL: Final = 30.0
-"""Seconds after which an object goes whose owner died."""
-
-DEFAULT_WINDOW: Final = 600.0
-"""Seconds after which an object returns that nobody accepted."""
 
 
 def owned_proxy(
@@ -38,22 +29,22 @@ def owned_proxy(
     serializer: str | Callable[[Any], Any] | None = None,
     deserializer: Callable[[bytes], Any] | None = None,
     populate_target: bool | None = None,
-    skip_nonproxiable: bool = False,
+    skip_nonproxiable: bool = True,
 ) -> OwnedProxy[T]:
     """Store an object and give the proxy that owns it.
 
     Args:
         store: Where to; a channel without `SupportsExpiry` keeps the object even if its owner dies.
-        obj: The object; None and booleans cannot be proxied.
+        obj: The object; None and booleans cannot be proxied, and are given back as they are.
         ttl: Seconds of the lease that is renewed while its owner lives: if that dies, the object goes within this time.
         window: Seconds after which the object returns that was pickled, and that nobody accepted.
         serializer: As of `Store.put`; for new versions too.
         deserializer: As of `Store.proxy`; such a proxy cannot move.
         populate_target: Let the proxy use `obj` itself in this process; None takes the store's choice.
-        skip_nonproxiable: Give back what cannot be proxied as it is, instead of raising.
+        skip_nonproxiable: False raises for what cannot be proxied.
 
     Raises:
-        NonProxiableTypeError: `obj` is None or a boolean.
+        NonProxiableTypeError: `obj` is None or a boolean, and is not to be skipped.
         InvalidArgumentError: `ttl` or `window` is not a time, or too short.
         PskError: As `Store.put`.
     """
@@ -70,7 +61,7 @@ def owned_proxy(
     if not issubclass(type(plain), Proxy):
         return plain  # type: ignore[no-any-return]  # as the caller asked
     factory: Any = get_factory(plain)
-    title = _titled(store, factory, ttl, window, serializer)
+    title = begin_title(store, factory, ttl, window, serializer)
     kind = known_class(plain)
     if populate_target is None:
         # Not with what a deserializer of its own will make something else of.
@@ -97,26 +88,7 @@ def into_owned(proxy: Proxy[T], *, ttl: float = DEFAULT_TTL, window: float = DEF
         raise AlreadyOwnedError(
             f"{get_factory(proxy)!r} has an owner already", remedy="use that one, or clone(owner) for another object"
         )
-    window = check_ttl(window)
-    found: Any = get_factory(proxy)
-    if not isinstance(found, StoreFactory):
-        raise ProxyStoreFactoryError(
-            f"the proxy's factory is a {type(found).__qualname__}, not one of a store",
-            remedy="make the owner with owned_proxy(store, obj)",
-        )
-    store, key = found.store(), found.reference.key
-    if store.supports(SupportsExpiry):
-        Hold(store, ttl)  # which refuses a lease that is too short before the object gets it
-    with claimed(found.reference.uri, key):
-        there = store.renew(key, check_ttl(ttl)) if store.supports(SupportsExpiry) else store.exists(key)
-        if not there:
-            raise MissingKeyError(
-                f"no object {key} in store {store.name!r} ({store.shown_uri})",
-                remedy="make the owner while the object exists",
-            )
-        # Without the flag that evicts after the first use, and without what a later version would not agree with.
-        factory: Any = get_factory(store.proxy_from_key(key, deserializer=found.deserializer))
-        title = _titled(store, factory, ttl, window, None)
+    title = claim_title(get_factory(proxy), ttl, window)
     target = proxy.__proxy_wrapped__ if is_resolved(proxy) else None
     return wrapped(OwnedProxy, title, known_class(proxy), target)  # type: ignore[no-any-return]
 
@@ -197,11 +169,3 @@ def release(proxy: OwnedProxy[Any]) -> None:
         title.check_unborrowed("release")
         title.release()
     forget(proxy)
-
-
-def _titled(store: Store, factory: Any, ttl: float, window: float, serializer: Any) -> Title:
-    try:
-        return Title(factory, ttl=ttl, window=window, store=store, serializer=serializer)
-    except BaseException:
-        store.evict(factory.reference.key)
-        raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from psk import Proxy, get_factory
 from psk.wire import type_of
 from psk_patterns.errors import OwnershipError, ReferenceNotOwnedError
 from psk_patterns.ownership.arriving import arrived_loan, arrived_title
+from psk_patterns.ownership.claiming import claim_title
 from psk_patterns.ownership.living import drop
 from psk_patterns.ownership.loan import Loan, SentLoan
 from psk_patterns.ownership.refusals import refuse_copy
@@ -20,10 +22,25 @@ class OwnedProxy(Proxy[T]):
     """The owner of an object; made by `owned_proxy`, `clone`, `into_owned`, or by unpickling one.
 
     It is used like the object. When it is dropped, the object is evicted; when its process dies, the object expires.
-    Pickling it offers the object to whoever unpickles it.
+    Pickling it offers the object to whoever unpickles it. `owner += x` changes what the proxy shows and leaves it the
+    owner, also where the object itself cannot change; `update` stores that.
+
+    Args:
+        factory: That of a store's plain proxy, whose object is owned from then on, as by `into_owned`.
+        cache_defaults: As of `Proxy`.
+        target: As of `Proxy`.
+
+    Raises:
+        PskError: As of `into_owned`.
     """
 
     __slots__ = ()
+
+    def __init__(self, factory: Any, *, cache_defaults: bool = False, target: Any = None) -> None:
+        super().__init__(claim_title(factory), cache_defaults=cache_defaults, target=target)
+
+    def __proxy_rebind__(self, result: Any) -> Any:
+        return _rebound(self, result)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         title = title_of(self, "move")
@@ -46,9 +63,15 @@ class OwnedProxy(Proxy[T]):
 
 
 class RefProxy(Proxy[T]):
-    """A borrow to read; many may exist at once. Sent away, it is a reference that borrows nothing by itself."""
+    """A borrow to read; many may exist at once. Sent away, it is a reference that borrows nothing by itself.
+
+    Only `borrow` makes one.
+    """
 
     __slots__ = ()
+
+    def __init__(self, *_args: Any, **_options: Any) -> None:
+        _refuse_making("RefProxy", "borrow(owner)")
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         loan = loan_of(self)
@@ -68,10 +91,17 @@ class RefProxy(Proxy[T]):
 class RefMutProxy(Proxy[T]):
     """The borrow to read and update; while it lasts it is the only one.
 
-    Sent away, it cannot be used here any more; it ends as is said at `mut_borrow`.
+    Sent away, it cannot be used here any more; it ends as is said at `mut_borrow`, which alone makes one. `ref += x`
+    leaves it the borrow, as it leaves an owner one.
     """
 
     __slots__ = ()
+
+    def __init__(self, *_args: Any, **_options: Any) -> None:
+        _refuse_making("RefMutProxy", "mut_borrow(owner)")
+
+    def __proxy_rebind__(self, result: Any) -> Any:
+        return _rebound(self, result)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         sent = loan_of(self).send()
@@ -139,7 +169,8 @@ def wrapped(cls: Any, factory: Any, kind: type | None = None, target: Any = None
         kind: The object's class, if known: asking for it does not resolve then.
         target: The object, if known.
     """
-    made = cls(factory, target=target)
+    made = cls.__new__(cls)
+    Proxy.__init__(made, factory, target=target)
     if kind is not None:
         made.__proxy_default_class__ = kind
     return made
@@ -157,6 +188,13 @@ def known_class(proxy: Any) -> type | None:
 def forget(proxy: Any) -> None:
     """Let the next use of a proxy ask its factory."""
     del proxy.__proxy_wrapped__
+
+
+def forget_class(proxy: Any) -> None:
+    """Let the next question for the class of a proxy's object resolve it: a new version may have another one."""
+    for name in ("__proxy_default_class__", "__proxy_default_hash__"):
+        with suppress(AttributeError):
+            delattr(proxy, name)
 
 
 def restore_owned(*sent: Any) -> Any:
@@ -177,6 +215,18 @@ def restore_borrowed(*sent: Any) -> Any:
     """
     loan = arrived_loan(*sent)
     return wrapped(RefMutProxy if loan.mutable else RefProxy, loan, type_of(loan.factory.reference.type_code))
+
+
+def _rebound(proxy: Any, result: Any) -> Any:
+    proxy.__proxy_wrapped__ = result
+    forget_class(proxy)
+    return proxy
+
+
+def _refuse_making(kind: str, maker: str) -> NoReturn:
+    raise OwnershipError(
+        f"a {kind} cannot be made from a factory: it would borrow nothing", remedy=f"use psk_patterns.{maker}"
+    )
 
 
 def _left_by(proxy: Any) -> Any:
