@@ -1,30 +1,18 @@
-"""Do the samples of the patterns' documents run, and does psk_patterns have every name that they mention?"""
+"""Do the programs in documents that need patterns run, and does psk_patterns have every name that they mention?"""
 
 import re
 from importlib import import_module
 
+import documents
 import pytest
-from core_tests import ROOT, load
-
-samples = load("docs/test_runnable_samples.py")
 
 PAGES = ("docs/patterns.md", "packages/patterns/README.md")
-TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
-FENCES = [
-    (page, language, flag.strip(), text)
-    for page, content in TEXTS.items()
-    for language, flag, text in samples.FENCE.findall(content)
-]
-RUN = [(f"{page}-{number}", *fence[1::2]) for number, fence in enumerate(FENCES) if (page := fence[0]) and fence[2]]
+TEXTS = {page: (documents.ROOT / page).read_text() for page in PAGES}
 
 
-@pytest.mark.parametrize(("language", "program"), [each[1:] for each in RUN], ids=[each[0] for each in RUN])
-def test_sample_runs(language, program, tmp_path):
-    samples.test_sample_runs(language, program, tmp_path)
-
-
-def test_every_python_sample_runs():
-    assert [text for _, language, flag, text in FENCES if language == "python" and flag != "run"] == []
+@pytest.mark.parametrize("program", documents.programs("patterns"))
+def test_program_runs_as_a_file(program, tmp_path):
+    documents.run_as_file(program, tmp_path)
 
 
 def look_up(dotted):
