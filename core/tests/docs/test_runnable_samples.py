@@ -5,8 +5,9 @@ import re
 from importlib import import_module
 from types import ModuleType
 
-import documents
 import pytest
+
+import documents
 
 PAGES = ("README.md", "ARCHITECTURE.md", "docs/porting.md", "docs/why.md", "docs/proxy.md", "SECURITY.md")
 TEXTS = {page: (documents.ROOT / page).read_text() for page in PAGES}

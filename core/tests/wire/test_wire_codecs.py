@@ -279,3 +279,16 @@ def test_types_that_cannot_be_hashed_are_pickled():
 
     odd = Meta("Odd", (), {})
     assert codec_for(odd()).name == "pickle"
+
+
+def test_what_a_program_defined_in_main_is_said_to_need_cloudpickle(monkeypatch):
+    import __main__
+
+    class Model:
+        __module__, __qualname__ = "__main__", "Model"
+
+    monkeypatch.setattr(__main__, "Model", Model, raising=False)
+    payload = encode(Model())
+    monkeypatch.undo()
+    with pytest.raises(PayloadError, match=r"'Model'.*__main__; move the definition .* serializer=\"cloudpickle\""):
+        decode(payload)

@@ -1,7 +1,8 @@
 """Do the programs in documents that need a server run?"""
 
-import documents
 import pytest
+
+import documents
 
 
 @pytest.mark.parametrize("program", documents.programs("redis"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psk.errors import CodecRefusedError, PayloadError, SerializationError
+from psk.errors import CodecRefusedError, SerializationError
 from psk.wire.payload import Payload
 from psk.wire.pickling import CLOUDPICKLE, PICKLE
 from psk.wire.registry import codec_for, find_codec
@@ -107,9 +107,6 @@ def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None
     try:
         return codec.decode(frames)
     except Exception as error:
-        from psk.wire.culprit import short_text
+        from psk.wire.culprit import describe_unreadable
 
-        raise PayloadError(
-            f"codec {codec.name!r} cannot decode {payload.key}: {type(error).__name__}: {short_text(error)}",
-            remedy="its classes must be importable here, in versions that can read each other's pickles",
-        ) from error
+        raise describe_unreadable(payload.key, codec.name, frames, error) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import re
 from typing import TYPE_CHECKING, Any
 
-from psk.errors import SerializationError
+from psk.errors import PayloadError, SerializationError
 from psk.wire.pickling import PROTOCOL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # Each try pickles a part once more, so the search gives up early rather than last long.
 _MAXIMUM_TRIES = 200
@@ -41,6 +42,26 @@ def describe_failure(obj: object, codec: str, error: Exception, second: Exceptio
         what += f"; cloudpickle: {short_text(second)}"
         remedy = "leave that part out or give its class a __reduce__ method"
     return SerializationError(what, remedy=remedy)
+
+
+def describe_unreadable(key: str, codec: str, frames: Sequence[memoryview], error: Exception) -> PayloadError:
+    """Return the error that says why a payload cannot be decoded, and what to do about it.
+
+    Args:
+        key: The payload's key.
+        codec: Name of the codec that failed.
+        frames: What it was given.
+        error: What it raised.
+    """
+    what = f"codec {codec!r} cannot decode {key}: {type(error).__name__}: {short_text(error)}"
+    if codec == "pickle" and isinstance(error, AttributeError) and re.search(rb"\b__main__\b", frames[0]):
+        return PayloadError(
+            f"{what}; the program that put it defined it in __main__",
+            remedy='move the definition to a module that this process can import, or put with serializer="cloudpickle"',
+        )
+    return PayloadError(
+        what, remedy="its classes must be importable here, in versions that can read each other's pickles"
+    )
 
 
 def find_culprit(obj: object) -> tuple[str, object]:

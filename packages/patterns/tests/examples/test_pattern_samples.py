@@ -3,8 +3,9 @@
 import re
 from importlib import import_module
 
-import documents
 import pytest
+
+import documents
 
 PAGES = ("docs/patterns.md", "packages/patterns/README.md")
 TEXTS = {page: (documents.ROOT / page).read_text() for page in PAGES}

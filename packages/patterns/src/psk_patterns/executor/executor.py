@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk.connectors import SupportsExpiry
 from psk.errors import InvalidArgumentError
+from psk_patterns.executor.deferring import submit_after
 from psk_patterns.executor.evicting import evict_quietly
 from psk_patterns.executor.inputs import Inputs
 from psk_patterns.executor.ledger import Ledger
@@ -17,6 +18,7 @@ from psk_patterns.executor.parcel import Parcel, unpack
 from psk_patterns.executor.settings import Settings
 from psk_patterns.executor.task import Task, TaskOfMany
 from psk_patterns.executor.task_future import TaskFuture
+from psk_patterns.finishing import later
 from psk_patterns.leases import Hold
 from psk_patterns.policies import check_policy
 
@@ -38,7 +40,9 @@ class StoreExecutor(concurrent.futures.Executor):
     the store, all of one call in one batch, and a proxy goes in its place: a plain one for an argument, an owned one
     for a result. A `psk_patterns.Future` among the arguments becomes its proxy, so that the task waits when it uses it;
     the task that is to fulfil it gets it with its function, as in `submit(functools.partial(produce, future), ...)`.
-    An owned proxy moves into the task, and returns if that never used it. A borrow ends with the task.
+    The future of a task, of this or any other executor, becomes its result: the task is submitted when that is there,
+    borrows what it owns, and fails as it fails. An owned proxy moves into the task, and returns if that never used it.
+    A borrow ends with the task.
 
     Arguments are evicted when their task is done, with a result, an error or by cancellation. Engines that run a task
     again after its future was done need `retries=True`: then they stay until the future is dropped or released. While
@@ -142,29 +146,38 @@ class StoreExecutor(concurrent.futures.Executor):
         """Take no more tasks, and shut the wrapped executor down, if it is one: a client of an engine is its user's.
 
         Args:
-            wait: Return when all tasks are done.
+            wait: Return when all tasks are done; otherwise the wrapped executor is shut down by the last of them.
             cancel_futures: Cancel those that have not begun.
         """
-        self._ledger.close(self.store.close if self.close_store else None)
-        if cancel_futures:
+        # Not before the last task: those that wait for others are yet to be submitted.
+        self._ledger.close(partial(self._finish, wait))
+        if cancel_futures:  # not by the wrapped executor: some have no such argument
             self._ledger.cancel()
-        if isinstance(self.executor, concurrent.futures.Executor):
-            self.executor.shutdown(wait=wait, cancel_futures=cancel_futures)
         if wait:
             self._ledger.wait()
+            self._shut_wrapped(wait=True)
+
+    def _finish(self, wait: bool) -> None:
+        if self.close_store:
+            self.store.close()
+        if not wait:  # from another thread: this may be one of the executor's own, which has its locks
+            later(self._shut_wrapped)
+
+    def _shut_wrapped(self, *, wait: bool = False) -> None:
+        if isinstance(self.executor, concurrent.futures.Executor):
+            self.executor.shutdown(wait=wait)
 
     def _submit(self, kind: type[Task], fn: Callable[..., Any], calls: Sequence[Call]) -> TaskFuture[Any]:
         inputs = Inputs(self.store, self._hold)
         self._ledger.open()
         try:
             prepared = inputs.prepare(calls, self.should_proxy)
-            task = kind(fn, self._settings, inputs.keys, moves=inputs.moves)
             future: TaskFuture[Any] = TaskFuture(inputs, retries=self.retries)
-            if kind is Task:
-                args, kwargs = prepared[0]
-                inner = self.executor.submit(task, *args, **kwargs)
-            else:
-                inner = self.executor.submit(task, *[args for args, _ in prepared])
+            inner = (
+                submit_after(inputs.awaited, partial(self._complete, kind, fn, inputs, prepared))
+                if inputs.awaited
+                else self._begin(kind, fn, inputs, prepared)
+            )
         except BaseException:
             inputs.settle()
             inputs.release()
@@ -172,6 +185,16 @@ class StoreExecutor(concurrent.futures.Executor):
             raise
         future.follow(inner, self._receive, self._ledger)
         return future
+
+    def _complete(self, kind: type[Task], fn: Callable[..., Any], inputs: Inputs, calls: Sequence[Call]) -> Any:
+        return self._begin(kind, fn, inputs, inputs.complete(calls, self.should_proxy))
+
+    def _begin(self, kind: type[Task], fn: Callable[..., Any], inputs: Inputs, calls: Sequence[Call]) -> Any:
+        task = kind(fn, self._settings, inputs.keys, moves=inputs.moves)
+        if kind is Task:
+            args, kwargs = calls[0]
+            return self.executor.submit(task, *args, **kwargs)
+        return self.executor.submit(task, *[args for args, _ in calls])
 
     def _receive(self, result: Any) -> tuple[Any, Callable[[], object] | None]:
         if type(result) is not Parcel:

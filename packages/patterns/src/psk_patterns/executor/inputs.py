@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from psk.background import report_ignored
 from psk_patterns.executor.evicting import evict_quietly
 from psk_patterns.executor.references import end_borrows, lend, take_back
-from psk_patterns.executor.search import Search
+from psk_patterns.executor.search import Search, is_task_future
 from psk_patterns.futures import Future
-from psk_patterns.ownership import is_borrowed, is_owned
+from psk_patterns.ownership import borrow, is_borrowed, is_owned
 from psk_patterns.partial import Placement
+from psk_patterns.walking import transform
 
 if TYPE_CHECKING:
+    import concurrent.futures
     from collections.abc import Callable, Mapping, Sequence
 
     from psk import Store
@@ -29,12 +31,17 @@ class Inputs:
     Args:
         store: Where chosen arguments go.
         hold: Keeps them alive; None where the channel has no expiry.
+
+    Attributes:
+        keys: Of what was put.
+        awaited: Futures of other tasks, whose results are arguments of this one.
     """
 
-    __slots__ = ("_borrowed", "_hold", "_owned", "_process", "_store", "keys")
+    __slots__ = ("_borrowed", "_hold", "_owned", "_process", "_store", "awaited", "keys")
 
     def __init__(self, store: Store, hold: Hold | None) -> None:
         self.keys: frozenset[str] = frozenset()
+        self.awaited: set[concurrent.futures.Future[Any]] = set()
         self._store = store
         self._hold = hold
         self._owned: list[Any] = []
@@ -49,6 +56,8 @@ class Inputs:
     def prepare(self, calls: Sequence[Call], policy: Callable[[Any], bool]) -> Sequence[Call]:
         """Put the chosen arguments of all calls in one batch, and give the calls with proxies in their places.
 
+        The futures of other tasks stay where they are, and are noted as `awaited`.
+
         Raises:
             PskError: As `Store.put`; nothing stays in the store then.
         """
@@ -57,10 +66,34 @@ class Inputs:
         marked = [
             ([mark(arg) for arg in args], {name: mark(arg) for name, arg in kwargs.items()}) for args, kwargs in calls
         ]
+        return self._filled(search, marked)
+
+    def complete(self, calls: Sequence[Call], policy: Callable[[Any], bool]) -> Sequence[Call]:
+        """Give prepared calls with results in the places of the awaited futures, which are done.
+
+        What a result owns stays the future's, and is borrowed by the task.
+
+        Raises:
+            PskError: As `prepare`, or an object cannot be borrowed.
+            BaseException: The outcome of one of the futures.
+        """
+        search = Search(policy, self._look_at)
+
+        def result_of(leaf: Any) -> Any:
+            if not is_task_future(leaf):
+                return leaf
+            lent = transform(leaf.result(), lambda part: borrow(part) if is_owned(part) else part)
+            return search.mark_whole_or_parts(lent)
+
+        marked = transform(calls, result_of)
+        self.awaited.clear()
+        return self._filled(search, marked)
+
+    def _filled(self, search: Search, marked: Sequence[Call]) -> Sequence[Call]:
         if search.chosen:
             placement = Placement(None if self._hold is None else self._hold.ttl)
             made = placement.proxies(self._store, search.chosen)
-            self.keys = frozenset(placement.keys)
+            self.keys |= frozenset(placement.keys)
             if self._hold is not None:
                 self._hold.add(*self.keys)
             marked = search.fill(marked, made)
@@ -91,7 +124,9 @@ class Inputs:
     def _look_at(self, value: Any) -> Any:
         if issubclass(type(value), Future):
             return value.proxy()
-        if is_owned(value):
+        if is_task_future(value):
+            self.awaited.add(value)
+        elif is_owned(value):
             self._owned.append(value)
         elif is_borrowed(value):
             lend(value)

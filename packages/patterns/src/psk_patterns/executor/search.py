@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import InvalidArgumentError
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 class Search(Selection):
     """What a policy chooses at any depth of one or several values.
 
-    A structure can be chosen whole, unless there are proxies or futures in it: those travel as what they are.
+    A structure can be chosen whole, unless there are proxies or futures in it, each of which has a way of its own.
 
     Args:
         policy: Chooses.
-        look_at: Called with each proxy and each store-backed future; what it returns takes its place, and is looked at
-            by the policy.
+        look_at: Called with each proxy and each future; what it returns takes its place, and is looked at by the
+            policy.
     """
 
     def __init__(self, policy: Callable[[Any], bool], look_at: Callable[[Any], Any]) -> None:
@@ -45,7 +46,7 @@ class Search(Selection):
         return super().note(self._look_at(value) if is_reference(value) else value)
 
     def _suits(self, value: Any) -> bool:
-        if not self._policy(value):
+        if not self._policy(value) or is_task_future(value):
             return False
         return _is_plain(value) or not is_structure(value) or not any(map(is_reference, leaves(value)))
 
@@ -54,8 +55,13 @@ class Search(Selection):
 
 
 def is_reference(value: Any) -> bool:
-    """Tell whether something is a proxy or a store-backed future; nothing is resolved."""
-    return is_proxy(value) or issubclass(type(value), Future)
+    """Tell whether something is a proxy, a store-backed future or a task's future; nothing is resolved."""
+    return is_proxy(value) or is_task_future(value) or issubclass(type(value), Future)
+
+
+def is_task_future(value: Any) -> bool:
+    """Tell whether something is the future of a task, of whatever executor; nothing is resolved."""
+    return issubclass(type(value), concurrent.futures.Future)
 
 
 def _is_plain(value: Any) -> bool:

@@ -77,9 +77,12 @@ class Settings:
         if not self._pickled:
             parts = (self._config, self.policy, self.ttl)
             try:
-                self._pickled = pickle.dumps(parts, protocol=5)
+                pickled = pickle.dumps(parts, protocol=5)
             except Exception:  # noqa: BLE001  whoever pickles the task may know how to: cloudpickle, for one
                 return restore_parts, parts
+            if b"__main__" in pickled:  # not every worker has what is defined there; cloudpickle sends it by value
+                return restore_parts, parts
+            self._pickled = pickled
         return restore_settings, (self._pickled,)
 
 

@@ -32,7 +32,7 @@ class TaskFuture(concurrent.futures.Future[T]):
         self._retries = retries
         self._is_wanted = True
         self._evict_result: Callable[[], object] | None = None
-        if retries and inputs.keys:
+        if retries and (inputs.keys or inputs.awaited):
             weakref.finalize(self, later, inputs.release)
 
     def cancel(self) -> bool:
@@ -85,7 +85,7 @@ class TaskFuture(concurrent.futures.Future[T]):
         inner.add_done_callback(_Relay(self, receive, ledger))
 
     def _conclude(self, inner: Any, receive: Receive, ledger: Ledger) -> None:
-        result, error = _outcome_of(inner)
+        result, error = outcome_of(inner)
         if error is None:
             try:
                 result, self._evict_result = receive(result)
@@ -134,7 +134,7 @@ class _Relay:
             future._conclude(inner, receive, ledger)  # noqa: SLF001  of the same file
 
 
-def _outcome_of(inner: Any) -> tuple[Any, BaseException | None]:
+def outcome_of(inner: Any) -> tuple[Any, BaseException | None]:
     """Give a done future's result or its error, without leaving this frame in the error's traceback if possible."""
     cancelled = getattr(inner, "cancelled", None)
     if cancelled is not None and cancelled():
