@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk import Proxy, extract
 from psk.errors import InvalidArgumentError, StoreConfigError
+from psk_patterns.arguments import check_lifetime, check_store
 from psk_patterns.policies import DEFAULT_BYTES, check_policy
 from psk_patterns.walking import is_structure, transform
 
@@ -45,7 +46,8 @@ def scatter(
             holds the structure own its leaves. It excludes `lifetime` and `ttl`.
 
     Raises:
-        InvalidArgumentError: The structure contains itself, or the threshold is neither a number nor a policy.
+        InvalidArgumentError: The structure contains itself, the threshold is neither a number nor a policy, or an
+            argument is not a store or a lifetime.
         StoreConfigError: `make` is given together with `lifetime` or `ttl`.
         PskError: As `Store.put`; nothing of the structure is left in the store then, unless in `lifetime`.
     """
@@ -53,6 +55,9 @@ def scatter(
         raise StoreConfigError(
             "scatter got make= together with lifetime= or ttl=", remedy="let what `make` returns see to its end"
         )
+    check_store(store)
+    if lifetime is not None:
+        check_lifetime(lifetime)
     policy = check_policy(threshold)
 
     selection = Selection(lambda value: _is_large(value, policy))

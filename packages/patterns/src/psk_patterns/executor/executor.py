@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk.connectors import SupportsExpiry
 from psk.errors import InvalidArgumentError
+from psk_patterns.arguments import check_store
 from psk_patterns.executor.deferring import submit_after
 from psk_patterns.executor.evicting import evict_quietly
 from psk_patterns.executor.inputs import Inputs
@@ -86,7 +87,7 @@ class StoreExecutor(concurrent.futures.Executor):
                 remedy="pass a concurrent.futures.Executor, or a client that has submit(function, *args)",
             )
         self.executor = executor
-        self.store = store
+        self.store = check_store(store)
         self.should_proxy = check_policy(should_proxy)
         self.ownership = ownership
         self.close_store = close_store

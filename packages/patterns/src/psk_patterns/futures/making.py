@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors import check_timeout, check_ttl
 from psk.errors import CapabilityError, InvalidArgumentError
+from psk_patterns.arguments import check_lifetime, check_store
 from psk_patterns.futures.promise import Future
 from psk_patterns.futures.slots import Slots
 from psk_patterns.leases import SHORTEST_TTL
@@ -31,15 +32,18 @@ def future(store: Store, *, ttl: float = 10.0, timeout: float = 600.0, lifetime:
 
     Raises:
         CapabilityError: The channel cannot reserve keys, or the store decodes no pickle.
-        InvalidArgumentError: `ttl` or `timeout` is no number of seconds, or `ttl` is too small.
+        InvalidArgumentError: `ttl` or `timeout` is no number of seconds, `ttl` is too small, or an argument is not a
+            store or a lifetime.
         ConnectorError: The channel failed.
     """
-    if store.config().codecs == "raw":
+    if check_store(store).config().codecs == "raw":
         raise CapabilityError(
             f"store {store.name!r} cannot keep a future: it decodes only raw codecs, and an outcome may be an error",
             remedy="open a store with codecs='any' over the same channel, signed if others can write to it",
         )
     _check_times(ttl, timeout)
+    if lifetime is not None:
+        check_lifetime(lifetime)
     made: Future[Any] = Future(Slots.reserve(store), ttl, timeout)
     if lifetime is not None:
         # A lifetime with a `ttl` may renew what it has, and would keep a dead producer's claim alive. There claims and

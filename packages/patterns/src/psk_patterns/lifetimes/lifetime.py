@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Never
 from psk import Proxy
 from psk.errors import InvalidArgumentError, InvalidKeyError, SerializationError
 from psk.store import get_key, get_store
+from psk_patterns.arguments import check_store
 from psk_patterns.lifetimes.members import Members
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class EvictingLifetime:
 
     def __init__(self, store: Store | None, name: str | None) -> None:
         self.name = name
-        self._store = store
+        self._store = None if store is None else check_store(store)
         title = type(self).__name__ if name is None else f"{type(self).__name__} {name!r}"
         self._members = Members(title if store is None else f"{title} of store {store.name!r}")
 
@@ -52,21 +53,22 @@ class EvictingLifetime:
                 f"{self._members.title} cannot tell where object {keys[0] if keys else None} is",
                 remedy="pass store=, as the program has many",
             )
-        self._attach(keys, store)
+        self._attach(keys, check_store(store))
 
     def add_proxy(self, *proxies: Proxy[Any]) -> None:
         """Attach the objects of these proxies, unresolved.
 
         Raises:
+            NotAProxyError: One is no proxy; none is attached.
             ProxyStoreFactoryError: One was not made by a store; none is attached.
             LifetimeEndedError: As of `add_key`.
             PskError: The store of one cannot be opened, or is not trusted; none is attached.
         """
         found: dict[Store, list[str]] = {}
         for proxy in proxies:
-            store = get_store(proxy)
+            key, store = get_key(proxy), get_store(proxy)
             if store is not None:  # never for a proxy
-                found.setdefault(store, []).append(get_key(proxy))
+                found.setdefault(store, []).append(key)
         for store, keys in found.items():
             self._attach(keys, store)
 

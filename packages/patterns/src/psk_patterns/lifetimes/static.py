@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from psk.errors import ChannelUnavailableError
+from psk_patterns.arguments import check_lifetime
 from psk_patterns.errors import LifetimeCloseError
 from psk_patterns.finishing import flush_at_exit, later
 from psk_patterns.lifetimes.exiting import call_at_exit, call_earlier
@@ -67,8 +68,12 @@ def register_lifetime_atexit(lifetime: Lifetime, close_stores: bool = False) -> 
 
     Returns:
         What will be called; `atexit.unregister` takes it back.
+
+    Raises:
+        InvalidArgumentError: It is no lifetime.
     """
     owner = os.getpid()
+    check_lifetime(lifetime)
     close: Callable[..., None] = lifetime.close  # which knows `close_stores` if it is one of ours
 
     def end() -> None:

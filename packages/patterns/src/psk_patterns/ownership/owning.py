@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk import Proxy, get_factory, is_resolved
 from psk.connectors import SupportsExpiry, check_ttl
+from psk_patterns.arguments import check_store
 from psk_patterns.errors import AlreadyOwnedError, ReferenceInvalidError
 from psk_patterns.leases import reopened
 from psk_patterns.ownership.claiming import DEFAULT_TTL, DEFAULT_WINDOW, begin_title, claim_title
@@ -45,11 +46,11 @@ def owned_proxy(
 
     Raises:
         NonProxiableTypeError: `obj` is None or a boolean, and is not to be skipped.
-        InvalidArgumentError: `ttl` or `window` is not a time, or too short.
+        InvalidArgumentError: `ttl` or `window` is not a time, or too short, or `store` is not a store.
         PskError: As `Store.put`.
     """
     window = check_ttl(window)
-    lease = check_ttl(ttl) if store.supports(SupportsExpiry) else None
+    lease = check_ttl(ttl) if check_store(store).supports(SupportsExpiry) else None
     plain: Any = store.proxy(
         obj,
         serializer=serializer,
