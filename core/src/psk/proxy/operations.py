@@ -173,8 +173,12 @@ def _in_place(function: Callable[..., Any]) -> Any:
     def method(self: Any, other: Any, /) -> Any:
         target = target_of(self)
         result = function(target, target_of(other) if isinstance(other, Layout) else other)
-        # A target that changed itself stays behind its proxy.
-        return self if result is target else type(self).__proxy_rebind__(self, result)
+        # A target that changed itself stays behind its proxy; a new object (3 += 1) takes the proxy's place,
+        # since other names for the proxy must keep the old value. A subclass may decide otherwise.
+        if result is target:
+            return self
+        rebind = type(self).__proxy_rebind__
+        return result if rebind is None else rebind(self, result)
 
     return method
 

@@ -71,6 +71,8 @@ class Proxy(Layout):
     __slots__ = ()
     __module__ = "psk.proxy"
     __proxy_fast__ = False
+    #: A method of subclasses that gives what `x += y` leaves in `x` where the target gave a new object; None is that.
+    __proxy_rebind__: Any = None
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(self, factory: Callable[[], Any], *, cache_defaults: bool = False, target: Any = None) -> None:
@@ -169,13 +171,6 @@ class Proxy(Layout):
         memo[id(self)] = made
         write_factory(made, copy.deepcopy(read_factory(self), memo))
         return made
-
-    def __proxy_rebind__(self, result: Any) -> Any:
-        """Give what `x += y` leaves in `x` where the target did not change itself but gave a new object.
-
-        That is the object, since other names for the proxy must keep the old value; a subclass may decide otherwise.
-        """
-        return result
 
     @property
     def __proxy_wrapped__(self) -> Any:
