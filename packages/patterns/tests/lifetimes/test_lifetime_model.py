@@ -138,5 +138,6 @@ def test_a_lifetime_that_takes_what_comes_too_late_is_noticed(monkeypatch):
             members._keys.setdefault(store, {}).update(dict.fromkeys(keys))
 
     monkeypatch.setattr(Members, "add", accept)
-    with pytest.raises((AssertionError, pytest.fail.Exception)):  # objects that are left, or an error that is not raised
+    # Objects are left, or an error is not raised.
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
         find_bug()
