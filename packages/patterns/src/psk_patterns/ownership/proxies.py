@@ -186,8 +186,12 @@ def known_class(proxy: Any) -> type | None:
 
 
 def forget(proxy: Any) -> None:
-    """Let the next use of a proxy ask its factory."""
+    """Let the next use of a proxy ask its factory; what it shows here says nothing of what is stored."""
+    kind = known_class(proxy)
     del proxy.__proxy_wrapped__
+    forget_class(proxy)
+    if kind is not None:
+        proxy.__proxy_default_class__ = kind
 
 
 def forget_class(proxy: Any) -> None:
