@@ -25,12 +25,19 @@ def add_channel(parser: ArgumentParser) -> None:
 
 
 @contextmanager
-def open_store(uri: str, **options: str) -> Iterator[Store]:
-    """Open a store over a channel, with options of `Store`; what only the opening made there goes again."""
+def open_store(uri: str, *, create: bool = False, **options: str) -> Iterator[Store]:
+    """Open a store over a channel, with options of `Store`; what only the opening made there goes again.
+
+    Args:
+        uri: The channel.
+        create: Whether to make its directory or session if there is none.
+        options: As of `Store`.
+    """
     from psk.cli.checking.scratch import given_uri
     from psk.store import Store
 
-    with given_uri(uri), Store.from_uri(uri, cache_size=0, **options) as store:
+    opened = Store.from_uri if create else Store.join
+    with given_uri(uri), opened(uri, cache_size=0, **options) as store:
         yield store
 
 

@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> int:
     """Put it."""
     if not arguments.hold:
         check_outlives(arguments.uri)
-    with open_store(arguments.uri) as store:
+    with open_store(arguments.uri, create=True) as store:
         key, nbytes = _put(store, arguments)
         answer(arguments, {"key": key, "uri": store.uri, "nbytes": nbytes}, key)
         if not arguments.hold:

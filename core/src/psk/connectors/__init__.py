@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.connectors.catalog import find_connector, open_connector
+from psk.connectors.catalog import find_connector, join_connector, open_connector
 from psk.connectors.claim import check_claim
 from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector, ContextManaged
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
@@ -64,6 +64,7 @@ __all__ = [
     "find_connector",
     "format_uri",
     "holds",
+    "join_connector",
     "key_of",
     "listed",
     "open_connector",

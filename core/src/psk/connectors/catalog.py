@@ -73,6 +73,19 @@ def open_connector(uri: str) -> Connector:
     return find_connector(str(config["scheme"])).from_config(config)
 
 
+def join_connector(uri: str) -> Connector:
+    """Open the connector that a URI describes for a reader, who makes nothing; errors as of `open_connector`.
+
+    A connector whose `from_config` makes something has a class method `join` beside it, which does not.
+
+    Raises:
+        ChannelUnavailableError: The channel is not there, or cannot be reached from here.
+    """
+    config = parse_uri(uri)
+    kind = find_connector(str(config["scheme"]))
+    return cast("Connector", getattr(kind, "join", kind.from_config)(config))
+
+
 def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:
     from psk.wire.masking import masked_uri  # a URI that was given for a scheme may hold a password
 

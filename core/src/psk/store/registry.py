@@ -159,7 +159,7 @@ def _open(uri: str) -> Store:
     from psk.store.store import Store  # as above
 
     policy = get_policy()
-    store = Store.from_uri(uri, signing=policy.signing, codecs=policy.codecs)
+    store = Store.join(uri, signing=policy.signing, codecs=policy.codecs)
     with _lock:
         _opened[uri] = store
     return store

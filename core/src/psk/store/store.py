@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, cast
 
-from psk.connectors import format_uri, open_connector
+from psk.connectors import format_uri, join_connector, open_connector
 from psk.store.asynchronous import AsyncMethods
 from psk.store.config import DEFAULTS, StoreConfig
 from psk.store.factory import ConnectorT_co
@@ -109,6 +109,20 @@ class Store(AsyncMethods, Generic[ConnectorT_co]):
 
                 name = masked_uri(uri)
         return cls(name, uri, **options)
+
+    @classmethod
+    def join(cls, uri: str, *, name: str | None = None, **options: Any) -> Self:
+        """Open a store as `from_uri` does, but make no directory or session for it, as a reader should.
+
+        Raises:
+            ChannelUnavailableError: There is none, or it cannot be reached from here.
+        """
+        connector = join_connector(uri)
+        try:
+            return cls(uri if name is None else name, connector, **options)
+        except BaseException:
+            connector.close()
+            raise
 
     @classmethod
     def from_config(cls, config: StoreConfig, *, register: bool | None = None) -> Self:

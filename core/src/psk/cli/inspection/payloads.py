@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from psk.cli.inspection.pickles import describe_pickle
 from psk.cli.inspection.references import check_signature
+from psk.connectors.file.expiry import RECORD_BYTES, record_offset
+from psk.connectors.shm.expiry import needs_segment
+from psk.connectors.shm.segment import segment_bytes
 from psk.errors import PayloadError
 from psk.wire import Header, Payload
 from psk.wire.layout import VERSION
 
 PICKLED = frozenset({"pickle", "cloudpickle"})
-SEGMENT_BYTES = 64 * 1024
 PAGE_BYTES = 4096
-"""From that size on an object in shared memory has whole pages, at most twice what it needs: the rest means nothing."""
+"""Whole pages hold a large object in shared memory, at most twice what it needs: the rest means nothing."""
 
 
 def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]:
@@ -33,8 +35,7 @@ def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]
         "checksum": None if header.checksum is None else "not checked",
         "signed_by": header.signed_by or None,
     }
-    in_pages = SEGMENT_BYTES <= header.nbytes <= view.nbytes <= 2 * header.nbytes and view.nbytes % PAGE_BYTES == 0
-    whole = view[: header.nbytes] if in_pages else view
+    whole = view[: header.nbytes] if _is_kept_in(view, header.nbytes) else view
     try:
         payload = Payload.parse(whole)
     except PayloadError as error:
@@ -53,3 +54,11 @@ def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]
     if payload.codec in PICKLED and payload.frame_sizes:
         document["pickle"] = describe_pickle(payload.frame_views()[0], problems, place=" in its first frame")
     return document
+
+
+def _is_kept_in(view: memoryview, nbytes: int) -> bool:
+    """Tell whether this is how a connector keeps a payload of `nbytes` bytes: with its expiry, or in whole pages."""
+    if view.nbytes == record_offset(nbytes) + RECORD_BYTES:
+        return True
+    in_pages = needs_segment(nbytes) and view.nbytes % PAGE_BYTES == 0
+    return in_pages and nbytes <= view.nbytes <= 2 * segment_bytes(nbytes)

@@ -10,7 +10,7 @@ from psk.connectors.file.clock import ServerClock
 from psk.connectors.file.directory import Directory
 from psk.connectors.file.failures import failure
 from psk.connectors.file.objects import reap_object
-from psk.connectors.file.sweep import sweep
+from psk.connectors.file.sweep import sweep, tidy
 from psk.connectors.file.waiting import await_objects
 from psk.connectors.reaper import REAPER
 from psk.errors import ConnectorClosedError, PskError
@@ -149,7 +149,9 @@ class Channel:
     def close(self) -> None:
         """Let go of the directory; whoever waits is told."""
         self._is_closed = True
-        self._directory = None
+        directory, self._directory = self._directory, None
+        if directory is not None:
+            tidy(directory)
         self._due.clear()
         REAPER.forget(self)
         if self._was_waited_on:

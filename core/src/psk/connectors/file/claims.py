@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from psk.connectors.file.expiry import NEVER, find_record, parse_record
 from psk.connectors.file.locks import lock, unlock
-from psk.connectors.file.objects import (
-    CLAIM_SUFFIX,
-    has_expired,
-    is_named,
-    open_object,
-)
+from psk.connectors.file.objects import CLAIM_SUFFIX, is_named, open_object
 from psk.connectors.file.reading import read_frames
 from psk.connectors.file.writing import place
 from psk.errors import CapabilityError
@@ -47,18 +43,20 @@ def take_object(
             f"{directory.path!a} cannot decide between claimants: locks on {kind} may not hold between hosts",
             remedy="take from a directory on a local file system, or from another channel",
         )
-    until = None if lease is None else clock.after(directory, lease)
     opened = open_object(directory, name)
     if opened is None:
         return None
-    descriptor, found = opened
+    descriptor = opened[0]
     try:
         lock(descriptor, deadline, f"claiming {name}")
         try:
-            won = decide(directory, name, descriptor, claim.encode(), expires=until, clock=clock, deadline=deadline)
+            size, expires = find_record(descriptor, os.fstat(descriptor).st_size, clock.kind)
+            if expires != NEVER and clock.now(directory) >= expires:
+                return None
+            won = decide(directory, name, descriptor, claim.encode(), lease=lease, clock=clock, deadline=deadline)
         finally:
             unlock(descriptor)
-        return read_frames(descriptor, found.st_size, name, deadline) if won else None
+        return read_frames(descriptor, size, name, deadline) if won else None
     finally:
         os.close(descriptor)
 
@@ -69,12 +67,12 @@ def decide(
     descriptor: int,
     claim: bytes,
     *,
-    expires: int | None,
+    lease: float | None,
     clock: ServerClock,
     deadline: float,
 ) -> bool:
-    """Tell whether a claim wins an open object, and write it down; to be called by one claimant at a time."""
-    if not is_named(directory, name, descriptor) or has_expired(directory, os.fstat(descriptor), clock):
+    """Tell whether a claim wins an open, unexpired object, and write it down; called by one claimant at a time."""
+    if not is_named(directory, name, descriptor):
         return False
     holder = _holder(directory, name, clock)
     if holder is not None and holder != claim:
@@ -85,7 +83,8 @@ def decide(
         name + CLAIM_SUFFIX,
         [claim],
         len(claim),
-        expires=expires,
+        ttl=lease,
+        clock=clock,
         durable=False,
         deadline=deadline,
     )
@@ -99,10 +98,12 @@ def _holder(directory: Directory, name: str, clock: ServerClock) -> bytes | None
     opened = open_object(directory, name + CLAIM_SUFFIX)
     if opened is None:
         return None
-    descriptor, found = opened
     try:
-        if has_expired(directory, found, clock):
-            return None
-        return os.read(descriptor, 4096)
+        content = os.read(opened[0], 4096)
     finally:
-        os.close(descriptor)
+        os.close(opened[0])
+    claim, kind, rest = content.partition(clock.kind)
+    expires = parse_record(kind + rest, clock.kind)
+    if expires is not None and clock.now(directory) >= expires:
+        return None
+    return claim.rstrip(b"\0")

@@ -1,35 +1,35 @@
-"""What time is it at the file server? Expiry goes by its clock, not by that of whoever looks."""
+"""Tell the file server's time: expiry goes by its clock, not by that of the process that looks."""
 
 from __future__ import annotations
 
 import errno
 import os
-import stat
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from psk.errors import ChannelDataError
+from psk.connectors.file.expiry import UNIX_TIME
+from psk.connectors.file.writing import open_temporary
 
 if TYPE_CHECKING:
     from psk.connectors.file.directory import Directory
 
-CLOCK_NAME: Final = ".clock"
 REFRESH_NANOSECONDS: Final = 10_000_000_000
 
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", 0))
-_TOUCH: Final = (
-    os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-)
+_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 
 class ServerClock:
     """Keep the difference between the file server's time and a clock that nobody sets.
 
-    Every 10 seconds at most a file in the directory is touched and its time read back. On a local file system
+    Every 10 seconds at most a temporary file is made in the directory to read its time. On a local file system
     the server is this host, so that setting its clock moves the expiry with it.
     """
 
     __slots__ = ("_known",)
+
+    kind: ClassVar[bytes] = UNIX_TIME
+    """How the records begin that are written by this clock."""
 
     def __init__(self) -> None:
         self._known: tuple[int, int] | None = None
@@ -44,38 +44,20 @@ class ServerClock:
         return here + known[0]
 
     def after(self, directory: Directory, seconds: float) -> int:
-        """Return the file server's time some seconds from now, in nanoseconds since 1970.
-
-        Makes sure that the clock's file is there: it tells sweepers that something here can expire.
-        """
-        if self._known is not None:
-            try:
-                os.stat(CLOCK_NAME, dir_fd=directory.descriptor, follow_symlinks=False)
-            except FileNotFoundError:
-                self._known = None
+        """Return the time some seconds from now, as `now` does."""
         return self.now(directory) + int(seconds * 1e9)
 
 
 def _server_time(directory: Directory) -> int:
     try:
-        descriptor = os.open(CLOCK_NAME, _TOUCH, 0o600, dir_fd=directory.descriptor)
+        descriptor, temporary = open_temporary(directory, 0o600)
     except OSError as error:
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            return time.time_ns()  # who may only read has no better clock than his own
-        if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
-            raise _planted(directory) from error
+        if error.errno in _REFUSED:
+            return time.time_ns()  # a process that cannot write there has no better clock than its own
         raise
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _planted(directory)
-        os.utime(descriptor)
         return os.fstat(descriptor).st_mtime_ns
     finally:
+        if temporary is not None:
+            directory.remove(temporary)
         os.close(descriptor)
-
-
-def _planted(directory: Directory) -> ChannelDataError:
-    return ChannelDataError(
-        f"{CLOCK_NAME} in {directory.path!a} is no file of psk",
-        remedy="remove it, and see who else may write there",
-    )

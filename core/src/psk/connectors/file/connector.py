@@ -9,6 +9,7 @@ from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.file.channel import Channel
 from psk.connectors.file.claims import take_object
+from psk.connectors.file.failures import check_reachable
 from psk.connectors.file.objects import is_present, remove, renew
 from psk.connectors.file.options import READERS, absolute, check_durability
 from psk.connectors.file.placing import put_object
@@ -123,6 +124,12 @@ class FileConnector(ContextManaged):
             durability=str(options.get("durability", "host")),
             timeout=as_seconds(options.get("timeout", DEFAULT_TIMEOUT)),
         )
+
+    @classmethod
+    def join(cls, config: Mapping[str, object]) -> Self:
+        """Open the directory as `from_config` does, but make none; see `open_connector`."""
+        check_reachable(str(config.get("path", "")))
+        return cls.from_config(config)
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
         """Name an object that does not exist yet; nothing is written."""

@@ -29,7 +29,7 @@ class Directory:
         ChannelUnavailableError: It cannot be opened or made, or anybody may write to it.
     """
 
-    __slots__ = ("_filesystem", "descriptor", "has_unnamed", "keeps_modes", "owner", "path")
+    __slots__ = ("_filesystem", "descriptor", "has_unnamed", "owner", "path")
 
     def __init__(self, path: str, *, create: bool) -> None:
         self.descriptor = -1
@@ -37,8 +37,6 @@ class Directory:
         self._filesystem: str | None = None
         # Whether the file system has files without a name; the first write finds out.
         self.has_unnamed = hasattr(os, "O_TMPFILE")
-        # Whether modes are what they were set to; the first write finds out.
-        self.keeps_modes = False
         if not SUPPORTED:
             raise ChannelUnavailableError(
                 "this system has no files relative to a directory, which the file connector needs",

@@ -7,30 +7,40 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from psk.connectors.file.expiry import (
+    NEVER,
+    find_record,
+    has_room_for_record,
+    payload_size,
+    record_offset,
+    write_record,
+)
 from psk.connectors.file.locks import close_locked, lock, try_lock
-from psk.connectors.file.writing import EXPIRING_MODE, MODE_BITS, PERMANENT_MODE
+from psk.connectors.file.mark import mark_expiring
+from psk.connectors.file.writing import RENEWABLE_MODE
 from psk.errors import ChannelDataError
 
 if TYPE_CHECKING:
     from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
 
-MAGIC: Final = b"\x93PSK"
 CLAIM_SUFFIX: Final = ".claim"
 
 # Never through a link, never waiting for the other end of a FIFO.
-_READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_CAREFUL: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_READ: Final = os.O_RDONLY | _CAREFUL
+_CHANGE: Final = os.O_RDWR | _CAREFUL
 _PLANTED: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP})
 
 
-def open_object(directory: Directory, name: str) -> tuple[int, os.stat_result] | None:
+def open_object(directory: Directory, name: str, flags: int = _READ) -> tuple[int, os.stat_result] | None:
     """Open the regular file under a name; return its descriptor and what fstat says, or None if missing.
 
     Raises:
         ChannelDataError: A link, a FIFO, a directory or another user's file stands there.
     """
     try:
-        descriptor = os.open(name, _READ, dir_fd=directory.descriptor)
+        descriptor = os.open(name, flags, dir_fd=directory.descriptor)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -50,14 +60,26 @@ def open_object(directory: Directory, name: str) -> tuple[int, os.stat_result] |
     raise _foreign(directory, name, what)
 
 
-def can_expire(found: os.stat_result) -> bool:
-    """Tell whether this file's mode says that it expires at its modification time."""
-    return found.st_mode & MODE_BITS == EXPIRING_MODE
+def open_to_renew(directory: Directory, name: str) -> tuple[int, os.stat_result] | None:
+    """Open an object so that its expiry can be written; returns and errors as of `open_object`."""
+    try:
+        return open_object(directory, name, _CHANGE)
+    except PermissionError:
+        opened = open_object(directory, name)
+    if opened is not None:
+        try:
+            os.fchmod(opened[0], RENEWABLE_MODE)
+        finally:
+            os.close(opened[0])
+    return open_object(directory, name, _CHANGE)
 
 
-def has_expired(directory: Directory, found: os.stat_result, clock: ServerClock) -> bool:
-    """Tell whether a file's time has come."""
-    return can_expire(found) and clock.now(directory) >= found.st_mtime_ns
+def has_expired(directory: Directory, descriptor: int, size: int, clock: ServerClock) -> bool:
+    """Tell whether the time of an open object of so many bytes has come."""
+    if not has_room_for_record(size):
+        return False
+    expires = find_record(descriptor, size, clock.kind)[1]
+    return expires != NEVER and clock.now(directory) >= expires
 
 
 def is_present(directory: Directory, name: str, clock: ServerClock) -> bool:
@@ -65,8 +87,11 @@ def is_present(directory: Directory, name: str, clock: ServerClock) -> bool:
     opened = open_object(directory, name)
     if opened is None:
         return False
-    os.close(opened[0])
-    return not has_expired(directory, opened[1], clock)
+    descriptor, found = opened
+    try:
+        return not has_expired(directory, descriptor, found.st_size, clock)
+    finally:
+        os.close(descriptor)
 
 
 def remove(directory: Directory, name: str) -> bool:
@@ -76,64 +101,58 @@ def remove(directory: Directory, name: str) -> bool:
     return there
 
 
-def remove_expired(directory: Directory, name: str, clock: ServerClock) -> bool:
-    """Remove an object if it has expired; tell whether it is gone.
+def remove_expired(directory: Directory, name: str, clock: ServerClock) -> int | None:
+    """Remove an object if it has expired; return its time, which may be `NEVER`, or None if it is gone.
 
-    Done under the file's lock, so that a renewal that succeeded is never undone, and only to files that begin
-    as psk's do: a user's own file that happens to look expired stays.
+    Done under the file's lock, so that a renewal that succeeded is never undone.
     """
     opened = open_object(directory, name)
     if opened is None:
-        return True
-    descriptor = opened[0]
+        return None
+    descriptor, found = opened
     try:
-        if try_lock(descriptor) is False:
-            return False
-        if not (is_named(directory, name, descriptor) and is_object(descriptor)):
-            return False
-        if not has_expired(directory, os.fstat(descriptor), clock):
-            return False
+        ours = try_lock(descriptor)
+        expires = find_record(descriptor, found.st_size, clock.kind)[1]
+        if expires == NEVER or clock.now(directory) < expires or ours is False:
+            return expires
+        if not is_named(directory, name, descriptor):
+            return expires
         remove(directory, name)
-        return True
+        return None
     finally:
         close_locked(descriptor)
 
 
 def reap_object(directory: Directory, name: str, clock: ServerClock) -> float | None:
     """Remove an object if it has expired; return in how many seconds it will, None if it is gone or stays."""
-    if remove_expired(directory, name, clock):
+    expires = remove_expired(directory, name, clock)
+    if expires is None or expires == NEVER:
         return None
-    try:
-        found = os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    return max(found.st_mtime_ns - clock.now(directory), 0) / 1e9 if can_expire(found) else None
+    return max(expires - clock.now(directory), 0) / 1e9
 
 
 def renew(directory: Directory, name: str, ttl: float | None, clock: ServerClock, deadline: float) -> bool:
     """Let an object expire `ttl` seconds from now by the file server's time, or never; False if gone."""
-    expires = None if ttl is None else clock.after(directory, ttl)
-    opened = open_object(directory, name)
+    opened = open_to_renew(directory, name)
     if opened is None:
         return False
     descriptor = opened[0]
     try:
         lock(descriptor, deadline, f"renewing {name}")
-        if not is_named(directory, name, descriptor) or has_expired(directory, os.fstat(descriptor), clock):
+        size = os.fstat(descriptor).st_size
+        nbytes, expires = find_record(descriptor, size, clock.kind)
+        if not is_named(directory, name, descriptor) or (expires != NEVER and clock.now(directory) >= expires):
             return False
-        set_expiry(descriptor, expires)
+        if payload_size(descriptor) != nbytes:
+            raise _foreign(directory, name, f"{size} bytes that are no whole payload")
+        if ttl is not None:
+            mark_expiring(directory)
+        if ttl is not None or nbytes != size:
+            expires = NEVER if ttl is None else clock.after(directory, ttl)
+            write_record(descriptor, record_offset(nbytes), clock.kind, expires)
         return True
     finally:
         close_locked(descriptor)
-
-
-def set_expiry(descriptor: int, expires: int | None) -> None:
-    """Write down when a file expires; at no instant does it look expired because of it."""
-    if expires is None:
-        os.fchmod(descriptor, PERMANENT_MODE)
-        return
-    os.utime(descriptor, ns=(expires, expires))
-    os.fchmod(descriptor, EXPIRING_MODE)
 
 
 def is_named(directory: Directory, name: str, descriptor: int) -> bool:
@@ -148,7 +167,7 @@ def is_named(directory: Directory, name: str, descriptor: int) -> bool:
 
 def is_object(descriptor: int) -> bool:
     """Tell whether a file begins as a payload does."""
-    return os.pread(descriptor, len(MAGIC), 0) == MAGIC
+    return payload_size(descriptor) is not None
 
 
 def _foreign(directory: Directory, name: str, what: str) -> ChannelDataError:

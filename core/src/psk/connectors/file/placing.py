@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.directory import sync
-from psk.connectors.file.objects import MAGIC, has_expired, open_object, remove_expired
+from psk.connectors.file.mark import mark_expiring
+from psk.connectors.file.objects import has_expired, open_object, remove_expired
 from psk.connectors.file.writing import place
 from psk.connectors.sameness import HEADER_BYTES, holds
 from psk.errors import ChannelDataError, KeyExistsError
+from psk.wire.layout import MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +41,15 @@ def put_object(
     """
     name = payload.key
     buffers = payload.buffers()
-    expires = None if ttl is None else clock.after(directory, ttl)
-    while not place(directory, name, buffers, payload.nbytes, expires=expires, durable=durable, deadline=deadline):
+    nbytes = payload.nbytes
+    if ttl is not None:
+        mark_expiring(directory)
+    while not place(directory, name, buffers, nbytes, ttl=ttl, clock=clock, durable=durable, deadline=deadline):
         if _is_the_same(directory, name, buffers, clock, durable=durable):
             break
         expired(deadline, f"putting {name}")
+    if ttl is not None:
+        mark_expiring(directory)  # again: it may have been taken away just before the object was there
     return name
 
 
@@ -55,7 +61,7 @@ def _is_the_same(
         return False  # evicted meanwhile: the name is free again
     descriptor, found = opened
     try:
-        if has_expired(directory, found, clock):
+        if has_expired(directory, descriptor, found.st_size, clock):
             remove_expired(directory, name, clock)
             return False
         if holds(buffers, partial(os.pread, descriptor)):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from psk.connectors.deadline import expired
-from psk.connectors.file.objects import has_expired, open_object, remove_expired
+from psk.connectors.file.expiry import NEVER, find_record, has_room_for_record
+from psk.connectors.file.objects import open_object, remove_expired
 from psk.errors import PayloadError
 from psk.wire import Frames
 from psk.wire.layout import FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM
@@ -33,10 +34,13 @@ def read_object(directory: Directory, name: str, clock: ServerClock, deadline: f
         return None
     descriptor, found = opened
     try:
-        if has_expired(directory, found, clock):
-            remove_expired(directory, name, clock)
-            return None
-        return read_frames(descriptor, found.st_size, name, deadline)
+        size = found.st_size
+        if has_room_for_record(size):
+            size, expires = find_record(descriptor, size, clock.kind)
+            if expires != NEVER and clock.now(directory) >= expires:
+                remove_expired(directory, name, clock)
+                return None
+        return read_frames(descriptor, size, name, deadline)
     finally:
         os.close(descriptor)
 
@@ -48,9 +52,10 @@ def read_part(directory: Directory, name: str, clock: ServerClock, offset: int, 
         return None
     descriptor, found = opened
     try:
-        if has_expired(directory, found, clock):
+        size, expires = find_record(descriptor, found.st_size, clock.kind)
+        if expires != NEVER and clock.now(directory) >= expires:
             return None
-        return read_range(descriptor, found.st_size, offset, length, name)
+        return read_range(descriptor, size, offset, length, name)
     finally:
         os.close(descriptor)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
-from psk.connectors.file.clock import CLOCK_NAME
+from psk.connectors.file.expiry import NEVER, has_room_for_record
 from psk.connectors.file.locks import close_locked, try_lock
+from psk.connectors.file.mark import MARK_NAME, unmark
 from psk.connectors.file.objects import (
     CLAIM_SUFFIX,
-    can_expire,
     has_expired,
     is_named,
     is_object,
@@ -39,22 +40,39 @@ def sweep(directory: Directory, clock: ServerClock) -> None:
         names = directory.names()
     except OSError:
         return
-    # Only who uses a ttl touches the clock: without it no object can have expired, and none is looked at.
-    anything_expires = CLOCK_NAME in names
     present = set(names)
     for name in names:
         try:
             if name.startswith(TEMPORARY_PREFIX):
                 _sweep_temporary(directory, name, clock)
-            elif name.endswith(CLAIM_SUFFIX):
-                if _is_claim_name(name) and name[: -len(CLAIM_SUFFIX)] not in present:
-                    _sweep_claim(directory, name)
-            elif anything_expires and is_object_name(name):
-                found = os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False)
-                if can_expire(found) and clock.now(directory) >= found.st_mtime_ns:
-                    remove_expired(directory, name, clock)
+            elif _is_claim_name(name) and name[: -len(CLAIM_SUFFIX)] not in present:
+                _sweep_claim(directory, name)
         except (OSError, PskError):
             continue
+    # Without this mark nothing expires here, and no object is looked at.
+    if MARK_NAME in present:
+        with suppress(OSError):
+            unmark(directory, lambda: _anything_expires(directory, clock))
+
+
+def _anything_expires(directory: Directory, clock: ServerClock) -> bool:
+    """Tell whether any object expires later; those that have expired already are removed."""
+    found = False
+    for name in filter(is_object_name, directory.names()):
+        try:
+            size = os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False).st_size
+            if has_room_for_record(size) and remove_expired(directory, name, clock) not in {None, NEVER}:
+                found = True
+        except (OSError, PskError):
+            continue
+    return found
+
+
+def tidy(directory: Directory) -> None:
+    """Remove the mark of a directory without objects, so that an empty one has nothing in it."""
+    with suppress(OSError):  # mostly there is none; and what cannot be removed stays
+        os.stat(MARK_NAME, dir_fd=directory.descriptor, follow_symlinks=False)
+        unmark(directory, lambda: any(map(is_object_name, directory.names())))
 
 
 def _sweep_temporary(directory: Directory, name: str, clock: ServerClock) -> None:
@@ -87,9 +105,11 @@ def live_names(directory: Directory, clock: ServerClock, deadline: float) -> lis
         expired(deadline, f"listing {directory.path!a}")
         opened = _opened_object(directory, name)
         if opened is not None:
-            os.close(opened[0])
-            if not has_expired(directory, opened[1], clock):
-                live.append(name)
+            try:
+                if not has_expired(directory, opened[0], opened[1].st_size, clock):
+                    live.append(name)
+            finally:
+                os.close(opened[0])
     return live
 
 
@@ -104,7 +124,6 @@ def clear(directory: Directory, clock: ServerClock, deadline: float) -> int:
             count += directory.remove(name)
             directory.remove(name + CLAIM_SUFFIX)
     sweep(directory, clock)
-    directory.remove(CLOCK_NAME)
     return count
 
 

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.directory import sync
-from psk.errors import CapabilityError, ChannelUnavailableError
+from psk.connectors.file.expiry import record_offset, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
     from psk.wire.frames import Buffer
 
 PERMANENT_MODE: Final = 0o400
-"""The mode of a file that stays until it is removed."""
+"""The mode of a file that nobody needs to change; it says nothing else."""
 
-EXPIRING_MODE: Final = 0o600
-"""The mode of a file that expires at its modification time."""
-
-MODE_BITS: Final = 0o777
+RENEWABLE_MODE: Final = 0o600
+"""The mode of a file whose expiry may be renewed."""
 
 TEMPORARY_PREFIX: Final = ".tmp-"
 STEP_BYTES: Final = 32 * 1024 * 1024
@@ -41,7 +40,8 @@ def place(
     buffers: Sequence[Buffer],
     nbytes: int,
     *,
-    expires: int | None,
+    ttl: float | None,
+    clock: ServerClock,
     durable: bool,
     deadline: float,
 ) -> bool:
@@ -52,7 +52,8 @@ def place(
         name: The final name.
         buffers: What to write, back to back.
         nbytes: Their total length.
-        expires: When it expires, in nanoseconds of the file server's time; None for never.
+        ttl: Seconds until it expires, from when it is complete; None for never.
+        clock: The clock that counts them.
         durable: Whether file and name must have reached the disk at the return.
         deadline: When to give up, by `time.monotonic`.
 
@@ -62,19 +63,15 @@ def place(
     Raises:
         OSError: The file system refused; nothing is left behind.
         DeadlineError: Time was up; nothing is left behind.
-        CapabilityError: The file system cannot keep an expiry.
     """
-    descriptor, temporary = open_temporary(directory, PERMANENT_MODE)
+    mode = PERMANENT_MODE if ttl is None else RENEWABLE_MODE
+    descriptor, temporary = open_temporary(directory, mode)
     try:
         write_all(descriptor, buffers, nbytes, deadline)
-        if expires is not None:
-            # The time first: with the other mode it must never be the time of writing.
-            os.utime(descriptor, ns=(expires, expires))
-            os.fchmod(descriptor, EXPIRING_MODE)
-        elif temporary is not None:
-            os.fchmod(descriptor, PERMANENT_MODE)
-        if expires is not None or not directory.keeps_modes:
-            _check_mode(directory, descriptor, expires=expires is not None)
+        if ttl is not None:
+            write_record(descriptor, record_offset(nbytes), clock.kind, clock.after(directory, ttl))
+        if temporary is not None:
+            os.fchmod(descriptor, mode)
         if durable:
             sync(descriptor)
         try:
@@ -85,7 +82,7 @@ def place(
                 raise
             # No /proc here: the file cannot be named by its descriptor.
             directory.has_unnamed = False
-            return place(directory, name, buffers, nbytes, expires=expires, durable=durable, deadline=deadline)
+            return place(directory, name, buffers, nbytes, ttl=ttl, clock=clock, durable=durable, deadline=deadline)
     finally:
         if temporary is not None:
             directory.remove(temporary)
@@ -93,22 +90,6 @@ def place(
     if durable:
         directory.sync()
     return True
-
-
-def _check_mode(directory: Directory, descriptor: int, *, expires: bool) -> None:
-    """Make sure that the file system keeps the modes that tell what expires; some network ones invent them."""
-    looks_expiring = os.fstat(descriptor).st_mode & MODE_BITS == EXPIRING_MODE
-    if looks_expiring and not expires:
-        raise ChannelUnavailableError(
-            f"the file system of {directory.path!a} keeps no modes: every object would seem to expire",
-            remedy="mount it with permissions, or with another file_mode than 0600",
-        )
-    if expires and not looks_expiring:
-        raise CapabilityError(
-            f"the file system of {directory.path!a} keeps no modes, so it cannot keep a ttl",
-            remedy="put without ttl=, or mount it with permissions",
-        )
-    directory.keeps_modes = True
 
 
 def _link(directory: Directory, descriptor: int, temporary: str | None, name: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from psk.connectors.catalog import open_connector
+from psk.connectors.catalog import join_connector, open_connector
 from psk.connectors.contract import DURABILITIES, ContextManaged
 from psk.connectors.key import shown
 from psk.connectors.multi.child import Child
@@ -135,6 +135,11 @@ class MultiConnector(ContextManaged):
     def from_config(cls, config: Mapping[str, object], *, open_child: Callable[[str], Connector] | None = None) -> Self:
         """Rebuild the connector; a channel is opened when the first of its objects is needed."""
         return cls(read_config(config), open_child=open_child)
+
+    @classmethod
+    def join(cls, config: Mapping[str, object]) -> Self:
+        """Rebuild the connector as `from_config` does, with channels that are joined, not made."""
+        return cls.from_config(config, open_child=join_connector)
 
     def __reduce__(self) -> tuple[object, ...]:
         return MultiConnector.from_config, (self.config(),)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from psk.connectors.file.claims import decide
-from psk.connectors.shm.expiry import BOOT_CLOCK
+from psk.connectors.shm.expiry import BOOT_CLOCK, is_over, locate
 from psk.connectors.shm.locks import exclusively
 from psk.connectors.shm.reading import open_shared, read_opened
 
@@ -20,13 +20,13 @@ def take_object(directory: Directory, name: str, claim: str, lease: float | None
     opened = open_shared(directory, name, deadline)
     if opened is None:
         return None
-    descriptor, found = opened
+    descriptor = opened[0]
     try:
         with exclusively(directory, deadline, f"claiming {name}"):
-            until = None if lease is None else BOOT_CLOCK.after(directory, lease)
-            won = decide(
-                directory, name, descriptor, claim.encode(), expires=until, clock=BOOT_CLOCK, deadline=deadline
-            )
-        return read_opened(descriptor, found.st_size, name, deadline) if won else None
+            size, expires = locate(descriptor, os.fstat(descriptor).st_size)
+            if is_over(expires):
+                return None
+            won = decide(directory, name, descriptor, claim.encode(), lease=lease, clock=BOOT_CLOCK, deadline=deadline)
+        return read_opened(descriptor, size, name, deadline) if won else None
     finally:
         os.close(descriptor)

@@ -14,7 +14,7 @@ from psk.connectors.options import read_options
 from psk.connectors.ranges import check_range
 from psk.connectors.shm.claims import take_object
 from psk.connectors.shm.limits import Limits
-from psk.connectors.shm.options import READERS, ROOT, check_address, is_token
+from psk.connectors.shm.options import READERS, ROOT, check_address, check_joinable, is_token
 from psk.connectors.shm.placing import put_object
 from psk.connectors.shm.process import enter_space, leave_space
 from psk.connectors.shm.reading import read_object, read_part, renew_object
@@ -150,6 +150,12 @@ class ShmConnector(ContextManaged):
         """Open what `config()`, `shm://` (a new space), `shm://<name>` or a connector's URI names."""
         options = read_options(config, scheme=cls.scheme, readers=READERS)
         return cls(options.pop("authority", None), space=options.pop("path", None), **options)  # type: ignore[arg-type]  # each was read as what it must be
+
+    @classmethod
+    def join(cls, config: Mapping[str, object]) -> Self:
+        """Open a session and space as `from_config` does, but make none; see `join_connector`."""
+        check_joinable(read_options(config, scheme=cls.scheme, readers=READERS))
+        return cls.from_config(config)
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
         """Name an object that does not exist yet; nothing is written."""

@@ -1,22 +1,34 @@
-"""When does an object in shared memory expire? At its modification time, by a clock that nobody sets."""
+"""Keep the expiry of an object in shared memory, by a clock that nobody sets.
+
+A small object has a record behind its payload, as in the file connector. A segment has room for one at its end, where
+it is found without a look at the header.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from psk.connectors.file.clock import ServerClock
-from psk.connectors.file.objects import CLAIM_SUFFIX, can_expire, has_expired
-from psk.connectors.file.writing import EXPIRING_MODE
+from psk.connectors.file.expiry import (
+    BOOT_TIME,
+    NEVER,
+    RECORD_BYTES,
+    find_record,
+    has_room_for_record,
+    read_record,
+    record_offset,
+    write_record,
+)
+from psk.connectors.file.objects import CLAIM_SUFFIX, is_named, open_object
 from psk.connectors.shm.locks import exclusively
 
 if TYPE_CHECKING:
     from psk.connectors.file.directory import Directory
 
-SEGMENT_MODE: Final = 0o700
-"""The mode of an object that stays: not the one that says that it expires, and one that lets its owner use the
-segment again. Nothing is ever executed there."""
+SEGMENT_BYTES: Final = 64 * 1024
+"""From here on a file is a segment; smaller ones are quicker copied than mapped."""
 
 CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", 0))
 
@@ -26,51 +38,78 @@ class BootClock(ServerClock):
 
     __slots__ = ()
 
+    kind: ClassVar[bytes] = BOOT_TIME
+
     def now(self, directory: Directory) -> int:  # noqa: ARG002  one clock for all directories
         """Return nanoseconds since the start."""
         return time.clock_gettime_ns(CLOCK)
-
-    def after(self, directory: Directory, seconds: float) -> int:
-        """Return the time some seconds from now, in nanoseconds."""
-        return self.now(directory) + int(seconds * 1e9)
 
 
 BOOT_CLOCK: Final = BootClock()
 
 
-def set_expiry(descriptor: int, expires: int | None) -> None:
-    """Write down when an object expires, None for never; at no instant does it look expired because of it."""
-    if expires is None:
-        os.fchmod(descriptor, SEGMENT_MODE)
-    else:
-        os.utime(descriptor, ns=(expires, expires))
-        os.fchmod(descriptor, EXPIRING_MODE)
+def needs_segment(nbytes: int) -> bool:
+    """Tell whether a payload goes into a segment: if its file could become as large as one, record included."""
+    return record_offset(nbytes) + RECORD_BYTES >= SEGMENT_BYTES
 
 
-def remove_expired(directory: Directory, name: str, deadline: float) -> bool:
-    """Remove an object if it has expired; tell whether its name is free.
+def can_expire(size: int) -> bool:
+    """Tell whether a file of this size may have a record."""
+    return size >= SEGMENT_BYTES or has_room_for_record(size)
+
+
+def locate(descriptor: int, size: int) -> tuple[int, int]:
+    """Find out how much of a file to read as an object, and when that expires; a segment may hold less."""
+    if size >= SEGMENT_BYTES:
+        return size, read_record(descriptor, size - RECORD_BYTES, BOOT_TIME)
+    return find_record(descriptor, size, BOOT_TIME)
+
+
+def is_over(expires: int) -> bool:
+    """Tell whether a time has come."""
+    return expires != NEVER and time.clock_gettime_ns(CLOCK) >= expires
+
+
+def set_expiry(descriptor: int, ttl: float | None) -> None:
+    """Write down that an object expires some seconds from now, or never.
+
+    Args:
+        descriptor: Its whole file, writable.
+        ttl: Seconds; None for never.
+    """
+    size = os.fstat(descriptor).st_size
+    end, _ = locate(descriptor, size)
+    if ttl is None and end == size < SEGMENT_BYTES:
+        return
+    offset = size - RECORD_BYTES if size >= SEGMENT_BYTES else record_offset(end)
+    expires = NEVER if ttl is None else time.clock_gettime_ns(CLOCK) + int(ttl * 1e9)
+    write_record(descriptor, offset, BOOT_TIME, expires)
+
+
+def remove_expired(directory: Directory, name: str, deadline: float) -> int | None:
+    """Remove an object if it has expired; return its time, which may be `NEVER`, or None if it is gone.
 
     Decided together with renewals, so that one that succeeded is never undone. Its memory is not used again: it
     goes with the last reader.
     """
     with exclusively(directory, deadline, f"removing {name}"):
+        opened = open_object(directory, name)
+        if opened is None:
+            return None
         try:
-            found = os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return True
-        if not has_expired(directory, found, BOOT_CLOCK):
-            return False
+            expires = locate(opened[0], opened[1].st_size)[1]
+            if not (is_over(expires) and is_named(directory, name, opened[0])):
+                return expires
+        finally:
+            os.close(opened[0])
         directory.remove(name)
         directory.remove(name + CLAIM_SUFFIX)
-        return True
+        return None
 
 
 def reap_object(directory: Directory, name: str, deadline: float) -> float | None:
     """Remove an object if it has expired; return in how many seconds it will, None if it is gone or stays."""
-    if remove_expired(directory, name, deadline):
+    expires = remove_expired(directory, name, deadline)
+    if expires is None or expires == NEVER:
         return None
-    try:
-        found = os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    return max(found.st_mtime_ns - BOOT_CLOCK.now(directory), 0) / 1e9 if can_expire(found) else None
+    return max(expires - BOOT_CLOCK.now(directory), 0) / 1e9

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.file.failures import failure
-from psk.connectors.shm.segment import FREE_DIRECTORY, capacity_for
+from psk.connectors.shm.segment import FREE_DIRECTORY, segment_bytes, whole_pages
 from psk.errors import ChannelFullError, PskError, ShmFullError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def check_limit(directory: Directory, pool: Pool, nbytes: int, limits: Limits) -
     """
     if limits.max_bytes is None:
         return
-    size = capacity_for(nbytes)
+    size = segment_bytes(nbytes)
     if size <= limits.unchecked:
         limits.unchecked -= size
         return
@@ -83,7 +83,7 @@ def used_bytes(directory: Directory) -> int:
                 for entry in entries:
                     try:
                         if entry.is_file(follow_symlinks=False):
-                            total += capacity_for(entry.stat(follow_symlinks=False).st_size)
+                            total += whole_pages(entry.stat(follow_symlinks=False).st_size)
                     except FileNotFoundError:
                         continue  # evicted meanwhile
         finally:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from psk.connectors.file.options import absolute
 from psk.connectors.key import shown
 from psk.connectors.options import as_count, as_seconds, as_text
-from psk.errors import ConnectorConfigError
+from psk.errors import ChannelUnavailableError, ConnectorConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT: Final = "/dev/shm"  # noqa: S108  where Linux has its shared memory; every session makes a private directory
 SHARED_SPACE: Final = "main"
@@ -19,7 +22,7 @@ _is_session = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|~[0-9a-f]{16}").fullm
 _is_space = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}").fullmatch
 
 
-def check_address(name: str | None, space: str | None) -> None:
+def check_address(name: object, space: object) -> None:
     """Make sure that session and space can be names of directories.
 
     Raises:
@@ -48,6 +51,35 @@ def is_token(name: str) -> bool:
 def session_path(root: str, name: str) -> str:
     """Return the directory of a session of this user."""
     return f"{root.rstrip('/')}/psk-{os.geteuid()}-{name}"
+
+
+def check_joinable(options: Mapping[str, object]) -> None:
+    """Make sure that a reader finds the session and space that options name.
+
+    Raises:
+        ChannelUnavailableError: They are not there.
+        ConnectorConfigError: They cannot be names.
+    """
+    name, space = options.get("authority"), options.get("path")
+    check_address(name, space)
+    session = session_path(str(options.get("root", ROOT)), str(name or ""))
+    if name is None or os.path.isdir(f"{session}/{space or SHARED_SPACE}"):  # noqa: PTH112  pathlib costs 10 ms of import
+        return
+    if space is not None and os.path.isdir(session):  # noqa: PTH112  as above
+        raise ChannelUnavailableError(
+            f"the store at shm://{name}/{space} was closed, and held no object then",
+            remedy="keep the store open, or its objects there, until their last reader is done",
+        )
+    raise gone(f"there is no session shm://{name} of this user here")
+
+
+def gone(what: str) -> ChannelUnavailableError:
+    """Build the error for a session whose objects are gone with its processes; opening it anew brings none back."""
+    return ChannelUnavailableError(
+        what,
+        remedy="objects in shared memory go with the process that opened shm://, or the last one that has shm://<name> "
+        "open: keep it running until the last reader is done, or put into a file:// store, which needs no process",
+    )
 
 
 def _space_path(value: object) -> str:

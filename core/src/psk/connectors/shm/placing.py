@@ -8,14 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
-from psk.connectors.file.objects import has_expired
 from psk.connectors.file.placing import refusal
 from psk.connectors.file.writing import place
 from psk.connectors.sameness import HEADER_BYTES, holds
-from psk.connectors.shm.expiry import BOOT_CLOCK, remove_expired
+from psk.connectors.shm.expiry import BOOT_CLOCK, is_over, locate, needs_segment, remove_expired
 from psk.connectors.shm.limits import check_limit
 from psk.connectors.shm.reading import open_shared
-from psk.connectors.shm.segment import SEGMENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +39,7 @@ def put_object(
         OSError: The file system is full, among others.
     """
     name = payload.key
-    is_large = payload.nbytes >= SEGMENT_BYTES
+    is_large = needs_segment(payload.nbytes)
     while True:
         # A large object put again is not copied once more: there might be no room for it.
         if not (is_large and _is_there(directory, name)):
@@ -58,16 +56,15 @@ def _place_small(
     directory: Directory, pool: Pool, payload: Payload, ttl: float | None, *, limits: Limits, deadline: float
 ) -> bool:
     nbytes = payload.nbytes
-    expires = _expiry(directory, ttl)
     check_limit(directory, pool, nbytes, limits)
-    buffers = payload.buffers()
+    key, buffers = payload.key, payload.buffers()
     try:
-        return place(directory, payload.key, buffers, nbytes, expires=expires, durable=False, deadline=deadline)
+        return place(directory, key, buffers, nbytes, ttl=ttl, clock=BOOT_CLOCK, durable=False, deadline=deadline)
     except OSError as error:
         if error.errno not in _FULL:
             raise
     pool.drop(directory)
-    return place(directory, payload.key, buffers, nbytes, expires=expires, durable=False, deadline=deadline)
+    return place(directory, key, buffers, nbytes, ttl=ttl, clock=BOOT_CLOCK, durable=False, deadline=deadline)
 
 
 def _place_segment(
@@ -77,8 +74,7 @@ def _place_segment(
     segment = pool.take(directory, nbytes) or _created(directory, pool, nbytes, limits)
     try:
         segment.fill(payload.buffers(), nbytes, deadline)
-        # Its time begins now, however long the copying took.
-        return segment.place(directory, payload.key, _expiry(directory, ttl))
+        return segment.place(directory, payload.key, ttl)
     except FileNotFoundError:
         # Its free name was removed by somebody who emptied the pool: without a name it cannot be placed.
         if segment.name is None or not directory.is_there():
@@ -100,17 +96,13 @@ def _created(directory: Directory, pool: Pool, nbytes: int, limits: Limits) -> S
     return pool.create(directory, nbytes)
 
 
-def _expiry(directory: Directory, ttl: float | None) -> int | None:
-    return None if ttl is None else BOOT_CLOCK.after(directory, ttl)
-
-
 def _is_the_same(directory: Directory, name: str, buffers: Sequence[Buffer], deadline: float) -> bool:
     opened = open_shared(directory, name, deadline)
     if opened is None:
         return False  # evicted meanwhile: the name is free again
     descriptor, found = opened
     try:
-        if has_expired(directory, found, BOOT_CLOCK):
+        if is_over(locate(descriptor, found.st_size)[1]):
             remove_expired(directory, name, deadline)
             return False
         if holds(buffers, partial(os.pread, descriptor)):

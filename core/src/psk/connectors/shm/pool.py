@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psk.connectors.shm.locks import try_lock, try_share, unlock
-from psk.connectors.shm.segment import FREE_DIRECTORY, Segment
+from psk.connectors.shm.segment import FREE_DIRECTORY, Segment, segment_bytes
 
 if TYPE_CHECKING:
     from psk.connectors.file.directory import Directory
@@ -50,7 +50,8 @@ class Pool:
         Those that this process still has mapped come first, then the smallest. One whose lock is held is being
         read, or filled by another process, and is passed over.
         """
-        fitting = [free for free in free_segments(directory) if nbytes <= free.capacity <= 2 * nbytes]
+        least = segment_bytes(nbytes)
+        fitting = [free for free in free_segments(directory) if least <= free.capacity <= 2 * least]
         for free in sorted(fitting, key=lambda free: (free.inode not in self._kept, free.capacity)):
             with self._lock:
                 segment = self._kept.pop(free.inode, None)

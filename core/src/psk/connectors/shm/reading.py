@@ -8,16 +8,17 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import deadline_error
-from psk.connectors.file.objects import has_expired, open_object
+from psk.connectors.file.objects import open_object, open_to_renew
 from psk.connectors.file.reading import read_frames, read_range
-from psk.connectors.shm.expiry import BOOT_CLOCK, remove_expired, set_expiry
+from psk.connectors.shm.expiry import SEGMENT_BYTES, can_expire, is_over, locate, remove_expired, set_expiry
 from psk.connectors.shm.locks import exclusively, pauses, try_share
 from psk.connectors.shm.mapping import Mapping
-from psk.connectors.shm.segment import SEGMENT_BYTES
 from psk.errors import PayloadError
 from psk.wire import Frames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from psk.connectors.file.directory import Directory
 
 # Where a payload's header says whose it is and how long it is: docs/wire.md.
@@ -32,10 +33,13 @@ def read_object(directory: Directory, name: str, deadline: float) -> Frames | No
         return None
     descriptor, found = opened
     try:
-        if has_expired(directory, found, BOOT_CLOCK):
-            remove_expired(directory, name, deadline)
-            return None
-        return read_opened(descriptor, found.st_size, name, deadline)
+        size = found.st_size
+        if can_expire(size):
+            size, expires = locate(descriptor, size)
+            if is_over(expires):
+                remove_expired(directory, name, deadline)
+                return None
+        return read_opened(descriptor, size, name, deadline)
     finally:
         # A mapping keeps the lock: it holds the open file, whatever becomes of the descriptor.
         os.close(descriptor)
@@ -61,9 +65,9 @@ def read_part(directory: Directory, name: str, offset: int, length: int, deadlin
         return None
     descriptor, found = opened
     try:
-        if has_expired(directory, found, BOOT_CLOCK):
+        size, expires = locate(descriptor, found.st_size)
+        if is_over(expires):
             return None
-        size = found.st_size
         if size >= SEGMENT_BYTES:
             size = _length(os.pread(descriptor, _START.size, 0), size, name)
         return read_range(descriptor, size, offset, length, name)
@@ -77,22 +81,27 @@ def renew_object(directory: Directory, name: str, ttl: float | None, deadline: f
     Its lock is shared meanwhile, as for reading: without it the segment might become another object, and that one
     would get the expiry.
     """
-    opened = open_shared(directory, name, deadline)
+    opened = open_shared(directory, name, deadline, open_to_renew)
     if opened is None:
         return False
     descriptor = opened[0]
     try:
         with exclusively(directory, deadline, f"renewing {name}"):
             found = still_named(directory, name, os.fstat(descriptor))
-            if found is None or has_expired(directory, found, BOOT_CLOCK):
+            if found is None or is_over(locate(descriptor, found.st_size)[1]):
                 return False
-            set_expiry(descriptor, None if ttl is None else BOOT_CLOCK.after(directory, ttl))
+            set_expiry(descriptor, ttl)
             return True
     finally:
         os.close(descriptor)
 
 
-def open_shared(directory: Directory, name: str, deadline: float) -> tuple[int, os.stat_result] | None:
+def open_shared(
+    directory: Directory,
+    name: str,
+    deadline: float,
+    opening: Callable[[Directory, str], tuple[int, os.stat_result] | None] = open_object,
+) -> tuple[int, os.stat_result] | None:
     """Open the object under a name so that nobody writes into it any more; None if it is missing.
 
     Between opening a name and locking the file the object may have been evicted and its segment used for another
@@ -108,7 +117,7 @@ def open_shared(directory: Directory, name: str, deadline: float) -> tuple[int, 
     """
     attempts = None
     while True:
-        opened = open_object(directory, name)
+        opened = opening(directory, name)
         if opened is None:
             return None
         descriptor, before = opened

@@ -8,12 +8,11 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from psk.connectors.deadline import expired
-from psk.connectors.file.objects import CLAIM_SUFFIX, can_expire, has_expired, open_object
+from psk.connectors.file.objects import CLAIM_SUFFIX, open_object
 from psk.connectors.file.sweep import is_object_name
-from psk.connectors.shm.expiry import BOOT_CLOCK, remove_expired
+from psk.connectors.shm.expiry import SEGMENT_BYTES, can_expire, is_over, locate, remove_expired
 from psk.connectors.shm.locks import exclusively
-from psk.connectors.shm.segment import SEGMENT_BYTES
-from psk.errors import PskError
+from psk.errors import ChannelDataError, PskError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,7 @@ def remove_object(directory: Directory, pool: Pool, name: str, reuse_bytes: int,
     """
     found = stat_object(directory, name)
     # Who removes an expired object must not meet one that was put anew in between: so not beside him.
-    alone = found is not None and can_expire(found)
+    alone = found is not None and can_expire(found.st_size)
     with exclusively(directory, deadline, f"removing {name}") if alone else nullcontext():
         if found is not None and stat.S_ISREG(found.st_mode) and found.st_size >= SEGMENT_BYTES:
             there = pool.release(directory, name, found, reuse_bytes) or directory.remove(name)
@@ -44,9 +43,15 @@ def is_present(directory: Directory, name: str) -> bool:
     found = stat_object(directory, name)
     if found is None:
         return False
-    if not stat.S_ISREG(found.st_mode):
-        open_object(directory, name)  # says what it is
-    return not has_expired(directory, found, BOOT_CLOCK)
+    if stat.S_ISREG(found.st_mode) and not can_expire(found.st_size):
+        return True
+    opened = open_object(directory, name)  # if it is something else, this says what
+    if opened is None:
+        return False
+    try:
+        return not is_over(locate(opened[0], opened[1].st_size)[1])
+    finally:
+        os.close(opened[0])
 
 
 def present_names(directory: Directory, names: Sequence[str]) -> list[str]:
@@ -67,9 +72,9 @@ def live_names(directory: Directory, deadline: float) -> list[str]:
     live = []
     for name in filter(is_object_name, directory.names()):
         expired(deadline, f"listing {directory.path!a}")
-        found = stat_object(directory, name)
-        if found is not None and stat.S_ISREG(found.st_mode) and not has_expired(directory, found, BOOT_CLOCK):
-            live.append(name)
+        with suppress(ChannelDataError):
+            if is_present(directory, name):
+                live.append(name)
     return live
 
 
@@ -79,9 +84,9 @@ def clear(directory: Directory, pool: Pool, deadline: float) -> int:
     for name in directory.names():
         expired(deadline, f"clearing {directory.path!a}")
         if is_object_name(name):
-            found = stat_object(directory, name)
-            if found is not None and stat.S_ISREG(found.st_mode):
-                count += directory.remove(name) and not has_expired(directory, found, BOOT_CLOCK)
+            with suppress(ChannelDataError):
+                is_live = is_present(directory, name)
+                count += directory.remove(name) and is_live
                 directory.remove(name + CLAIM_SUFFIX)
     sweep_space(directory, deadline)
     pool.drop(directory)
@@ -98,7 +103,5 @@ def sweep_space(directory: Directory, deadline: float) -> None:
             if name.endswith(CLAIM_SUFFIX) and name[: -len(CLAIM_SUFFIX)] not in present:
                 if stat_object(directory, name[: -len(CLAIM_SUFFIX)]) is None:
                     directory.remove(name)
-            elif is_object_name(name):
-                found = stat_object(directory, name)
-                if found is not None and can_expire(found) and has_expired(directory, found, BOOT_CLOCK):
-                    remove_expired(directory, name, deadline)
+            elif is_object_name(name) and not is_present(directory, name):
+                remove_expired(directory, name, deadline)

@@ -11,8 +11,9 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
+from psk.connectors.file.expiry import RECORD_BYTES
 from psk.connectors.file.writing import open_unnamed, write_all
-from psk.connectors.shm.expiry import SEGMENT_MODE, set_expiry
+from psk.connectors.shm.expiry import set_expiry
 from psk.connectors.shm.locks import share_nothing, unlock
 from psk.connectors.shm.mapping import HUGE_BYTES, PAGE_BYTES, Mapping
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from psk.connectors.file.directory import Directory
     from psk.wire.frames import Buffer
 
-SEGMENT_BYTES: Final = 64 * 1024
-"""From here on an object has a segment; smaller ones are quicker copied than mapped."""
+SEGMENT_MODE: Final = 0o600
+"""The mode of a segment, which its owner may write again."""
 
 STEP_BYTES: Final = 4 * 1024 * 1024
 """How much is copied between two looks at the clock, and two chances for other threads."""
@@ -59,7 +60,7 @@ class Segment:
         Raises:
             OSError: No room, or a limit of a file's size.
         """
-        capacity = capacity_for(nbytes)
+        capacity = segment_bytes(nbytes)
         free = os.fstatvfs(directory.descriptor)
         if capacity > free.f_bavail * free.f_frsize:
             # Seen before it is tried: trying would take away, for a while, what others could have.
@@ -91,7 +92,7 @@ class Segment:
         placing it and removing its free name left both: then it is an object.
         """
         own = os.fstat(self.descriptor)
-        if self.name is None or own.st_size < nbytes or own.st_blocks * _BLOCK < own.st_size:
+        if self.name is None or own.st_size < segment_bytes(nbytes) or own.st_blocks * _BLOCK < own.st_size:
             return False
         try:
             named = os.stat(self.name, dir_fd=directory.descriptor, follow_symlinks=False)
@@ -129,13 +130,14 @@ class Segment:
                 if len(part) == STEP_BYTES:
                     expired(deadline, "writing an object")
 
-    def place(self, directory: Directory, key: str, expires: int | None) -> bool:
-        """Make it the object of a key, unless there is one.
+    def place(self, directory: Directory, key: str, ttl: float | None) -> bool:
+        """Make it the object of a key, unless there is one; its time begins now, however long the filling took.
 
         By a link, which never replaces; its free name goes afterwards. The lock goes last, so that nobody can take
         it for a free segment in between; a reader who comes meanwhile tries again.
         """
-        set_expiry(self.descriptor, expires)
+        if ttl is not None or self.name is not None:  # what a free one says is of its last object
+            set_expiry(self.descriptor, ttl)
         where = directory.descriptor
         try:
             if self.name is None:
@@ -190,6 +192,11 @@ class Segment:
         self._mapping = mapping
 
 
-def capacity_for(nbytes: int) -> int:
-    """Return the size of a segment for an object: whole pages."""
+def whole_pages(nbytes: int) -> int:
+    """Return how much memory so many bytes of a file use."""
     return -(-nbytes // PAGE_BYTES) * PAGE_BYTES
+
+
+def segment_bytes(nbytes: int) -> int:
+    """Return the size of a segment for an object: whole pages, with room for the record of its expiry."""
+    return whole_pages(nbytes + RECORD_BYTES)

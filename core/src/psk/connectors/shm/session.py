@@ -22,6 +22,7 @@ from psk.connectors.shm.liveness import (
     remove_tree,
 )
 from psk.connectors.shm.locks import share_nothing, try_lock, try_share
+from psk.connectors.shm.options import gone
 from psk.connectors.shm.segment import FREE_DIRECTORY
 from psk.connectors.shm.watcher import WATCHER
 from psk.errors import ChannelUnavailableError
@@ -97,12 +98,7 @@ class Session:
 
     def ended(self) -> ChannelUnavailableError:
         """Build the error that says that the session has ended."""
-        return ChannelUnavailableError(
-            f"the session shm://{self.name} has ended, and its objects with it",
-            remedy="keep the process running that opened it, or use a session with a name: shm://<name>"
-            if self._has_pulse
-            else "open it anew",
-        )
+        return gone(f"the session shm://{self.name} has ended, and its objects with it")
 
     def is_usable(self) -> bool:
         """Tell whether new connectors may still use this object."""

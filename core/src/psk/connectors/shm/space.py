@@ -143,8 +143,6 @@ class Space:
         except ChannelUnavailableError:
             self.session.check_pulse()
             raise
-        # Modes are kept in memory, always: nobody needs to look.
-        directory.keeps_modes = True
         return directory
 
     def _freed_descriptors(self, error: OSError) -> bool:
