@@ -116,9 +116,9 @@ def test_a_disk_put_syncs_the_file_before_it_is_named(tmp_path, monkeypatch):  #
 def test_expired_files_are_removed_within_a_second(files, directory):  # C46
     files.put(encode("brief"), ttl=0.1)
     deadline = time.monotonic() + 1.1
-    while set(os.listdir(directory)) != {".clock"} and time.monotonic() < deadline:
+    while set(os.listdir(directory)) != {".expiring"} and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert os.listdir(directory) == [".clock"]
+    assert os.listdir(directory) == [".expiring"]
 
 
 def test_what_expired_while_nobody_looked_goes_at_the_next_opening(files, directory):  # C46
@@ -128,13 +128,13 @@ def test_what_expired_while_nobody_looked_goes_at_the_next_opening(files, direct
     files.close()
     time.sleep(0.06)
     FileConnector(directory).close()
-    assert sorted(os.listdir(directory)) == sorted([".clock", kept, kept + ".claim"])
+    assert sorted(os.listdir(directory)) == sorted([".expiring", kept, kept + ".claim"])
 
 
 def test_who_meets_an_expired_object_removes_it(files, directory):  # C46
-    key = files.put(encode("brief"))
-    os.chmod(f"{directory}/{key}", 0o600)
-    os.utime(f"{directory}/{key}", (1, 1))
+    key = files.put(encode("brief"), ttl=0.01)
+    files._channel._due.clear()  # nobody else removes it
+    time.sleep(0.03)
     assert files.get(key) is None
     assert not os.path.exists(f"{directory}/{key}")
 
@@ -159,24 +159,33 @@ def test_expiry_goes_by_the_file_servers_clock(files, monkeypatch):  # C44
     assert not files.exists(key)
 
 
-def test_only_a_ttl_touches_the_clock(files, directory):
-    key = files.put(encode(1))
-    files.get(key)
-    files.take(key, "me")
-    assert ".clock" not in os.listdir(directory)
-    files.put(encode(2), ttl=10)
-    assert ".clock" in os.listdir(directory)
-    files.clear()
+@pytest.mark.parametrize("end", ["clear", "evict", "expire"])
+@pytest.mark.parametrize("kind", ["tmpfs", "nfs4"])
+def test_nothing_stays_when_the_last_object_is_gone(directory, monkeypatch, kind, end):  # C34
+    monkeypatch.setattr(mounts, "filesystem_of", lambda *_: kind)
+    connector = FileConnector(directory)
+    key = connector.put(encode("brief"), ttl=1000 if end != "expire" else 0.01)
+    other = FileConnector(directory)
+    if end == "expire":
+        time.sleep(0.03)
+        assert other.get(key) is None
+    else:
+        other.clear() if end == "clear" else other.evict(key)
+    other.close()
+    connector.close()
     assert os.listdir(directory) == []
 
 
-def test_a_file_system_without_modes_keeps_no_ttl(files, monkeypatch):  # C18
-    monkeypatch.setattr(os, "fchmod", lambda *_: None)
-    with pytest.raises(CapabilityError, match="keeps no modes"):
-        files.put(encode(1), ttl=10)
-    monkeypatch.setattr(writing, "PERMANENT_MODE", 0o600)
-    with pytest.raises(ChannelUnavailableError, match="keeps no modes"):
-        files.put(encode(2))
+def test_a_mark_goes_when_nothing_expires_any_more(files, directory):
+    kept = files.put(encode("kept"))
+    key = files.put(encode("renewed"), ttl=1000)
+    FileConnector(directory).close()
+    assert sorted(os.listdir(directory)) == sorted([".expiring", kept, key])
+    files.renew(key, None)
+    FileConnector(directory).close()
+    assert sorted(os.listdir(directory)) == sorted([kept, key])
+    files.renew(kept, 1000)
+    assert sorted(os.listdir(directory)) == sorted([".expiring", kept, key])
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "lustre", "fuse.sshfs", ""])

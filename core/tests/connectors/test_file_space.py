@@ -120,5 +120,5 @@ def test_what_is_written_is_private(files, directory):
     key = files.put(encode(1), ttl=100)
     other = files.put(encode(2))
     modes = {name: os.stat(f"{directory}/{name}").st_mode & 0o777 for name in os.listdir(directory)}
-    assert modes == {key: 0o600, other: 0o400, ".clock": 0o600}
+    assert modes == {key: 0o600, other: 0o400, ".expiring": 0o600}
     assert os.stat(directory).st_mode & 0o777 == 0o700

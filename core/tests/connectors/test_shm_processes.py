@@ -246,19 +246,19 @@ def test_expiry_goes_by_a_clock_that_nobody_sets(shared, monkeypatch):  # C44
 
 
 def test_a_renewal_does_not_reach_the_next_object_in_the_segment(shared, monkeypatch):
-    """Between looking up the object and writing its expiry down, it is evicted and its memory used again."""
+    """Between looking up the object and being alone with it, it is evicted and its memory used again."""
     from psk.connectors.shm import reading
 
     first, second = payload_of(1), payload_of(5)
     shared.put(first)
-    set_expiry = reading.set_expiry
+    exclusively = reading.exclusively
 
     def meanwhile(*arguments):
         shared.evict(first.key)
         shared.put(second)
-        set_expiry(*arguments)
+        return exclusively(*arguments)
 
-    monkeypatch.setattr(reading, "set_expiry", meanwhile)
-    shared.renew(first.key, 0.01)
+    monkeypatch.setattr(reading, "exclusively", meanwhile)
+    assert not shared.renew(first.key, 0.01)
     time.sleep(0.02)
     assert shared.exists(second.key)

@@ -105,11 +105,10 @@ def test_time_is_kept_while_others_read_and_much_happens(files):  # C5
 
 def test_expired_and_evicted_objects_do_not_end_it(channel, directory):  # C42
     old, gone, new = (encode(number) for number in range(3))
-    for payload in (old, gone):
-        channel.put(payload)
+    channel.put(old, ttl=0.001)
+    channel.put(gone)
     channel.evict(gone.key)
-    os.chmod(f"{directory}/{old.key}", 0o600)
-    os.utime(f"{directory}/{old.key}", (1, 1))
+    time.sleep(0.02)
     wait = Wait(channel, [old.key, gone.key, new.key])
     time.sleep(0.1)
     assert wait.is_alive()

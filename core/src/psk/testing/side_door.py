@@ -17,7 +17,7 @@ from psk.testing.operations import has, plain_key
 from psk.testing.pace import at_some_pace
 from psk.testing.suite import Suite
 from psk.testing.values import framed, pattern, same, value_of
-from psk.wire import HEADER_REACH, Payload, encode
+from psk.wire import HEADER_REACH, Header, encode
 
 FREED_WITHIN = 1.5
 """Seconds after its expiry at which an object's bytes are freed: one second, and half of one for a busy machine."""
@@ -132,7 +132,7 @@ class Damage(Suite):
     def test_an_expired_object_is_freed(self, connector: Any, door: SideDoor) -> None:
         def attempt(pace: float) -> None:
             key = connector.put(encode(pattern(10_000)), ttl=0.1 * pace)
-            assert Payload.parse(door.stored(key) or b"").object_id.hex() == key[:32]
+            assert Header.read(door.stored(key) or b"").key == key[:32]  # a channel may keep the expiry behind it
             deadline = time.monotonic() + 0.1 * pace + FREED_WITHIN
             while door.stored(key) is not None and time.monotonic() < deadline:
                 time.sleep(0.01)

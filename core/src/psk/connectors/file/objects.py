@@ -30,7 +30,7 @@ CLAIM_SUFFIX: Final = ".claim"
 _CAREFUL: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ: Final = os.O_RDONLY | _CAREFUL
 _CHANGE: Final = os.O_RDWR | _CAREFUL
-_PLANTED: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP})
+_PLANTED: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP})
 
 
 def open_object(directory: Directory, name: str, flags: int = _READ) -> tuple[int, os.stat_result] | None:
@@ -143,7 +143,7 @@ def renew(directory: Directory, name: str, ttl: float | None, clock: ServerClock
         nbytes, expires = find_record(descriptor, size, clock.kind)
         if not is_named(directory, name, descriptor) or (expires != NEVER and clock.now(directory) >= expires):
             return False
-        if payload_size(descriptor) != nbytes:
+        if nbytes == size and payload_size(descriptor) != size:
             raise _foreign(directory, name, f"{size} bytes that are no whole payload")
         if ttl is not None:
             mark_expiring(directory)

@@ -70,17 +70,17 @@ def is_over(expires: int) -> bool:
     return expires != NEVER and time.clock_gettime_ns(CLOCK) >= expires
 
 
-def set_expiry(descriptor: int, ttl: float | None) -> None:
+def set_expiry(descriptor: int, size: int, end: int, ttl: float | None) -> None:
     """Write down that an object expires some seconds from now, or never.
 
     Args:
-        descriptor: Its whole file, writable.
+        descriptor: Its file, writable.
+        size: The file's size.
+        end: As of `locate`; of a segment its size.
         ttl: Seconds; None for never.
     """
-    size = os.fstat(descriptor).st_size
-    end, _ = locate(descriptor, size)
     if ttl is None and end == size < SEGMENT_BYTES:
-        return
+        return  # there is no record
     offset = size - RECORD_BYTES if size >= SEGMENT_BYTES else record_offset(end)
     expires = NEVER if ttl is None else time.clock_gettime_ns(CLOCK) + int(ttl * 1e9)
     write_record(descriptor, offset, BOOT_TIME, expires)

@@ -77,8 +77,8 @@ def gone(what: str) -> ChannelUnavailableError:
     """Build the error for a session whose objects are gone with its processes; opening it anew brings none back."""
     return ChannelUnavailableError(
         what,
-        remedy="objects in shared memory go with the process that opened shm://, or the last one that has shm://<name> "
-        "open: keep it running until the last reader is done, or put into a file:// store, which needs no process",
+        remedy="keep the process running that opened it, of a session with a name the last one, until every reader is "
+        "done; objects in a file:// store need no process",
     )
 
 

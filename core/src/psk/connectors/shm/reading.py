@@ -88,9 +88,12 @@ def renew_object(directory: Directory, name: str, ttl: float | None, deadline: f
     try:
         with exclusively(directory, deadline, f"renewing {name}"):
             found = still_named(directory, name, os.fstat(descriptor))
-            if found is None or is_over(locate(descriptor, found.st_size)[1]):
+            if found is None:
                 return False
-            set_expiry(descriptor, ttl)
+            end, expires = locate(descriptor, found.st_size)
+            if is_over(expires):
+                return False
+            set_expiry(descriptor, found.st_size, end, ttl)
             return True
     finally:
         os.close(descriptor)

@@ -117,7 +117,7 @@ class Segment:
         if self._mapping is None:
             write_all(self.descriptor, buffers, nbytes, deadline)
             if self.name is None:
-                os.truncate(self.descriptor, self.capacity)  # fills up the last page, which is there already
+                os.truncate(self.descriptor, self.capacity)  # `place` writes to the last page, if that was not filled
             return
         target = self._mapping.view
         end = 0
@@ -136,8 +136,8 @@ class Segment:
         By a link, which never replaces; its free name goes afterwards. The lock goes last, so that nobody can take
         it for a free segment in between; a reader who comes meanwhile tries again.
         """
-        if ttl is not None or self.name is not None:  # what a free one says is of its last object
-            set_expiry(self.descriptor, ttl)
+        # Of an object that stays, too: a free segment has the record of its last one, a new one may end in a hole.
+        set_expiry(self.descriptor, self.capacity, self.capacity, ttl)
         where = directory.descriptor
         try:
             if self.name is None:
