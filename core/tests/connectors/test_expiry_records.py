@@ -38,9 +38,7 @@ def put_each(channel, ttl=None):
 
 def again(channel):
     """Open the channel anew, as another process would, and so sweep it."""
-    return open_connector(
-        f"{channel.scheme}://{channel.config().get('authority', '')}{channel.config().get('path', '')}"
-    )
+    return type(channel).from_config(channel.config())
 
 
 MISCHIEF = {
@@ -79,15 +77,22 @@ def test_modes_and_times_keep_nothing_alive(channel, folder, mischief):  # C44
     assert [key for key in keys if channel.get(key) is not None or channel.exists(key)] == []
 
 
-@pytest.mark.parametrize(
-    "copying", [["cp", "-r"], ["cp", "-a"], ["rsync", "-r"], ["rsync", "-a"], ["tar"]], ids=" ".join
-)
-def test_copies_have_what_they_were_made_of(files, directory, copying, tmp_path, decoded):
-    if shutil.which(copying[0]) is None:
-        pytest.skip(f"there is no {copying[0]} here")
-    keys, brief = [*put_each(files), *put_each(files, 1000)], put_each(files, 0.3)
+COPYING = {
+    "cp -r": "cp -r {0} {1}",
+    "cp -a": "cp -a {0} {1}",
+    "rsync": "rsync -r {0}/ {1}",
+    "tar": "mkdir {1}; tar -c -C {0} . | tar -x -C {1}",
+}
+
+
+@pytest.mark.parametrize("copying", COPYING.values(), ids=COPYING)
+def test_copies_expire_as_what_they_were_made_of(files, directory, copying, decoded, monkeypatch):
+    if shutil.which(copying.split()[0]) is None:
+        pytest.skip(f"there is no {copying.split()[0]} here")
+    kept, brief = put_each(files), put_each(files, 1000)
+    keys = [*kept, *brief]
     before = [decoded(files.get(key)) for key in keys]
-    copy = tmp_path / "copy"
+    copy = f"{directory}-copy"
     subprocess.run(copying.format(directory, copy), shell=True, check=True)
     subprocess.run(["chmod", "-R", "u+w", copy], check=True)
     copied = FileConnector(copy)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from psk.connectors.file import FileConnector
+from psk.connectors.file.expiry import RECORD_BYTES
 from psk.errors import ChannelDataError, ChannelUnavailableError, PayloadError
 from psk.wire import Payload, encode
 
@@ -96,16 +97,17 @@ def test_a_foreign_file_under_a_key_is_not_overwritten(files, directory):  # C16
     assert place.read_bytes() == b"the user's own file"
 
 
-def test_a_users_file_that_looks_expired_stays(files, directory):  # C56
+def test_a_users_file_that_ends_like_an_expired_object_stays(files, directory):  # C56
+    expired = Path(directory) / files.put(encode("a ttl was used here"), ttl=0.001)
+    content = b"the user's own file, named by its MD5".ljust(64) + expired.read_bytes()[-RECORD_BYTES:]
     place = Path(directory) / KEY
-    place.write_bytes(b"the user's own file, named by its MD5")
-    place.chmod(0o600)
-    os.utime(place, (1, 1))
-    files.put(encode("a ttl was used here"), ttl=0.001)
+    place.write_bytes(content)
     FileConnector(directory).close()
-    assert files.get(KEY) is None
+    assert bytes(files.get(KEY).buffers[0]) == content  # no payload, which others find out
+    with pytest.raises(ChannelDataError, match="no whole payload"):
+        files.renew(KEY, 1000)
     assert files.clear() <= 1
-    assert place.exists()
+    assert place.read_bytes() == content
 
 
 def test_a_file_of_another_user_is_refused(files, directory):

@@ -119,7 +119,8 @@ def test_a_channel_is_swept(psk, put, uri, source, tmp_path):
     assert len(psk("ls", uri).out.split()) == 1
 
 
-def test_a_channel_that_keeps_expiry_itself_is_only_opened(psk, uri):
+def test_a_channel_that_keeps_expiry_itself_is_only_opened(psk, uri, tmp_path):
+    (tmp_path / "objects").mkdir()
     done = psk("sweep", "local://kept", uri)
     said = "opened local://kept, and removed nothing: this channel keeps expiry itself\n"
     assert (done.code, done.out) == (exits.DONE, f"swept {uri}\n{said}")
