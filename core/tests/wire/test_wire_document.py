@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from psk.connectors.file import FileConnector
+from psk.connectors.file.clock import ServerClock
 from psk.wire import Payload, Reference, SigningKey, decode, encode, layout, register_codec, registry
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "wire.md"
@@ -47,7 +49,7 @@ def test_the_examples_are_what_the_code_writes(name, written):
 
 def test_the_examples_are_read_back():
     found = examples()
-    assert len(found) == 5
+    assert len(found) == 6
     assert decode(Payload.parse(found["bytes"])) == b"hello"
     memory = decode(Payload.parse(found["memory"]))
     assert (memory.tolist(), memory.readonly) == ([1, 2], False)
@@ -56,6 +58,14 @@ def test_the_examples_are_read_back():
     signed.verify_signature(KEY)
     assert Reference.from_bytes(URI, found["reference"]).nbytes == 300
     Reference.from_bytes(URI, found["signed reference"]).verify(KEY)
+
+
+def test_an_expiring_file_is_what_the_file_connector_writes(tmp_path, monkeypatch):
+    connector = FileConnector(tmp_path)
+    monkeypatch.setattr(ServerClock, "now", lambda *_: 1_999_999_000 * 10**9)
+    connector.put(encode(b"hello", object_id=ID), ttl=1000)
+    assert (tmp_path / ID.hex()).read_bytes() == examples()["expiring"]
+    connector.close()
 
 
 def write_by_the_document(codec, frames, *, revision, expires, signed):

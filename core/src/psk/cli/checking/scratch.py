@@ -44,7 +44,7 @@ def given_uri(uri: str) -> Iterator[str]:
 
 
 def _remove_unused(directory: str) -> None:
-    """Remove a directory that holds at most empty files of a connector's own, such as the one that tells the time."""
+    """Remove a directory that holds at most empty files of a connector's own, such as a mark."""
     with os.scandir(directory) as entries:
         kept = list(entries)
     if all(it.name.startswith(".") and it.is_file(follow_symlinks=False) and not it.stat().st_size for it in kept):
