@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SUMMARY = "Remove what killed processes left behind."
 EXAMPLE = """
 psk sweep
+psk put "file://$PWD/objects" note.txt
 psk sweep "file://$PWD/objects"
 """
 DETAILS = """
