@@ -102,13 +102,7 @@ class Store(AsyncMethods, Generic[ConnectorT_co]):
     @classmethod
     def from_uri(cls, uri: str, *, name: str | None = None, **options: Any) -> Self:
         """Open a store from a connector's URI, named after it if not otherwise; options and errors as of `Store`."""
-        if name is None:
-            name = uri
-            if isinstance(uri, str) and any(mark in uri for mark in "@?"):  # every message shows the name
-                from psk.wire.masking import masked_uri
-
-                name = masked_uri(uri)
-        return cls(name, uri, **options)
+        return cls(_name_after(uri) if name is None else name, uri, **options)
 
     @classmethod
     def join(cls, uri: str, *, name: str | None = None, **options: Any) -> Self:
@@ -117,9 +111,9 @@ class Store(AsyncMethods, Generic[ConnectorT_co]):
         Raises:
             ChannelUnavailableError: There is none, or it cannot be reached from here.
         """
-        connector = join_connector(uri)
+        connector: Any = join_connector(uri)
         try:
-            return cls(uri if name is None else name, connector, **options)
+            return cls(_name_after(uri) if name is None else name, connector, **options)
         except BaseException:
             connector.close()
             raise
@@ -186,6 +180,14 @@ class Store(AsyncMethods, Generic[ConnectorT_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore_store, (self._config,)
+
+
+def _name_after(uri: str) -> str:
+    if isinstance(uri, str) and any(mark in uri for mark in "@?"):  # every message shows the name
+        from psk.wire.masking import masked_uri
+
+        return masked_uri(uri)
+    return uri
 
 
 def restore_store(config: StoreConfig) -> Store:
