@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from psk.proxy import Proxy
+from psk.proxy.forms import OPTIONAL
 
 TABLE = tomllib.loads((Path(__file__).parent / "operations.toml").read_text())
 FORWARDED = {*TABLE["operations"], *TABLE["statements"], *TABLE["elsewhere"]}
@@ -51,7 +52,8 @@ def test_every_special_method_of_the_sample_types_is_forwarded_or_excused(sample
 
 
 def test_what_the_table_calls_forwarded_is_defined_by_proxy():
-    missing = {name for name in FORWARDED if getattr(Proxy, name, None) is getattr(object, name, None)}
+    unresolved = type(Proxy(list))
+    missing = {name for name in FORWARDED if getattr(unresolved, name, None) is getattr(object, name, None)}
     assert missing == (NEWER_THAN_3_11 if sys.version_info < (3, 12) else set())
 
 
@@ -60,6 +62,7 @@ def test_what_proxy_defines_is_in_the_table():
         "__slots__",
         "__module__",
         "__doc__",
+        "__new__",
         "__init__",
         "__init_subclass__",
         "__class_getitem__",
@@ -68,6 +71,7 @@ def test_what_proxy_defines_is_in_the_table():
     own |= {"__weakref__", "__static_attributes__", "__firstlineno__", "__annotate_func__"}
     own |= {name for name in vars(Proxy) if name.startswith("__proxy_")}
     assert special(vars(Proxy)) - own == FORWARDED & special(vars(Proxy))
+    assert OPTIONAL <= FORWARDED
 
 
 def test_no_name_is_in_the_table_twice():

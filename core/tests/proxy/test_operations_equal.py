@@ -55,7 +55,8 @@ def outcome(code, x, y):
             exec(code, scope)
             result = scope.get("result")
         except Exception as error:  # noqa: BLE001  # the very error is compared
-            result = (type(error), str(error))
+            # What Python itself says of an operation that is missing names the proxy beside its target's type.
+            result = (type(error), str(error).replace("Proxy of ", ""))
     return described(result), described(scope["x"])
 
 

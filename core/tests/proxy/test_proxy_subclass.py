@@ -3,6 +3,7 @@
 import pytest
 
 from psk.proxy import Proxy, is_resolved
+from psk.proxy.resolved import public_class
 
 
 class Owned(Proxy):
@@ -46,7 +47,7 @@ def test_overridden_operations_hold_in_every_state():
         assert isinstance(owned, list)
     del owned.__proxy_wrapped__
     assert not is_resolved(owned)
-    assert type(owned) is Owned
+    assert public_class(owned) is Owned
     assert owned.__proxy_owner__ == "me"
 
 

@@ -12,23 +12,22 @@ class Layout:
     """The memory of every proxy, resolved or not.
 
     The slots that carry the names of operations hold C callables bound to the target once there is one; the
-    class `Proxy.Resolved` exposes them in place of methods, so that the operation needs no Python frame. The
-    `__proxy_*__` slots are the proxy's own state. A slot that was never filled means "not known".
+    fast forms of a proxy's class have them in place of methods, so that the operation needs no Python frame. The
+    others are the proxy's own state. A slot that was never filled means "not known".
     """
 
     __slots__ = (
-        "__call__",
-        "__eq__",
-        "__getattribute__",
-        "__getitem__",
-        "__len__",
+        "__proxy_call__",
         "__proxy_default_class__",
         "__proxy_default_hash__",
+        "__proxy_eq__",
         "__proxy_factory__",
+        "__proxy_getattribute__",
+        "__proxy_getitem__",
+        "__proxy_len__",
         "__proxy_target__",
         "__weakref__",
     )
-    __hash__ = None  # type: ignore[assignment]  # an `__eq__` of its own asks for it; Proxy defines one
 
 
 _SLOTS: dict[str, Any] = dict(vars(Layout))
@@ -57,7 +56,7 @@ UNRESOLVED = _Unresolved()
 
 # The operations fast enough in C to be worth a slot each.
 FAST_OPERATIONS = ("__getattribute__", "__len__", "__getitem__", "__eq__", "__call__")
-fast_slots: dict[str, Any] = {name: _SLOTS[name] for name in FAST_OPERATIONS}
+fast_slots: dict[str, Any] = {name: _SLOTS[f"__proxy_{name.strip('_')}__"] for name in FAST_OPERATIONS}
 
 
 def is_proxy(value: object) -> bool:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import copy
 import sys
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from psk.errors import InvalidFactoryError
+from psk.proxy.forms import (
+    ALL,
+    OPTIONAL,
+    UNKNOWN,
+    adopt_target,
+    fast_methods,
+    form_of,
+    optional_methods,
+    prepare_class,
+    traits_of,
+)
 from psk.proxy.layout import (
     FAST_OPERATIONS,
     UNRESOLVED,
     Layout,
-    read_default_class,
-    read_default_hash,
     read_factory,
     read_target,
     write_default_class,
@@ -24,9 +33,10 @@ from psk.proxy.layout import (
 from psk.proxy.operations import methods
 from psk.proxy.resolution import target_of
 from psk.proxy.resolved import (
-    add_fast_forms,
     fast_target_of,
     forget_target,
+    known_class,
+    known_hash,
     public_class,
     replace_target,
 )
@@ -75,6 +85,15 @@ class Proxy(Layout):
     __proxy_rebind__: Any = None
     __class_getitem__: Any = classmethod(GenericAlias)
 
+    def __new__(cls, *arguments: Any, **options: Any) -> Any:
+        public: Any = cls.__proxy_public__
+        if cls is not public:  # `type(proxy)(factory)`
+            return public(*arguments, **options)
+        made = object.__new__(form_of(public, UNKNOWN))
+        write_factory(made, no_factory)
+        write_target(made, UNRESOLVED)
+        return made
+
     def __init__(self, factory: Callable[[], Any], *, cache_defaults: bool = False, target: Any = None) -> None:
         if not callable(factory):
             raise InvalidFactoryError(
@@ -83,9 +102,8 @@ class Proxy(Layout):
             )
         write_factory(self, factory)
         if target is None:
-            write_target(self, UNRESOLVED)
             return
-        write_target(self, target)
+        adopt_target(self, target)
         if cache_defaults:
             write_default_class(self, target.__class__)
             try:
@@ -93,11 +111,10 @@ class Proxy(Layout):
             except TypeError:
                 return
 
-    def __init_subclass__(cls, *, fast_form: bool = False, **options: Any) -> None:
-        if fast_form:
-            return
-        super().__init_subclass__(**options)
-        add_fast_forms(cls, _PLAIN)
+    def __init_subclass__(cls, *, form: bool = False, **options: Any) -> None:
+        if not form:
+            super().__init_subclass__(**options)
+            prepare_class(cls)
 
     def __getattribute__(self, name: str) -> Any:
         if name == "__class__":
@@ -129,9 +146,10 @@ class Proxy(Layout):
     def __hash__(self) -> int:  # type: ignore[override]  # Layout has none
         target = read_target(self)
         if target is UNRESOLVED:
-            default_class, default_hash = _defaults(self)
+            default_hash = known_hash(self)
             if default_hash is not None:
                 return int(default_hash)
+            default_class = known_class(self)
             if default_class is not None and default_class.__hash__ is None:
                 raise TypeError(f"unhashable type: {default_class.__name__!r}")
             target = target_of(self)
@@ -142,32 +160,30 @@ class Proxy(Layout):
         target = read_target(self)
         if target is not UNRESOLVED:
             return f"<{name}: {target!r}>"
-        try:
-            of = f" of {read_default_class(self).__name__}"
-        except AttributeError:
-            of = ""
+        default_class = known_class(self)
+        of = "" if default_class is None else f" of {default_class.__name__}"
         return f"<unresolved {name}{of}: {read_factory(self)!r}>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         cls, factory = public_class(self), read_factory(self)
         if cls is Proxy and hasattr(type(factory), "__reduce_proxy__"):
             return factory.__reduce_proxy__()
-        default_class, default_hash = _defaults(self)
-        if default_class not in _PORTABLE_HASHES:
-            default_hash = None
-        if not _is_importable(default_class):
-            default_class = None
-        known = (default_class, default_hash) if default_class is not None else ()
+        known: tuple[Any, ...] = ()
+        default_class = known_class(self)
+        if _is_importable(default_class):
+            known = default_class, known_hash(self) if default_class in _PORTABLE_HASHES else None
+        elif type(self).__proxy_protocols__ != ALL:
+            known = None, None, type(self).__proxy_protocols__
         return (rebuild_proxy, (cls, factory, *known))
 
     def __reduce__(self) -> Any:
         return type(self).__reduce_ex__(self, 4)
 
     def __copy__(self) -> Any:
-        return rebuild_proxy(public_class(self), read_factory(self), *_defaults(self))
+        return _copy_of(self, read_factory(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        made = rebuild_proxy(public_class(self), None, *_defaults(self))
+        made = _copy_of(self, None)
         memo[id(self)] = made
         write_factory(made, copy.deepcopy(read_factory(self), memo))
         return made
@@ -224,23 +240,8 @@ def _class_of(proxy: Any) -> Any:
     target = read_target(proxy)
     if target is not UNRESOLVED:
         return target.__class__
-    try:
-        return read_default_class(proxy)
-    except AttributeError:
-        pass
-    return target_of(proxy).__class__
-
-
-def _defaults(proxy: Any) -> tuple[Any, Any]:
-    try:
-        default_class = read_default_class(proxy)
-    except AttributeError:
-        default_class = None
-    try:
-        default_hash = read_default_hash(proxy)
-    except AttributeError:
-        default_hash = None
-    return default_class, default_hash
+    default_class = known_class(proxy)
+    return target_of(proxy).__class__ if default_class is None else default_class
 
 
 def _is_importable(cls: Any) -> bool:
@@ -250,9 +251,16 @@ def _is_importable(cls: Any) -> bool:
     return found is cls
 
 
-def rebuild_proxy(cls: Any, factory: Any, default_class: Any = None, default_hash: Any = None) -> Any:
+def rebuild_proxy(
+    cls: Any, factory: Any, default_class: Any = None, default_hash: Any = None, protocols: Any = None
+) -> Any:
     """Make an unresolved proxy of a given class, without calling its `__init__`."""
-    made = object.__new__(cls)
+    traits = UNKNOWN
+    if default_class is not None:
+        traits = traits_of(default_class)
+    elif protocols is not None:
+        traits = protocols, ""
+    made = object.__new__(form_of(cls, traits))
     write_factory(made, factory)
     write_target(made, UNRESOLVED)
     if default_class is not None:
@@ -262,19 +270,48 @@ def rebuild_proxy(cls: Any, factory: Any, default_class: Any = None, default_has
     return made
 
 
-def make_proxy(factory: Callable[[], Any], default_class: type | None = None, default_hash: int | None = None) -> Any:
-    """Make an unresolved proxy whose class or hash is known beforehand.
+def _copy_of(proxy: Any, factory: Any) -> Any:
+    protocols = type(proxy).__proxy_protocols__
+    return rebuild_proxy(public_class(proxy), factory, known_class(proxy), known_hash(proxy), protocols)
+
+
+def make_proxy(
+    factory: Callable[[], Any],
+    default_class: type | None = None,
+    default_hash: int | None = None,
+    *,
+    protocols: int | None = None,
+    cls: Any = Proxy,
+) -> Any:
+    """Make an unresolved proxy of whose target something is known beforehand.
 
     Args:
         factory: Callable without arguments that returns the target.
         default_class: The target's class, if known: `isinstance` and `p.__class__` then do not resolve.
         default_hash: The target's hash, if known: `hash(p)` then does not resolve.
+        protocols: What `protocols_of` gave for the target, if its class is not known but this is.
+        cls: The class of the proxy, Proxy or one of its subclasses.
     """
-    return rebuild_proxy(Proxy, factory, default_class, default_hash)
+    return rebuild_proxy(cls, factory, default_class, default_hash, protocols)
+
+
+def no_factory() -> Never:
+    """Be the factory of a proxy that was given none.
+
+    Raises:
+        InvalidFactoryError: Always.
+    """
+    raise InvalidFactoryError(
+        "this proxy was made without a factory",
+        remedy="call the class with a factory; a subclass must call super().__init__(factory)",
+    )
 
 
 for _name, _method in methods().items():
-    setattr(Proxy, _name, _method)
-_PLAIN = {name: vars(Proxy)[name] for name in FAST_OPERATIONS}
-_PLAIN |= {"__getattr__": _resolved_getattr, "careful": _careful_getattribute}
-add_fast_forms(Proxy, _PLAIN)
+    if _name in OPTIONAL:
+        optional_methods[_name] = _method
+    else:
+        setattr(Proxy, _name, _method)
+fast_methods |= {name: optional_methods.get(name) or vars(Proxy)[name] for name in (*FAST_OPERATIONS, "__hash__")}
+fast_methods |= {"__getattr__": _resolved_getattr, "careful": _careful_getattribute}
+prepare_class(Proxy)

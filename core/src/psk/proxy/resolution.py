@@ -7,7 +7,8 @@ from _thread import LockType, allocate_lock, get_ident
 from typing import Any
 
 from psk.errors import ProxyResolveError
-from psk.proxy.layout import UNRESOLVED, read_factory, read_target, write_target
+from psk.proxy.forms import adopt_target
+from psk.proxy.layout import UNRESOLVED, read_factory, read_target
 
 
 class Resolution:
@@ -67,7 +68,7 @@ def resolve_target(proxy: Any) -> Any:
             target = read_target(proxy)
             if target is UNRESOLVED:
                 target = read_factory(proxy)()
-                write_target(proxy, target)
+                adopt_target(proxy, target)
         except ProxyResolveError as error:
             mine.error = error
             raise

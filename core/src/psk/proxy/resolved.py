@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import copyreg
 import os
 import threading
 from functools import partial
@@ -11,12 +9,17 @@ from operator import eq, getitem
 from types import FunctionType
 from typing import Any
 
+from psk.proxy.forms import adopt_target, fast_form
 from psk.proxy.layout import (
     FAST_OPERATIONS,
     UNRESOLVED,
     Layout,
     fast_slots,
+    read_default_class,
+    read_default_hash,
     read_target,
+    write_default_class,
+    write_default_hash,
     write_target,
 )
 from psk.proxy.resolution import resolve_target
@@ -51,9 +54,8 @@ def fast_target_of(proxy: Any) -> Any:
 
 
 def _speed_up(proxy: Any, target: Any) -> None:
-    cls: Any = type(proxy)
     kind = type(target)
-    form = cls.Resolved if kind in _BUILTIN or not _needs_care(kind) else cls.Careful
+    form = fast_form(type(proxy), kind not in _BUILTIN and _needs_care(kind))
     if not _switching.acquire(blocking=False):
         # Another thread is at it, if perhaps with another proxy; a later use will do.
         return
@@ -82,76 +84,60 @@ def _needs_care(kind: type) -> bool:
 
 
 def _slow_down(proxy: Any) -> None:
-    cls = public_class(proxy)
-    if type(proxy) is cls:
-        return
-    _set_class(proxy, cls)
+    if type(proxy).__proxy_fast__:
+        _set_class(proxy, type(proxy).__base__)
     for slot in fast_slots.values():
-        slot.__delete__(proxy)
+        try:
+            slot.__delete__(proxy)
+        except AttributeError:
+            continue
 
 
 def replace_target(proxy: Any, target: Any) -> None:
     """Give a proxy a target, as if its factory had just returned it."""
     with _switching:
         _slow_down(proxy)
-        write_target(proxy, target)
+        adopt_target(proxy, target)
 
 
 def forget_target(proxy: Any) -> None:
-    """Make a proxy unresolved again and drop its hold on the target; nothing happens if it has none."""
+    """Make a proxy unresolved again and drop its hold on the target; its class, protocols and hash stay known."""
     with _switching:
+        target = read_target(proxy)
+        if target is UNRESOLVED:
+            return
+        write_default_class(proxy, known_class(proxy))
+        write_default_hash(proxy, known_hash(proxy))
         _slow_down(proxy)
         write_target(proxy, UNRESOLVED)
 
 
+def known_class(proxy: Any) -> Any:
+    """Return the class of a proxy's target if that is known without resolving anything, else None."""
+    target = read_target(proxy)
+    if target is UNRESOLVED:
+        return _read(read_default_class, proxy)
+    return None if issubclass(type(target), Layout) else target.__class__
+
+
+def known_hash(proxy: Any) -> Any:
+    """Return the hash of a proxy's target if it has one that is known without resolving anything, else None."""
+    target = read_target(proxy)
+    if target is UNRESOLVED:
+        return _read(read_default_hash, proxy)
+    try:
+        return None if issubclass(type(target), Layout) else hash(target)
+    except Exception:  # noqa: BLE001  # whatever a user's `__hash__` raises, it shall raise again when it is asked for
+        return None
+
+
+def _read(slot: Any, proxy: Any) -> Any:
+    try:
+        return slot(proxy)
+    except AttributeError:
+        return None
+
+
 def public_class(proxy: Any) -> Any:
     """Return the class that a proxy was made with, whichever form it is in now."""
-    cls: Any = type(proxy)
-    return cls.__base__ if cls.__proxy_fast__ else cls
-
-
-def _reduce(proxy: Any) -> Any:
-    cls: Any = type(proxy)
-    return cls.__reduce_ex__(proxy, 4)
-
-
-def _deepcopy(proxy: Any, memo: dict[int, Any]) -> Any:
-    return type(proxy).__deepcopy__(proxy, memo)
-
-
-def add_fast_forms(cls: Any, plain: dict[str, Any]) -> None:
-    """Give a proxy class the two classes that its resolved instances take on.
-
-    `cls.Resolved` answers from the slots. `cls.Careful` does so, too, but looks at attribute names first.
-
-    Args:
-        cls: The proxy class.
-        plain: The fast operations of Proxy itself; where `cls` has its own, its forms keep that one. Beside
-            them "careful", the attribute access of careful forms, and "__getattr__", that of the others for
-            names that the target does not have.
-    """
-    slots = {name: slot for name, slot in fast_slots.items() if getattr(cls, name) is plain[name]}
-    resolved, careful = dict(slots), dict(slots)
-    if "__getattribute__" in slots:
-        resolved["__getattr__"] = plain["__getattr__"]
-        careful["__getattribute__"] = plain["careful"]
-    cls.Resolved, cls.Careful = _form(cls, "Resolved", resolved), _form(cls, "Careful", careful)
-    for form in (cls, cls.Resolved, cls.Careful):
-        # A fast form answers an instance's `__reduce_ex__` and `__deepcopy__` with the target's; pickle and
-        # copy ask these tables first.
-        copyreg.pickle(form, _reduce)
-        copy._deepcopy_dispatch[form] = _deepcopy  # type: ignore[attr-defined]  # noqa: SLF001  # no other way in
-
-
-def _form(cls: Any, name: str, namespace: dict[str, Any]) -> Any:
-    namespace |= {
-        "__slots__": (),
-        "__proxy_fast__": True,
-        "__module__": cls.__module__,
-        # A name under which pickle finds it, for those who pickle `type(proxy)`.
-        "__qualname__": f"{cls.__qualname__}.{name}",
-        "__doc__": cls.__doc__,
-        # Python would drop it from a class with an `__eq__` of its own.
-        "__hash__": cls.__hash__,
-    }
-    return type(cls)(cls.__name__, (cls,), namespace, fast_form=True)
+    return type(proxy).__proxy_public__

@@ -46,7 +46,7 @@ def test_an_owned_proxy_can_be_sent_back(pool, shared_store):
     executor = StoreExecutor(pool, shared_store, ProxySize(LARGE))
     owner = owned_proxy(shared_store, ITEM)
     back = executor.submit(same, owner).result()
-    assert type(back) is OwnedProxy
+    assert isinstance(back, OwnedProxy)
     assert back == ITEM
     release(back)
     assert shared_store.list() == []

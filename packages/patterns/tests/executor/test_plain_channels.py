@@ -38,7 +38,7 @@ def test_arguments_go_when_the_task_is_done(executor):
 
 def test_results_are_owned(executor):
     result = executor.submit(fill, 1).result()
-    assert type(result) is OwnedProxy
+    assert isinstance(result, OwnedProxy)
     assert result == fill(1)
     release(result)
 

@@ -20,7 +20,7 @@ def executor(store):
 
 def test_a_large_result_is_owned(executor, store):
     result = executor.submit(fill, 1).result()
-    assert type(result) is OwnedProxy
+    assert isinstance(result, OwnedProxy)
     assert result == b"\1" * LARGE
     assert len(store.list()) == 1
     release(result)
@@ -30,7 +30,7 @@ def test_a_large_result_is_owned(executor, store):
 def test_a_large_result_comes_from_another_process(pool, shared_store):
     executor = StoreExecutor(pool, shared_store, ProxySize(LARGE))
     result = executor.submit(fill, 1).result()
-    assert type(result) is OwnedProxy
+    assert isinstance(result, OwnedProxy)
     assert kind_of(result) == "proxy"
     assert borrow(result)[0] == 1
     assert len(shared_store.list()) == 1
@@ -51,7 +51,7 @@ def test_what_is_chosen_may_lie_at_any_depth(pool, open_store):
     assert type(model) is Model
     # One object, in three places: as one proxy, which owns.
     assert first is second is model.weights
-    assert type(first) is OwnedProxy
+    assert isinstance(first, OwnedProxy)
     assert first == b"x" * LARGE
     assert len(executor.store.list()) == 1
 
@@ -66,7 +66,7 @@ def test_a_result_lives_as_long_as_its_proxy(executor, store):
 def test_an_argument_that_is_returned_becomes_a_result(pool, shared_store):
     executor = StoreExecutor(pool, shared_store, ProxySize(LARGE))
     result = executor.submit(same, b"x" * LARGE).result()
-    assert type(result) is OwnedProxy
+    assert isinstance(result, OwnedProxy)
     assert result == b"x" * LARGE
     assert len(shared_store.list()) == 1
     del result
@@ -81,7 +81,7 @@ def test_without_ownership_results_are_plain_and_stay(pool, shared_store):
     executor = StoreExecutor(pool, shared_store, ProxySize(LARGE), ownership=False, ttl=0.3)
     result = executor.submit(fill, 1).result()
     assert kind_of(result) == "proxy"
-    assert type(result) is not OwnedProxy
+    assert not isinstance(result, OwnedProxy)
     key = get_key(result)
     del result
     threading.Event().wait(0.5)
@@ -108,7 +108,7 @@ def test_any_predicate_will_do_and_any_client(store):
     client = Client()
     with StoreExecutor(client, store, is_large) as executor:
         result = executor.submit(fill, 1).result()
-        assert type(result) is OwnedProxy
+        assert isinstance(result, OwnedProxy)
         assert type(executor.submit(fill, 1, 5).result()) is bytes
     client.join()
     del result

@@ -38,7 +38,7 @@ def test_an_object_moves_to_whoever_unpickles_it(store, dumps):
     with pytest.raises(ReferenceInvalidError, match="pickled, which offers it"):
         sender["a"]
     arrived = pickle.loads(message)
-    assert type(arrived) is OwnedProxy
+    assert isinstance(arrived, OwnedProxy)
     assert isinstance(arrived, dict)  # known before it is accepted
     assert arrived == {"a": 1}
     assert len(store.list()) == 1

@@ -1,0 +1,254 @@
+"""The classes that proxies take on: one for each set of protocols, so that they have what their targets have."""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+import sys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from psk.proxy.layout import UNRESOLVED, Layout, fast_slots, read_target, write_target
+
+# Python, its abstract classes and many libraries tell by the methods of a type what an object can do. These are the
+# protocols that they ask for; a set of them is a number, with one bit for each. The numbers travel in references:
+# append, never renumber. Those that objects of users have most often come first, for references of few bytes.
+_METHODS = (
+    "__hash__",
+    "__iter__",
+    "__len__",
+    "__contains__",
+    "__getitem__",
+    "__reversed__",
+    "",  # the flag that sequence patterns ask for
+    "",  # the flag that mapping patterns ask for
+    "__call__",
+    "__enter__",
+    "__exit__",
+    "__int__",
+    "__float__",
+    "__index__",
+    "__buffer__",
+    "__next__",
+    "__trunc__",
+    "__complex__",
+    "__fspath__",
+    "__await__",
+    "__aiter__",
+    "__anext__",
+    "__aenter__",
+    "__aexit__",
+)
+_SEQUENCE, _MAPPING = 1 << 6, 1 << 7
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_BIT = {name: 1 << place for place, name in enumerate(_METHODS) if name}
+ALL = (1 << len(_METHODS)) - 1 & ~_SEQUENCE & ~_MAPPING
+"""What a proxy claims while nothing is known of its target. No pattern matches it: one flag excludes the other."""
+
+OPTIONAL = frozenset(_BIT) - {"__hash__"}
+"""The methods that only those proxies have whose targets have them; all others Proxy has itself."""
+
+# Filled by the module that defines Proxy: methods by name, those of OPTIONAL and those of fast forms.
+optional_methods: dict[str, Any] = {}
+fast_methods: dict[str, Any] = {}
+
+_TEXTS = (str, bytes, bytearray, memoryview)
+_MOST_NAMED = 1000
+_flags_of = vars(type)["__flags__"].__get__
+_mro_of = vars(type)["__mro__"].__get__
+_name_of = vars(type)["__name__"].__get__
+_dict_of = vars(type)["__dict__"].__get__
+_set_class: Any = vars(object)["__class__"].__set__
+_operations: dict[int, type] = {}
+
+Traits = tuple[int, str]
+"""A set of protocols, and the name of the target's type or an empty text."""
+UNKNOWN: Traits = (ALL, "")
+
+
+class FormType(type):
+    """The metaclass of forms, which shows a form's name as that of the class that the proxy was made with.
+
+    The name that a form was given shows in messages of C code only. It says `Proxy of list`, because Python's message
+    about a missing operation must tell the target's type, and "expected str instance, str found" would help nobody.
+    """
+
+    __proxy_public__: Any
+
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        return str(cls.__proxy_public__.__name__)
+
+
+def protocols_of(target: Any) -> int:
+    """Return the protocols of an object's type, as a number that means the same in every process."""
+    bits, _ = traits_of(type(target))
+    if sys.version_info < (3, 12):
+        # Here types do not tell, and readers of a newer Python want to know.
+        try:
+            memoryview(target).release()
+        except (TypeError, ValueError, BufferError):
+            pass
+        else:
+            bits |= _BIT["__buffer__"]
+    return bits
+
+
+def traits_of(kind: type) -> Traits:
+    """Return the protocols of a type, and its name."""
+    try:
+        return _remembered(kind)
+    except TypeError:  # a metaclass may make its classes unhashable
+        return _find_traits(kind)
+
+
+def _find_traits(kind: type) -> Traits:
+    bits = sum(bit for name, bit in _BIT.items() if _has(kind, name))
+    flags = _flags_of(kind)
+    bits |= flags >> 5 & 1 and _SEQUENCE
+    bits |= flags >> 6 & 1 and _MAPPING
+    # What is done by the type of the object instead of a method.
+    if issubclass(kind, _TEXTS):
+        bits |= _BIT["__int__"] | _BIT["__float__"] | _BIT["__complex__"]
+    if issubclass(kind, (str, bytes)):
+        bits |= _BIT["__fspath__"]
+    if issubclass(kind, type):
+        bits |= _BIT["__getitem__"]
+    name = _name_of(kind)
+    if not flags & _HEAP_TYPE and _dict_of(kind).get("__module__", "builtins") != "builtins":
+        name = f"{kind.__module__}.{name}"  # as Python's messages say of types written in C
+    return bits, name
+
+
+_remembered = lru_cache(maxsize=1024)(_find_traits)
+
+
+def _has(kind: type, name: str) -> bool:
+    for base in _mro_of(kind):
+        found = _dict_of(base).get(name, _MISSING)
+        if found is not _MISSING:
+            return found is not None
+    return False
+
+
+_MISSING = object()
+
+
+def form_of(cls: Any, traits: Traits) -> Any:
+    """Return the class of proxies that were made as a `cls`, and whose targets have certain traits."""
+    try:
+        return cls.__proxy_forms__[traits]
+    except KeyError:
+        return _make_form(cls, traits)
+
+
+def adopt_target(proxy: Any, target: Any) -> None:
+    """Give a proxy its target, and the class that has the target's protocols."""
+    write_target(proxy, target)
+    while True:
+        _set_class(proxy, form_of(type(proxy).__proxy_public__, traits_of(type(target))))
+        # Without a lock: whoever sets a class last has seen the target that the proxy has now.
+        current = read_target(proxy)
+        if current is target or current is UNRESOLVED:
+            return
+        target = current
+
+
+def prepare_class(cls: Any) -> None:
+    """Let a class of proxies have forms."""
+    cls.__proxy_public__ = cls
+    cls.__proxy_forms__ = {}
+    _register(cls)
+
+
+def fast_form(form: Any, careful: bool) -> Any:
+    """Return the class whose hottest operations are the slots of the proxy; `careful` ones look at names first."""
+    name = "Careful" if careful else "Resolved"
+    made = vars(form).get(name)
+    if made is None:
+        slots = {name: slot for name, slot in fast_slots.items() if getattr(form, name, None) is fast_methods[name]}
+        if "__getattribute__" in slots:
+            if careful:
+                slots["__getattribute__"] = fast_methods["careful"]
+            else:
+                slots["__getattr__"] = fast_methods["__getattr__"]
+        # Python would drop it from a class with an `__eq__` of its own.
+        slots["__hash__"] = form.__hash__
+        made = _make_class(form, name, _name_of(form), (form,), {"__proxy_fast__": True, **slots})
+    return made
+
+
+def _make_form(cls: Any, traits: Traits) -> Any:
+    bits, name = traits
+    if name and len(cls.__proxy_forms__) >= _MOST_NAMED:
+        return form_of(cls, (bits, ""))
+    # What a subclass overrides it has, whatever the target has, and so has its `super()`.
+    for base in cls.__mro__[: cls.__mro__.index(Layout)]:
+        bits |= sum(_BIT[method] for method in OPTIONAL.intersection(vars(base)))
+    namespace: dict[str, Any] = {"__proxy_protocols__": traits[0]}
+    if not bits & _BIT["__hash__"] and cls.__hash__ is fast_methods["__hash__"]:
+        namespace["__hash__"] = None
+    of = f"{cls.__name__} of {name}" if name else cls.__name__
+    form = _make_class(cls, f"Form_{bits:x}_{name.replace('.', '_')}", of, (cls, _operations_of(bits)), namespace)
+    return cls.__proxy_forms__.setdefault(traits, form)
+
+
+def _operations_of(bits: int) -> type:
+    """Return the class that has the methods of a set of protocols, and the flag that patterns ask for."""
+    made = _operations.get(bits)
+    if made is None:
+        names = [name for name in OPTIONAL if bits & _BIT[name] and name in optional_methods]
+        made = type("Operations", (), {"__slots__": (), **{name: optional_methods[name] for name in names}})
+        if bits & _SEQUENCE:
+            Sequence.register(made)
+        if bits & _MAPPING:
+            Mapping.register(made)
+        _operations[bits] = made
+    return made
+
+
+def _make_class(owner: Any, attribute: str, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]) -> Any:
+    public = owner.__proxy_public__
+    namespace |= {
+        "__slots__": (),
+        "__module__": public.__module__,
+        # Where pickle and cloudpickle look for it, if somebody pickles `type(proxy)`.
+        "__qualname__": f"{owner.__qualname__}.{attribute}",
+        "__doc__": public.__doc__,
+    }
+    made = _metaclass(type(public))(name, bases, namespace, form=True)
+    setattr(owner, attribute, made)
+    _register(made)
+    return made
+
+
+@lru_cache
+def _metaclass(own: type) -> type:
+    made = FormType if own is type else type("FormType", (FormType, own), {})
+    # To others a form is the class that the proxy was made with.
+    copyreg.pickle(made, _reduce_form)  # type: ignore[arg-type]  # classes are objects
+    return made
+
+
+def _reduce_form(form: Any) -> tuple[Any, ...]:
+    return _same, (form.__proxy_public__,)
+
+
+def _same(cls: Any) -> Any:
+    return cls
+
+
+def _register(cls: Any) -> None:
+    # A fast form answers an instance's `__reduce_ex__` and `__deepcopy__` with the target's; pickle and copy ask
+    # these tables first.
+    copyreg.pickle(cls, _reduce)
+    copy._deepcopy_dispatch[cls] = _deepcopy  # type: ignore[attr-defined]  # noqa: SLF001  # no other way in
+
+
+def _reduce(proxy: Any) -> Any:
+    return type(proxy).__reduce_ex__(proxy, 4)
+
+
+def _deepcopy(proxy: Any, memo: dict[int, Any]) -> Any:
+    return type(proxy).__deepcopy__(proxy, memo)
