@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from psk.proxy import Proxy, extract, is_resolved, make_proxy, resolve
-from psk.proxy.forms import ALL, protocols_of, traits_of
+from psk.proxy import Proxy, extract, is_resolved, make_proxy, protocols_of, resolve
+from psk.proxy.forms import ALL, traits_of
 
 
 class Entered:

@@ -40,6 +40,10 @@ def examples():
             "reference",
             lambda: Reference(URI, ID.hex(), nbytes=300, checksum=0xAFD3E56D, type_code=5, evict=True).to_bytes(),
         ),
+        (
+            "provided reference",
+            lambda: Reference("s3://bucket", ID.hex(), protocols=0x11E, provider="psk-connector-s3").to_bytes(),
+        ),
         ("signed reference", lambda: Reference(URI, f"{ID.hex()}@n7", hash=-2, type_code=1).sign(KEY).to_bytes()),
     ],
 )
@@ -58,6 +62,47 @@ def test_the_examples_are_read_back():
     signed.verify_signature(KEY)
     assert Reference.from_bytes(URI, found["reference"]).nbytes == 300
     Reference.from_bytes(URI, found["signed reference"]).verify(KEY)
+    provided = Reference.from_bytes("s3://bucket", found["provided reference"])
+    assert (provided.protocols, provided.provider) == (0x11E, "psk-connector-s3")
+
+
+def number(value):
+    """Write an unsigned LEB128."""
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + number(rest) if rest else bytes([low])
+
+
+def text(value):
+    return bytes([len(value)]) + value.encode()
+
+
+FIELDS = {
+    "nbytes": (1, 300, number),
+    "checksum": (2, 0xAFD3E56D, lambda value: struct.pack("<I", value)),
+    "hash": (4, -2, lambda value: struct.pack("<q", value)),
+    "protocols": (128, 0x11E, number),
+    "provider": (256, "psk-connector-s3", text),
+}
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("where", ["", "n7"])
+@pytest.mark.parametrize("chosen", [[], *([field] for field in FIELDS), list(FIELDS)], ids=str)
+def test_a_second_writer_of_references_agrees(chosen, where, signed):
+    flags = sum(FIELDS[field][0] for field in chosen) | (8 if where else 0) | (16 if signed else 0) | 32
+    body = struct.pack("<BHB", 1, flags, 5) + ID
+    body += b"".join(write(value) for _, value, write in map(FIELDS.get, chosen))
+    body += (text(where) if where else b"") + (text("demo") if signed else b"")
+    covered = URI.encode() + b"\0" + body
+    if signed:
+        body += hmac.new(SECRET, b"psk reference 1\0" + covered, hashlib.sha256).digest()[:16]
+    else:
+        body += struct.pack("<I", zlib.crc32(covered))
+    options = {field: FIELDS[field][1] for field in chosen}
+    reference = Reference(URI, f"{ID.hex()}@{where}" if where else ID.hex(), evict=True, type_code=5, **options)
+    assert (reference.sign(KEY) if signed else reference).to_bytes() == body
+    found = Reference.from_bytes(URI, body)
+    assert {field: getattr(found, field) for field in chosen} == options
 
 
 def test_an_expiring_file_is_what_the_file_connector_writes(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """Is a reference small, exact, and impossible to bend into anything but an InvalidReferenceError?"""
 
 import random
+import struct
+import zlib
 
 import hypothesis.strategies as st
 import pytest
@@ -23,6 +25,8 @@ FIELDS = {
     "checksum": st.none() | st.integers(0, 2**32 - 1),
     "type_code": st.integers(0, 255),
     "hash": st.none() | st.integers(-(2**63), 2**63 - 1),
+    "protocols": st.none() | st.integers(0, 2**63 - 1),
+    "provider": st.just("") | st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,62}[A-Za-z0-9]\Z"),
 }
 
 
@@ -50,17 +54,31 @@ def test_every_reference_comes_back(scale):
 @pytest.mark.parametrize(
     ("options", "size"),
     [
-        ({}, 20),
-        ({"nbytes": 100}, 21),
-        ({"nbytes": 100_000_064, "checksum": 5, "type_code": 64}, 28),
-        ({"nbytes": 2**40, "checksum": 5, "evict": True, "wait": True}, 30),
-        ({"nbytes": 64, "hash": 5, "type_code": 1}, 29),
+        ({}, 24),
+        ({"nbytes": 100}, 25),
+        ({"nbytes": 100_000_064, "checksum": 5, "type_code": 64, "protocols": 0x5E}, 33),
+        ({"nbytes": 2**40, "checksum": 5, "evict": True, "wait": True, "protocols": 0x11E}, 36),
+        ({"nbytes": 64, "hash": 5, "type_code": 1}, 33),
     ],
 )
-def test_a_typical_body_has_at_most_32_bytes(options, size):
+def test_a_typical_body_has_at_most_36_bytes(options, size):
     body = Reference(URI, ID, **options).to_bytes()
-    assert len(body) == size <= 32
-    assert len(Reference(URI, ID, **options).sign(KEY).to_bytes()) == size + 1 + len("team") + 16
+    assert len(body) == size <= 36
+    assert len(Reference(URI, ID, **options).sign(KEY).to_bytes()) == size - 4 + 1 + len("team") + 16
+
+
+def test_every_changed_bit_is_noticed_before_anything_is_resolved():
+    reference = Reference(URI, f"{ID}@n7", nbytes=9, hash=5, type_code=1, protocols=3, provider="psk-connector-s3")
+    body = reference.to_bytes()
+    for bit in range(8 * len(body)):
+        damaged = bytearray(body)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(InvalidReferenceError):
+            Reference.from_bytes(URI, bytes(damaged))
+    for place in range(len(URI)):
+        changed = URI[:place] + chr(ord(URI[place]) ^ 1) + URI[place + 1 :]
+        with pytest.raises(InvalidReferenceError):
+            Reference.from_bytes(changed, body)
 
 
 def test_damaged_bodies_raise_one_error_only(scale, seed):
@@ -137,20 +155,26 @@ def test_a_body_that_is_not_bytes_is_refused(body):
         Reference.from_bytes(URI, body)
 
 
-@pytest.mark.parametrize(("place", "value"), [(0, 2), (0, 0), (2, 0x80), (1, 0x80), (1, 0x08), (1, 0x10)], ids=hex)
+def with_checksum(body):
+    """Complete a body by hand."""
+    return bytes(body) + struct.pack("<I", zlib.crc32(URI.encode() + b"\0" + body))
+
+
+@pytest.mark.parametrize(("place", "value"), [(0, 2), (0, 0), (2, 0x80), (2, 0x02), (1, 0x08), (1, 0x10)], ids=hex)
 def test_unknown_versions_and_flags_are_refused(place, value):
-    body = bytearray(Reference(URI, ID).to_bytes())
+    body = bytearray(Reference(URI, ID).to_bytes()[:-4])
+    Reference.from_bytes(URI, with_checksum(body))
     body[place] = value
     with pytest.raises(InvalidReferenceError):
-        Reference.from_bytes(URI, bytes(body))
+        Reference.from_bytes(URI, with_checksum(body))
 
 
 @pytest.mark.parametrize("size", [b"\x80\x00", b"\x80" * 9 + b"\x01", b"\x80" * 100_000, b"\xff" * 9 + b"\x7f"])
 def test_sizes_have_one_form_and_63_bits(size):
-    body = bytearray(Reference(URI, ID).to_bytes())
+    body = bytearray(Reference(URI, ID).to_bytes()[:-4])
     body[1] = 1
-    with pytest.raises(InvalidReferenceError):
-        Reference.from_bytes(URI, bytes(body) + size)
+    with pytest.raises(InvalidReferenceError, match="number in it"):
+        Reference.from_bytes(URI, with_checksum(body + size))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +200,8 @@ def test_a_key_that_no_connector_returns_is_refused(key):
 
 @pytest.mark.parametrize(
     "options",
-    [{"nbytes": -1}, {"nbytes": 2**63}, {"checksum": 2**32}, {"hash": 2**63}, {"type_code": 256}, {"nbytes": "1"}],
+    [{"nbytes": -1}, {"nbytes": 2**63}, {"checksum": 2**32}, {"hash": 2**63}, {"type_code": 256}, {"nbytes": "1"}]
+    + [{"protocols": -1}, {"protocols": 2**63}, {"provider": "a b"}, {"provider": "x" * 65}, {"provider": "-x"}],
 )
 def test_a_field_that_does_not_fit_is_refused(options):
     with pytest.raises(InvalidReferenceError):

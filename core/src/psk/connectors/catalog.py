@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from psk.connectors.key import shown
@@ -9,6 +10,7 @@ from psk.connectors.uri import is_scheme, parse_uri
 from psk.errors import UnknownConnectorError, UnknownPluginError
 from psk.plugins.builtin import TARGETS
 from psk.plugins.importing import import_target
+from psk.wire.names import is_distribution_name
 
 if TYPE_CHECKING:
     from psk.connectors.contract import Connector
@@ -84,6 +86,23 @@ def join_connector(uri: str) -> Connector:
     config = parse_uri(uri)
     kind = find_connector(str(config["scheme"]))
     return cast("Connector", getattr(kind, "join", kind.from_config)(config))
+
+
+@lru_cache
+def provider_of(scheme: str) -> str:
+    """Name the distribution that brings the connector of a scheme, for those who do not have it.
+
+    Returns:
+        An empty text if that is known everywhere (psk-core's own, and first-party ones) or not known here. Nothing is
+        imported.
+    """
+    name = scheme.partition("+")[0]
+    if name in BUILT_IN or name in FIRST_PARTY:
+        return ""
+    from psk.plugins.discovery import others  # a scan, which the schemes above do without
+
+    claims = {record.distribution for record in others() if record.entry_point == f"connector.{name}"}
+    return next(filter(is_distribution_name, claims), "") if len(claims) == 1 else ""
 
 
 def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:

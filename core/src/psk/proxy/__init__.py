@@ -14,7 +14,7 @@ from psk.proxy.functions import (
     resolve_async,
 )
 from psk.proxy.locker import ProxyLocker
-from psk.proxy.proxy import make_proxy
+from psk.proxy.proxy import make_proxy, protocols_of
 
 if TYPE_CHECKING:
     from psk.proxy.static import Proxy
@@ -39,6 +39,7 @@ __all__ = [
     "get_factory",
     "is_resolved",
     "make_proxy",
+    "protocols_of",
     "resolve",
     "resolve_async",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import copyreg
-import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -41,9 +40,11 @@ _METHODS = (
     "__aexit__",
 )
 _SEQUENCE, _MAPPING = 1 << 6, 1 << 7
+_EVERY = (1 << len(_METHODS)) - 1
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _BIT = {name: 1 << place for place, name in enumerate(_METHODS) if name}
-ALL = (1 << len(_METHODS)) - 1 & ~_SEQUENCE & ~_MAPPING
+BUFFER = _BIT["__buffer__"]
+ALL = _EVERY & ~_SEQUENCE & ~_MAPPING
 """What a proxy claims while nothing is known of its target. No pattern matches it: one flag excludes the other."""
 
 OPTIONAL = frozenset(_BIT) - {"__hash__"}
@@ -64,7 +65,6 @@ _operations: dict[int, type] = {}
 
 Traits = tuple[int, str]
 """A set of protocols, and the name of the target's type or an empty text."""
-UNKNOWN: Traits = (ALL, "")
 
 
 class FormType(type):
@@ -76,34 +76,17 @@ class FormType(type):
 
     __proxy_public__: Any
 
+    def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        """Make a proxy of the class that the form is of, as `type(proxy)(factory)` asks."""
+        return cls.__proxy_public__(*arguments, **options)
+
     @property
     def __name__(cls) -> str:  # type: ignore[override]
         return str(cls.__proxy_public__.__name__)
 
 
-def protocols_of(target: Any) -> int:
-    """Return the protocols of an object's type, as a number that means the same in every process."""
-    bits, _ = traits_of(type(target))
-    if sys.version_info < (3, 12):
-        # Here types do not tell, and readers of a newer Python want to know.
-        try:
-            memoryview(target).release()
-        except (TypeError, ValueError, BufferError):
-            pass
-        else:
-            bits |= _BIT["__buffer__"]
-    return bits
-
-
 def traits_of(kind: type) -> Traits:
     """Return the protocols of a type, and its name."""
-    try:
-        return _remembered(kind)
-    except TypeError:  # a metaclass may make its classes unhashable
-        return _find_traits(kind)
-
-
-def _find_traits(kind: type) -> Traits:
     bits = sum(bit for name, bit in _BIT.items() if _has(kind, name))
     flags = _flags_of(kind)
     bits |= flags >> 5 & 1 and _SEQUENCE
@@ -119,9 +102,6 @@ def _find_traits(kind: type) -> Traits:
     if not flags & _HEAP_TYPE and _dict_of(kind).get("__module__", "builtins") != "builtins":
         name = f"{kind.__module__}.{name}"  # as Python's messages say of types written in C
     return bits, name
-
-
-_remembered = lru_cache(maxsize=1024)(_find_traits)
 
 
 def _has(kind: type, name: str) -> bool:
@@ -143,22 +123,43 @@ def form_of(cls: Any, traits: Traits) -> Any:
         return _make_form(cls, traits)
 
 
+def form_for(cls: Any, kind: type) -> Any:
+    """Return the class of proxies that were made as a `cls`, and whose targets are of a type."""
+    try:
+        return cls.__proxy_form_for__(kind)
+    except TypeError:  # a metaclass may make its classes unhashable
+        return form_of(cls.__proxy_public__, traits_of(kind))
+
+
 def adopt_target(proxy: Any, target: Any) -> None:
     """Give a proxy its target, and the class that has the target's protocols."""
     write_target(proxy, target)
     while True:
-        _set_class(proxy, form_of(type(proxy).__proxy_public__, traits_of(type(target))))
-        # Without a lock: whoever sets a class last has seen the target that the proxy has now.
+        try:
+            _set_class(proxy, type(proxy).__proxy_form_for__(type(target)))
+        except TypeError:
+            _set_class(proxy, form_for(type(proxy), type(target)))
+        # Without a lock: who sets a class last has seen the target that the proxy has now.
         current = read_target(proxy)
         if current is target or current is UNRESOLVED:
             return
         target = current
 
 
+def form_claiming(cls: Any, protocols: int) -> Any:
+    """Return the class of proxies of whose targets somebody says that they have these protocols, and no more."""
+    traits = protocols & _EVERY, ""
+    if traits not in cls.__proxy_forms__ and len(cls.__proxy_forms__) >= _MOST_NAMED:
+        return cls.__proxy_unresolved__  # hostile references must not fill the memory with classes
+    return form_of(cls, traits)
+
+
 def prepare_class(cls: Any) -> None:
     """Let a class of proxies have forms."""
     cls.__proxy_public__ = cls
     cls.__proxy_forms__ = {}
+    cls.__proxy_form_for__ = lru_cache(maxsize=1024)(lambda kind: form_of(cls, traits_of(kind)))
+    cls.__proxy_unresolved__ = form_of(cls, (ALL, ""))
     _register(cls)
 
 
@@ -224,10 +225,10 @@ def _make_class(owner: Any, attribute: str, name: str, bases: tuple[Any, ...], n
 
 
 @lru_cache
-def _metaclass(own: type) -> type:
+def _metaclass(own: Any) -> Any:
     made = FormType if own is type else type("FormType", (FormType, own), {})
     # To others a form is the class that the proxy was made with.
-    copyreg.pickle(made, _reduce_form)  # type: ignore[arg-type]  # classes are objects
+    copyreg.pickle(made, _reduce_form)
     return made
 
 
@@ -247,7 +248,8 @@ def _register(cls: Any) -> None:
 
 
 def _reduce(proxy: Any) -> Any:
-    return type(proxy).__reduce_ex__(proxy, 4)
+    cls: Any = type(proxy)
+    return cls.__reduce_ex__(proxy, 4)
 
 
 def _deepcopy(proxy: Any, memo: dict[int, Any]) -> Any:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Never
 from psk.errors import InvalidFactoryError
 from psk.proxy.forms import (
     ALL,
+    BUFFER,
     OPTIONAL,
-    UNKNOWN,
     adopt_target,
     fast_methods,
-    form_of,
+    form_claiming,
+    form_for,
     optional_methods,
     prepare_class,
-    traits_of,
 )
 from psk.proxy.layout import (
     FAST_OPERATIONS,
@@ -83,13 +83,13 @@ class Proxy(Layout):
     __proxy_fast__ = False
     #: A method of subclasses that gives what `x += y` leaves in `x` where the target gave a new object; None is that.
     __proxy_rebind__: Any = None
+    __proxy_protocols__: int
+    __proxy_unresolved__: Any
     __class_getitem__: Any = classmethod(GenericAlias)
 
-    def __new__(cls, *arguments: Any, **options: Any) -> Any:
-        public: Any = cls.__proxy_public__
-        if cls is not public:  # `type(proxy)(factory)`
-            return public(*arguments, **options)
-        made = object.__new__(form_of(public, UNKNOWN))
+    def __new__(cls, *_arguments: Any, **_options: Any) -> Any:
+        """Make a proxy that `__init__` is to give its factory."""
+        made = object.__new__(cls.__proxy_unresolved__)
         write_factory(made, no_factory)
         write_target(made, UNRESOLVED)
         return made
@@ -143,7 +143,7 @@ class Proxy(Layout):
         else:
             delattr(target_of(self), name)
 
-    def __hash__(self) -> int:  # type: ignore[override]  # Layout has none
+    def __hash__(self) -> int:
         target = read_target(self)
         if target is UNRESOLVED:
             default_hash = known_hash(self)
@@ -211,7 +211,7 @@ def _careful_getattribute(self: Any, name: str) -> Any:
         return getattr(target, name)
     if name == "__class__":
         return _class_of(self)
-    return Proxy.__getattribute__(self, name)  # type: ignore[misc]  # the slot of this name is for C
+    return Proxy.__getattribute__(self, name)
 
 
 def _resolved_getattr(self: Any, name: str) -> Any:
@@ -255,12 +255,11 @@ def rebuild_proxy(
     cls: Any, factory: Any, default_class: Any = None, default_hash: Any = None, protocols: Any = None
 ) -> Any:
     """Make an unresolved proxy of a given class, without calling its `__init__`."""
-    traits = UNKNOWN
     if default_class is not None:
-        traits = traits_of(default_class)
-    elif protocols is not None:
-        traits = protocols, ""
-    made = object.__new__(form_of(cls, traits))
+        form = form_for(cls, default_class)
+    else:
+        form = cls.__proxy_unresolved__ if protocols is None else form_claiming(cls, protocols)
+    made = object.__new__(form)
     write_factory(made, factory)
     write_target(made, UNRESOLVED)
     if default_class is not None:
@@ -293,6 +292,20 @@ def make_proxy(
         cls: The class of the proxy, Proxy or one of its subclasses.
     """
     return rebuild_proxy(cls, factory, default_class, default_hash, protocols)
+
+
+def protocols_of(target: Any) -> int:
+    """Return the protocols of an object's type, as a number that means the same in every process."""
+    bits: int = form_for(Proxy, type(target)).__proxy_protocols__
+    if sys.version_info < (3, 12):
+        # Here types do not tell, and readers of a newer Python want to know.
+        try:
+            memoryview(target).release()
+        except (TypeError, ValueError, BufferError):
+            pass
+        else:
+            bits |= BUFFER
+    return bits
 
 
 def no_factory() -> Never:

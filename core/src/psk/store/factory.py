@@ -5,7 +5,12 @@ from __future__ import annotations
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic
 
-from psk.errors import CodecNotPortableError, ProxyResolveError, ProxyResolveMissingKeyError
+from psk.errors import (
+    CodecNotPortableError,
+    ProxyResolveError,
+    ProxyResolveMissingKeyError,
+    UnknownConnectorError,
+)
 from psk.proxy import Proxy, make_proxy
 from psk.store.limits import limits_in_force
 from psk.store.policy import get_policy
@@ -80,7 +85,10 @@ class StoreFactory(Generic[ConnectorT_co, T]):
         if self._store is None or self._store.closed:
             from psk.store.registry import store_for  # the registry knows factories: here only, to break the circle
 
-            self._store = store_for(self.reference)
+            try:
+                self._store = store_for(self.reference)
+            except UnknownConnectorError as error:
+                raise _needs_connector(self.reference, error) from error
         elif self._foreign:  # the rules may have changed since the store was found
             get_policy().admit(self.reference)
         return self._store
@@ -156,8 +164,20 @@ def restore_proxy(uri: str, body: bytes) -> Proxy[Any]:
         InvalidReferenceError: The reference is malformed.
     """
     reference = Reference.from_bytes(_shared(uri), body)
-    proxy: Proxy[Any] = make_proxy(StoreFactory(reference), type_of(reference.type_code), reference.hash)
+    proxy: Proxy[Any] = make_proxy(
+        StoreFactory(reference), type_of(reference.type_code), reference.hash, protocols=reference.protocols
+    )
     return proxy
+
+
+def _needs_connector(reference: Reference, error: UnknownConnectorError) -> UnknownConnectorError:
+    scheme = reference.uri.partition(":")[0]
+    remedy = error.remedy
+    if reference.provider:
+        remedy = f"its producer says that the distribution {reference.provider} has one; install it if you trust it"
+    return UnknownConnectorError(
+        f"this proxy needs a connector for {scheme!r:.80}, and none is installed here", found=error.found, remedy=remedy
+    )
 
 
 def _shared(uri: Any) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 from psk.connectors import check_timeout
+from psk.connectors.catalog import provider_of
 from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
-from psk.proxy import Proxy, ProxyLocker, make_proxy
+from psk.proxy import Proxy, ProxyLocker, make_proxy, protocols_of
 from psk.store.batches import BatchMethods
 from psk.store.factory import StoreFactory
 from psk.store.keys import check_key
 from psk.store.objects import ttl_of
-from psk.wire import Reference, code_of, codec_for, portable_hash
+from psk.wire import Reference, code_of, codec_for, is_builtin_code, portable_hash
 
 if TYPE_CHECKING:
     import builtins
@@ -153,7 +154,7 @@ class ProxyMethods(BatchMethods):
         check_timeout(timeout)
         if timeout is not None and not wait:
             raise StoreConfigError("timeout= says how long to wait, and wait= is not set", remedy="give wait=True")
-        reference = Reference(self.uri, key, evict=evict, wait=wait, timeout=timeout)
+        reference = Reference(self.uri, key, evict=evict, wait=wait, timeout=timeout, provider=self._provider)
         self._attach(lifetime, key)
         proxy: Proxy[Any] = make_proxy(self._factory(reference, None, deserializer))
         return proxy
@@ -202,21 +203,25 @@ class ProxyMethods(BatchMethods):
         if deserializer == payload.codec:
             deserializer = None  # it is what decodes the payload anyway, in every process
         certain = self._gives_its_type_back(obj, payload.codec, serializer, deserializer)
+        known = certain and not isinstance(obj, Proxy)
+        type_code = code_of(type(obj)) if certain else 0
         reference = Reference(
             self.uri,
             key,
             evict=evict,
             nbytes=payload.nbytes,
             checksum=payload.checksum,
-            type_code=code_of(type(obj)) if certain else 0,
+            type_code=type_code,
             hash=portable_hash(obj) if certain else None,
+            # What a builtin type can do its number says.
+            protocols=protocols_of(obj) if known and not is_builtin_code(type_code) else None,
+            provider=self._provider,
         )
         factory = self._factory(reference, serializer, deserializer)
         if populate_target is None:
             populate_target = self._config.options["populate_target"] and certain and not evict
         if populate_target:
             return Proxy(factory, target=obj)
-        known = certain and not isinstance(obj, Proxy)
         proxy: Proxy[T] = make_proxy(factory, type(obj) if known else None, _known_hash(obj) if known else None)
         return proxy
 
@@ -229,6 +234,10 @@ class ProxyMethods(BatchMethods):
             return True
         # A codec that was asked for by name may make of an object what it likes.
         return codec in FAITHFUL_CODECS or codec == codec_for(obj).name
+
+    @property
+    def _provider(self) -> str:
+        return provider_of(self.uri.partition(":")[0])
 
     def _factory(self, reference: Reference, serializer: Any, deserializer: Any) -> StoreFactory[Any]:
         key = self._encoder.signing_key

@@ -10,7 +10,7 @@ from psk.wire.payload import Payload
 from psk.wire.reference import Reference
 from psk.wire.registry import PRIVATE_CODEC, codec_for, find_codec, register_codec
 from psk.wire.signing import SigningKey, find_signing_key, set_signing_key
-from psk.wire.type_codes import code_of, portable_hash, type_of
+from psk.wire.type_codes import code_of, is_builtin_code, portable_hash, type_of
 
 __all__ = [
     "HEADER_REACH",
@@ -30,6 +30,7 @@ __all__ = [
     "encode",
     "find_codec",
     "find_signing_key",
+    "is_builtin_code",
     "new_object_id",
     "portable_hash",
     "register_codec",

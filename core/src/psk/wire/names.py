@@ -11,6 +11,7 @@ CODEC_RULE = "use 1 to 32 of a-z 0-9 . _ -"
 SIGNING_KEY_RULE = "use 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with a dot"
 is_codec_name = re.compile(r"[a-z0-9._-]{1,32}").fullmatch
 is_signing_key_name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}").fullmatch
+is_distribution_name = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?").fullmatch
 
 
 @lru_cache(maxsize=128)

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from psk.errors import InvalidReferenceError, SignatureError, UnsignedError
-from psk.wire.reference_body import MAC_SIZE, check_uri, read_body, write_body
+from psk.wire.reference_body import MAC_SIZE, check_uri, crc_of, read_body, write_body
 
 if TYPE_CHECKING:
     from psk.wire.signing import SigningKey
@@ -28,6 +28,9 @@ class Reference:
         hash: The object's hash where it is the same in all processes.
         wait: Whether the object may not have been put yet, so that resolving waits for it.
         timeout: Seconds for which resolving waits, to the millisecond; None leaves it to the process that does.
+        protocols: What the object's type can do, as `psk.proxy.protocols_of` numbers it; None if unknown.
+        provider: The distribution that provides the producer's connector, if psk-core does not: for messages, and
+            never used for anything else.
         signed_by: Name of the key that signed this reference; empty if nobody did.
         mac: The signature, 16 bytes.
     """
@@ -39,6 +42,8 @@ class Reference:
         "key",
         "mac",
         "nbytes",
+        "protocols",
+        "provider",
         "signed_by",
         "timeout",
         "type_code",
@@ -58,6 +63,8 @@ class Reference:
         hash: int | None = None,  # noqa: A002  # the attribute's name
         wait: bool = False,
         timeout: float | None = None,
+        protocols: int | None = None,
+        provider: str = "",
         signed_by: str = "",
         mac: bytes = b"",
     ) -> None:
@@ -70,6 +77,8 @@ class Reference:
         self.hash = hash
         self.wait = wait
         self.timeout = timeout
+        self.protocols = protocols
+        self.provider = provider
         self.signed_by = signed_by
         self.mac = mac
 
@@ -87,7 +96,8 @@ class Reference:
             InvalidReferenceError: A field does not fit the format.
         """
         if not self.signed_by:
-            return self._unsigned_bytes()
+            body = self._unsigned_bytes()
+            return body + crc_of(self.uri, body)
         if len(self.mac) != MAC_SIZE:
             raise InvalidReferenceError(
                 f"the reference to {self.key!r:.110} has no signature of {MAC_SIZE} bytes",
@@ -139,6 +149,8 @@ class Reference:
             hash=self.hash,
             wait=self.wait,
             timeout=self.timeout,
+            protocols=self.protocols,
+            provider=self.provider,
             signed_by=key.name,
         )
         signed.mac = key.authenticate(signed._signed_parts())[:MAC_SIZE]

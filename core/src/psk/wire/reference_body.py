@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import struct
 from typing import TYPE_CHECKING
+from zlib import crc32
 
-from psk.wire.names import is_signing_key_name
+from psk.wire.names import is_distribution_name, is_signing_key_name
 
 if TYPE_CHECKING:
     from psk.wire.reference import Reference
 
 VERSION = 1
 MAC_SIZE = 16
-_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT = (1 << bit for bit in range(7))
-_TIMEOUT = 1 << 9
-_KNOWN_FLAGS = (1 << 7) - 1 | _TIMEOUT
+CRC_SIZE = 4
+_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT, _PROTOCOLS, _PROVIDER, _TIMEOUT = (
+    1 << bit for bit in range(10)
+)
+_KNOWN_FLAGS = (1 << 10) - 1
 _FIXED = struct.Struct("<BHB16s")
 _U32 = struct.Struct("<I")
 _I64 = struct.Struct("<q")
@@ -28,22 +31,12 @@ _is_where = re.compile(r"[A-Za-z0-9._~@:+-]{1,63}").fullmatch
 
 
 def write_body(reference: Reference) -> bytes:
-    """Return a reference's body without its signature, which comes last.
+    """Return a reference's body without its signature or checksum, which comes last.
 
     Raises:
         ValueError, TypeError, struct.error: A field does not fit the format.
     """
-    flags = 0
-    rest = b""
-    if reference.nbytes is not None:
-        flags = _NBYTES
-        rest = _write_varint(reference.nbytes)
-    if reference.checksum is not None:
-        flags |= _CHECKSUM
-        rest += _U32.pack(reference.checksum)
-    if reference.hash is not None:
-        flags |= _HASH
-        rest += _I64.pack(reference.hash)
+    flags, rest = _write_facts(reference)
     digits = reference.key
     if len(digits) > _ID_DIGITS:
         flags |= _WHERE
@@ -65,6 +58,29 @@ def write_body(reference: Reference) -> bytes:
     return _FIXED.pack(VERSION, flags, reference.type_code, object_id) + rest
 
 
+def _write_facts(reference: Reference) -> tuple[int, bytes]:
+    flags = 0
+    facts = b""
+    if reference.nbytes is not None:
+        flags = _NBYTES
+        facts = _write_varint(reference.nbytes)
+    if reference.checksum is not None:
+        flags |= _CHECKSUM
+        facts += _U32.pack(reference.checksum)
+    if reference.hash is not None:
+        flags |= _HASH
+        facts += _I64.pack(reference.hash)
+    if reference.protocols is not None:
+        flags |= _PROTOCOLS
+        facts += _write_varint(reference.protocols)
+    if reference.provider:
+        flags |= _PROVIDER
+        if not is_distribution_name(reference.provider):
+            raise ValueError(f"{reference.provider!r:.80} is not the name of a distribution")
+        facts += _write_text(reference.provider)
+    return flags, facts
+
+
 def read_body(reference: Reference, body: bytes) -> None:
     """Fill in a reference from its body; every byte must be accounted for.
 
@@ -79,6 +95,22 @@ def read_body(reference: Reference, body: bytes) -> None:
     reference.key = object_id.hex()
     reference.evict = flags & _EVICT != 0
     reference.wait = flags & _WAIT != 0
+    at = _read_facts(reference, flags, body)
+    if flags & _WHERE:
+        where, at = _read_text(body, at)
+        if not _is_where(where):
+            raise ValueError(f"its key's second part {where!r:.80} is malformed")
+        reference.key += f"@{where}"
+    at = _read_timeout(reference, flags, body, at)
+    if flags & _SIGNED:
+        at = _read_signature(reference, body, at)
+    else:
+        at = _check_crc(reference, body, at)
+    if at != len(body):
+        raise ValueError(f"it is cut off, or {len(body) - at} bytes follow its end")
+
+
+def _read_facts(reference: Reference, flags: int, body: bytes) -> int:
     at = _FIXED.size
     if flags & _NBYTES:
         reference.nbytes, at = _read_varint(body, at)
@@ -88,16 +120,18 @@ def read_body(reference: Reference, body: bytes) -> None:
     if flags & _HASH:
         (reference.hash,) = _I64.unpack_from(body, at)
         at += 8
-    if flags & _WHERE:
-        where, at = _read_text(body, at)
-        if not _is_where(where):
-            raise ValueError(f"its key's second part {where!r:.80} is malformed")
-        reference.key += f"@{where}"
-    at = _read_timeout(reference, flags, body, at)
-    if flags & _SIGNED:
-        at = _read_signature(reference, body, at)
-    if at != len(body):
-        raise ValueError(f"it is cut off, or {len(body) - at} bytes follow its end")
+    if flags & _PROTOCOLS:
+        reference.protocols, at = _read_varint(body, at)
+    if flags & _PROVIDER:
+        reference.provider, at = _read_text(body, at)
+        if not is_distribution_name(reference.provider):
+            raise ValueError(f"its provider {reference.provider!r:.80} is not the name of a distribution")
+    return at
+
+
+def crc_of(uri: str, body: bytes) -> bytes:
+    """Return the checksum that ends an unsigned body: CRC-32 of the URI and of what comes before it."""
+    return _U32.pack(crc32(body, crc32(uri.encode() + b"\0")))
 
 
 def check_uri(uri: str) -> None:
@@ -129,6 +163,13 @@ def _read_timeout(reference: Reference, flags: int, body: bytes, at: int) -> int
     return at
 
 
+def _check_crc(reference: Reference, body: bytes, at: int) -> int:
+    end = at + CRC_SIZE
+    if body[at:end] != crc_of(reference.uri, body[:at]):
+        raise ValueError("its checksum does not fit")
+    return end
+
+
 def _read_signature(reference: Reference, body: bytes, at: int) -> int:
     name, at = _read_text(body, at)
     if not is_signing_key_name(name):
@@ -150,7 +191,7 @@ def _read_text(body: bytes, at: int) -> tuple[str, int]:
 
 def _write_varint(value: int) -> bytes:
     if not 0 <= value < _MAXIMUM_NBYTES:
-        raise ValueError(f"{value} is no size in bytes")
+        raise ValueError(f"{value} is not a size in bytes or a set of protocols")
     encoded = bytearray()
     while value > 0x7F:  # noqa: PLR2004  # LEB128: seven bits a byte
         encoded.append(value & 0x7F | 0x80)
@@ -167,7 +208,7 @@ def _read_varint(body: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte <= 0x7F:  # noqa: PLR2004  # LEB128: the last byte has its high bit clear
             if not byte and shift:
-                raise ValueError("its size is not in its shortest form")
+                raise ValueError("a number in it is not in its shortest form")
             return value, at
         shift += 7
-    raise ValueError("its size is out of range")
+    raise ValueError("a number in it is out of range")

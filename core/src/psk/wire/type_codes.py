@@ -76,6 +76,11 @@ def type_of(code: int) -> type | None:
     return found if isinstance(found, type) else None
 
 
+def is_builtin_code(code: int) -> bool:
+    """Tell whether a number stands for a type that every process has."""
+    return code in _BUILTINS
+
+
 def type_name(code: int) -> str:
     """Return the name of the type that a number stands for, empty if it is unknown; nothing is imported."""
     if code in _BUILTINS:

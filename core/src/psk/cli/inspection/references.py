@@ -32,6 +32,7 @@ def describe_reference(uri: Any, body: Any, problems: list[str]) -> dict[str, ob
         "evict": reference.evict,
         "wait": reference.wait,
         "timeout": reference.timeout,
+        "provider": reference.provider or None,
         "signed_by": reference.signed_by or None,
         "valid": True,
     }
