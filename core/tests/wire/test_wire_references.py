@@ -88,6 +88,7 @@ def test_damaged_bodies_raise_one_error_only(scale, seed):
         Reference(URI, f"{ID}@node-7:5", hash=-1, evict=True).sign(KEY).to_bytes(),
         Reference(URI, ID, wait=True).to_bytes(),
         Reference(URI, ID, wait=True, timeout=2.5).to_bytes(),
+        Reference(URI, ID, protocols=0x11E, provider="psk-connector-s3").to_bytes(),
     ]
     for _ in range(scale("wire.references")):
         body = bytearray(chance.choice(bodies))
@@ -102,6 +103,8 @@ def test_damaged_bodies_raise_one_error_only(scale, seed):
         for _ in range(chance.randrange(3)):
             if body:
                 body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
+        if chance.randrange(2):  # past the checksum, as a forger would
+            body = with_checksum(body[:-4])
         try:
             found = Reference.from_bytes(URI, bytes(body))
         except InvalidReferenceError:
@@ -200,8 +203,19 @@ def test_a_key_that_no_connector_returns_is_refused(key):
 
 @pytest.mark.parametrize(
     "options",
-    [{"nbytes": -1}, {"nbytes": 2**63}, {"checksum": 2**32}, {"hash": 2**63}, {"type_code": 256}, {"nbytes": "1"}]
-    + [{"protocols": -1}, {"protocols": 2**63}, {"provider": "a b"}, {"provider": "x" * 65}, {"provider": "-x"}],
+    [
+        {"nbytes": -1},
+        {"nbytes": 2**63},
+        {"nbytes": "1"},
+        {"checksum": 2**32},
+        {"hash": 2**63},
+        {"type_code": 256},
+        {"protocols": -1},
+        {"protocols": 2**63},
+        {"provider": "a b"},
+        {"provider": "x" * 65},
+        {"provider": "-x"},
+    ],
 )
 def test_a_field_that_does_not_fit_is_refused(options):
     with pytest.raises(InvalidReferenceError):

@@ -210,7 +210,8 @@ def _operations_of(bits: int) -> type:
 
 
 def _make_class(owner: Any, attribute: str, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]) -> Any:
-    public = owner.__proxy_public__
+    public: Any = owner.__proxy_public__
+    metaclass: Any = type(public)
     namespace |= {
         "__slots__": (),
         "__module__": public.__module__,
@@ -218,7 +219,7 @@ def _make_class(owner: Any, attribute: str, name: str, bases: tuple[Any, ...], n
         "__qualname__": f"{owner.__qualname__}.{attribute}",
         "__doc__": public.__doc__,
     }
-    made = _metaclass(type(public))(name, bases, namespace, form=True)
+    made = _metaclass(metaclass)(name, bases, namespace, form=True)
     setattr(owner, attribute, made)
     _register(made)
     return made

@@ -33,6 +33,7 @@ from psk.proxy.layout import (
 from psk.proxy.operations import methods
 from psk.proxy.resolution import target_of
 from psk.proxy.resolved import (
+    claim_known_protocols,
     fast_target_of,
     forget_target,
     known_class,
@@ -131,6 +132,8 @@ class Proxy(Layout):
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith(_OWN_PREFIX):
             object.__setattr__(self, name, value)
+            if name == "__proxy_default_class__":
+                claim_known_protocols(self)
         elif name == "__orig_class__":
             # `Proxy[T](factory)` tries to leave its alias here; typing lets us decline.
             raise AttributeError(name)
@@ -140,6 +143,8 @@ class Proxy(Layout):
     def __delattr__(self, name: str) -> None:
         if name.startswith(_OWN_PREFIX):
             object.__delattr__(self, name)
+            if name == "__proxy_default_class__":
+                claim_known_protocols(self)
         else:
             delattr(target_of(self), name)
 

@@ -9,7 +9,7 @@ from operator import eq, getitem
 from types import FunctionType
 from typing import Any
 
-from psk.proxy.forms import adopt_target, fast_form
+from psk.proxy.forms import adopt_target, fast_form, form_for
 from psk.proxy.layout import (
     FAST_OPERATIONS,
     UNRESOLVED,
@@ -129,6 +129,14 @@ def known_hash(proxy: Any) -> Any:
         return None if issubclass(type(target), Layout) else hash(target)
     except Exception:  # noqa: BLE001  # whatever a user's `__hash__` raises, it shall raise again when it is asked for
         return None
+
+
+def claim_known_protocols(proxy: Any) -> None:
+    """Give an unresolved proxy the protocols of the class that it is known to have, or all if it is known no longer."""
+    if read_target(proxy) is UNRESOLVED:
+        kind = known_class(proxy)
+        cls: Any = type(proxy)
+        _set_class(proxy, cls.__proxy_unresolved__ if kind is None else form_for(cls, kind))
 
 
 def _read(slot: Any, proxy: Any) -> Any:

@@ -102,10 +102,7 @@ def read_body(reference: Reference, body: bytes) -> None:
             raise ValueError(f"its key's second part {where!r:.80} is malformed")
         reference.key += f"@{where}"
     at = _read_timeout(reference, flags, body, at)
-    if flags & _SIGNED:
-        at = _read_signature(reference, body, at)
-    else:
-        at = _check_crc(reference, body, at)
+    at = (_read_signature if flags & _SIGNED else _check_crc)(reference, body, at)
     if at != len(body):
         raise ValueError(f"it is cut off, or {len(body) - at} bytes follow its end")
 

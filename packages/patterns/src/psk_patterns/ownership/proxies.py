@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from psk import Proxy, get_factory
+from psk.proxy import make_proxy
 from psk.wire import type_of
 from psk_patterns.errors import OwnershipError, ReferenceNotOwnedError
 from psk_patterns.ownership.arriving import arrived_loan, arrived_title
@@ -136,7 +137,7 @@ def title_of(proxy: Any, purpose: str) -> Title:
     """
     title: Any = get_factory(proxy) if is_owned(proxy) else None
     if not isinstance(title, Title):
-        kind = type(proxy).__qualname__
+        kind = type(proxy).__name__
         raise ReferenceNotOwnedError(
             f"cannot {purpose} {get_factory(proxy)!r} through a {kind}"
             if issubclass(type(proxy), Proxy)
@@ -155,12 +156,14 @@ def loan_of(proxy: Any) -> Loan | SentLoan:
     loan: Any = get_factory(proxy) if is_borrowed(proxy) else None
     if not isinstance(loan, (Loan, SentLoan)):
         raise OwnershipError(
-            f"a {type(proxy).__qualname__} is no borrow", remedy="pass what borrow(owner) or mut_borrow(owner) gave"
+            f"a {type(proxy).__name__} is no borrow", remedy="pass what borrow(owner) or mut_borrow(owner) gave"
         )
     return loan
 
 
-def wrapped(cls: Any, factory: Any, kind: type | None = None, target: Any = None) -> Any:
+def wrapped(
+    cls: Any, factory: Any, kind: type | None = None, target: Any = None, protocols: int | None = None
+) -> Any:
     """Make a proxy.
 
     Args:
@@ -168,7 +171,10 @@ def wrapped(cls: Any, factory: Any, kind: type | None = None, target: Any = None
         factory: A title or a loan.
         kind: The object's class, if known: asking for it does not resolve then.
         target: The object, if known.
+        protocols: What the object's type can do, if known.
     """
+    if target is None:
+        return make_proxy(factory, kind, protocols=protocols, cls=cls)
     made = cls.__new__(cls)
     Proxy.__init__(made, factory, target=target)
     if kind is not None:
@@ -208,7 +214,8 @@ def restore_owned(*sent: Any) -> Any:
         ReferenceInvalidError: It is damaged or forged.
     """
     title = arrived_title(*sent)
-    return wrapped(OwnedProxy, title, type_of(title.factory.reference.type_code))
+    reference = title.factory.reference
+    return wrapped(OwnedProxy, title, type_of(reference.type_code), protocols=reference.protocols)
 
 
 def restore_borrowed(*sent: Any) -> Any:
@@ -218,7 +225,9 @@ def restore_borrowed(*sent: Any) -> Any:
         ReferenceInvalidError: It is damaged or forged.
     """
     loan = arrived_loan(*sent)
-    return wrapped(RefMutProxy if loan.mutable else RefProxy, loan, type_of(loan.factory.reference.type_code))
+    reference = loan.factory.reference
+    cls = RefMutProxy if loan.mutable else RefProxy
+    return wrapped(cls, loan, type_of(reference.type_code), protocols=reference.protocols)
 
 
 def _rebound(proxy: Any, result: Any) -> Any:
