@@ -51,7 +51,7 @@ _OWN = frozenset({"__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__"})
 # Attributes of an array that would keep numpy from asking for `__array__`, which alone loses nothing.
 _HIDDEN = frozenset({"__array_struct__", "__array_interface__"})
 # Attributes that the proxy has where the target has none.
-_FALLBACK = frozenset({"__array__", "__mro_entries__"})
+_FALLBACK = frozenset({"__array__", "__conform__", "__mro_entries__"})
 # Modules that ask for the class only to choose how to serialise; to answer, a proxy would have to resolve.
 _SERIALIZERS = frozenset({"cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast"})
 # Their hashes are the same in every process.
@@ -234,6 +234,8 @@ def _fallback(target: Any, name: str) -> Any:
     if name == "__array__" and numpy is not None and not hasattr(target, name):
         # numpy would take a proxy of 3 for an object of unknown type.
         return lambda dtype=None, copy=None: numpy.array(target, dtype=dtype)  # noqa: ARG005  # always a new array
+    if name == "__conform__" and not hasattr(target, name):
+        return lambda _protocol: target  # how sqlite3 asks for a value that it can store
     if name == "__mro_entries__" and isinstance(target, type):
         return lambda _bases: (target,)
     return getattr(target, name)
