@@ -102,7 +102,7 @@ def of_matplotlib():
 
 
 BY_LIBRARY = {"pandas": of_pandas, "polars": of_polars, "networkx": of_networkx, "torch": of_torch}
-PLAIN = {name: module for name, module in globals().items() if name in {"np", "json", "csv", "dataclasses"}}
+PLAIN = {"np": np, "json": json, "csv": csv, "dataclasses": dataclasses}
 PLAIN |= {"extract": lambda it: extract(it) if isinstance(it, Proxy) else it, "written": written, "query": query}
 
 

@@ -28,6 +28,7 @@ from psk.proxy.resolution import resolve_target
 _switching = threading.RLock()
 # Known to need no care, which is much cheaper to see than to find out.
 _BUILTIN = frozenset({int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset})
+_HASHED_BY_VALUE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _set_class: Any = vars(object)["__class__"].__set__
 _write_getattribute, _write_len, _write_getitem, _write_eq, _write_call = (
     fast_slots[name].__set__ for name in FAST_OPERATIONS
@@ -123,12 +124,17 @@ def known_class(proxy: Any) -> Any:
 def known_hash(proxy: Any) -> Any:
     """Return the hash of a proxy's target if it has one that is known without resolving anything, else None."""
     target = read_target(proxy)
-    if target is UNRESOLVED:
-        return _read(read_default_hash, proxy)
-    try:
-        return None if issubclass(type(target), Layout) else hash(target)
-    except Exception:  # noqa: BLE001  # whatever a user's `__hash__` raises, it shall raise again when it is asked for
-        return None
+    if target is not UNRESOLVED and is_hashed_by_value(target):
+        return hash(target)
+    return _read(read_default_hash, proxy)
+
+
+def is_hashed_by_value(target: Any) -> bool:
+    """Tell whether an equal object that is made anew has the same hash here; by default the hash is one instance's."""
+    kind = type(target)
+    if kind is tuple or kind is frozenset:
+        return all(map(is_hashed_by_value, target))
+    return kind in _HASHED_BY_VALUE and target == target  # noqa: PLR0124  # only a NaN differs from itself
 
 
 def claim_known_protocols(proxy: Any) -> None:

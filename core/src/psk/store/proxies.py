@@ -8,6 +8,7 @@ from psk.connectors import check_timeout
 from psk.connectors.catalog import provider_of
 from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
 from psk.proxy import Proxy, ProxyLocker, make_proxy, protocols_of
+from psk.proxy.resolved import is_hashed_by_value
 from psk.store.batches import BatchMethods
 from psk.store.factory import StoreFactory
 from psk.store.keys import check_key
@@ -25,7 +26,6 @@ T = TypeVar("T")
 #: Hashing longer ones would cost more than it can save.
 LONGEST_HASHED = 4096
 SIZED_HASHABLES = (bytes, str, tuple, frozenset)
-HASHED_BY_VALUE = frozenset({bytes, str, bool, type(None)})
 #: Codecs that give back an object of the type that they encoded, whatever it is.
 FAITHFUL_CODECS = ("pickle", "cloudpickle")
 
@@ -272,12 +272,4 @@ def _known_hash(obj: object) -> int | None:
     """Give the hash of an object where that is cheap and certain; a proxy without one resolves to find it."""
     if isinstance(obj, SIZED_HASHABLES) and len(obj) > LONGEST_HASHED:
         return None
-    return hash(obj) if _is_hashed_by_value(obj) else None
-
-
-def _is_hashed_by_value(obj: object) -> bool:
-    """Tell whether what decoding gives has the same hash here; by default the hash is that of one instance."""
-    kind = type(obj)
-    if kind is tuple or kind is frozenset:
-        return all(map(_is_hashed_by_value, obj))  # type: ignore[call-overload]  # both can be iterated
-    return kind in HASHED_BY_VALUE or portable_hash(obj) is not None
+    return hash(obj) if is_hashed_by_value(obj) else None

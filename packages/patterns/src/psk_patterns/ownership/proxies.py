@@ -161,9 +161,7 @@ def loan_of(proxy: Any) -> Loan | SentLoan:
     return loan
 
 
-def wrapped(
-    cls: Any, factory: Any, kind: type | None = None, target: Any = None, protocols: int | None = None
-) -> Any:
+def wrapped(cls: Any, factory: Any, kind: type | None = None, target: Any = None, protocols: int | None = None) -> Any:
     """Make a proxy.
 
     Args:
