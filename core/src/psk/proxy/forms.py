@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import copyreg
-from collections.abc import Mapping, Sequence
+from abc import ABCMeta
 from functools import lru_cache
 from typing import Any
 
@@ -65,6 +65,18 @@ _operations: dict[int, type] = {}
 
 Traits = tuple[int, str]
 """A set of protocols, and the name of the target's type or an empty text."""
+
+
+class _SequencePattern(metaclass=ABCMeta):
+    """Gives the classes that are registered with it the flag of sequence patterns, and nothing else."""
+
+    __abc_tpflags__ = 1 << 5  # Py_TPFLAGS_SEQUENCE
+
+
+class _MappingPattern(metaclass=ABCMeta):
+    """Gives the classes that are registered with it the flag of mapping patterns, and nothing else."""
+
+    __abc_tpflags__ = 1 << 6  # Py_TPFLAGS_MAPPING
 
 
 class FormType(type):
@@ -202,9 +214,9 @@ def _operations_of(bits: int) -> type:
         names = [name for name in OPTIONAL if bits & _BIT[name] and name in optional_methods]
         made = type("Operations", (), {"__slots__": (), **{name: optional_methods[name] for name in names}})
         if bits & _SEQUENCE:
-            Sequence.register(made)
+            _SequencePattern.register(made)
         if bits & _MAPPING:
-            Mapping.register(made)
+            _MappingPattern.register(made)
         _operations[bits] = made
     return made
 
