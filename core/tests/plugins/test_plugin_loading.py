@@ -82,6 +82,29 @@ def test_a_uri_loads_the_plugin_of_its_scheme_and_no_other(site):
     assert site.run(program) == [[[1, 2], "TheirConnector"], ["their_plugin", "their_connector"]]
 
 
+def test_a_proxy_names_who_provided_its_connector_where_that_is_missing(site):
+    site.add_theirs()
+    producer = """
+        import pickle
+        for uri in ("theirs://name", "local://name"):
+            with psk.Store.from_uri(uri) as store:
+                say(pickle.dumps(store.proxy([1], populate_target=False)).hex())
+                store.clear()
+    """
+    theirs, ours = (bytes.fromhex(pickled) for pickled in site.run(producer))
+    assert b"their-connector" in theirs
+    assert b"psk-core" not in ours
+    consumer = f"""
+        import pickle
+        say(error_of(lambda: psk.resolve(pickle.loads({theirs!r}))))
+    """
+    [[kind, message]] = site.run(consumer, paths=[])
+    assert kind == "ProxyResolveError"
+    assert "this proxy needs a connector for 'theirs', and none is installed here" in message
+    assert "says that the distribution their-connector has one" in message
+    assert len(theirs) <= 200
+
+
 def test_a_scheme_with_a_plus_is_served_by_what_stands_before_it(site):
     site.add_theirs()
     program = """

@@ -67,13 +67,13 @@ Traits = tuple[int, str]
 """A set of protocols, and the name of the target's type or an empty text."""
 
 
-class _SequencePattern(metaclass=ABCMeta):
+class _SequencePattern(metaclass=ABCMeta):  # noqa: B024  # registering is all that it is for
     """Gives the classes that are registered with it the flag of sequence patterns, and nothing else."""
 
     __abc_tpflags__ = 1 << 5  # Py_TPFLAGS_SEQUENCE
 
 
-class _MappingPattern(metaclass=ABCMeta):
+class _MappingPattern(metaclass=ABCMeta):  # noqa: B024  # as above
     """Gives the classes that are registered with it the flag of mapping patterns, and nothing else."""
 
     __abc_tpflags__ = 1 << 6  # Py_TPFLAGS_MAPPING
