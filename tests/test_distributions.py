@@ -12,6 +12,7 @@ import pytest
 from servers import MissingServerError, RedisServer
 
 from faults.pythons import uv
+from faults.temporary import bare_environment
 
 ROOT = Path(__file__).parents[1]
 DISTRIBUTIONS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))]
@@ -50,7 +51,7 @@ class Environment:
     def run(self, *words, stdin=None):
         """Run a program of the environment, far from this repository; give the finished process."""
         words = [self.place / "bin" / words[0], *words[1:]]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PSK_", "PYTHON"))}
+        environment = bare_environment("PYTHON")
         return subprocess.run(
             list(map(str, words)),
             cwd=self.place,

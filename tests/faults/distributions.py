@@ -9,6 +9,8 @@ import sys
 import textwrap
 import zipfile
 
+from faults.temporary import bare_environment
+
 REQUIRED = ("psk-core>=0.1,<0.2", "pluggy>=1.5")
 #: What every program begins with: `say` prints a line for the test, `error_of` gives class and message of a failure.
 PRELUDE = """
@@ -108,7 +110,7 @@ class Site:
 
     def run(self, program, *, paths=None, options=(), **environment):
         """Run a program in a new interpreter; give what it said, line by line."""
-        variables = {name: value for name, value in os.environ.items() if not name.startswith(("PSK_", "PYTHON"))}
+        variables = bare_environment("PYTHON")
         variables["PYTHONPATH"] = os.pathsep.join(map(str, [self.folder] if paths is None else paths))
         done = subprocess.run(
             [sys.executable, *options, "-c", PRELUDE + textwrap.dedent(program)],

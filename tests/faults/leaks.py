@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from faults.temporary import ROOT_VARIABLE, SHARED_MEMORY
+
 SETTLE_SECONDS = 3.0
 MARKER = "psk"
-#: Left to whoever runs a benchmark or an example beside the tests.
-FOREIGN = ("psk-bench", "psk-example-", "psk-ray")
 
 
 def descriptors():
@@ -34,29 +34,6 @@ def threads():
     return {f"thread {thread.name} ({thread.ident})" for thread in threading.enumerate()}
 
 
-def strangers_hold(path):
-    """Tell whether a process that does not descend from this one holds a lock on a file, as users of a session do."""
-    try:
-        inode = os.stat(path).st_ino
-        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    except OSError:
-        return False
-    holders = {int(fields[4]) for fields in locks if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}")}
-    return bool(holders) and not any(is_ours(pid) for pid in holders)
-
-
-def is_ours(pid):
-    """Tell whether a process is this one or descends from it."""
-    while pid > 1:
-        if pid == os.getpid():
-            return True
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return False
-    return False
-
-
 def children():
     """List the child processes, whichever thread started them."""
     found = set()
@@ -69,14 +46,14 @@ def children():
 
 
 def named_residue():
-    """List what carries our name in shared memory, and in the temporary directory, which faults.temporary makes."""
-    places = {"/dev/shm", tempfile.gettempdir()}
+    """List what carries our name in the places of this run, which faults.temporary makes."""
+    places = {os.environ.get(ROOT_VARIABLE, SHARED_MEMORY), tempfile.gettempdir()}
     return {
         f"file {place}/{name}"
         for place in places
         if os.path.isdir(place)
         for name in os.listdir(place)
-        if name.startswith(MARKER) and not name.startswith(FOREIGN) and not strangers_hold(f"{place}/{name}")
+        if name.startswith(MARKER)
     }
 
 

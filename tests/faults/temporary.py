@@ -1,4 +1,7 @@
-"""Which temporary directory do the tests use? One of this run alone: what others leave in a shared one is not ours."""
+"""The places of a run of the tests: a temporary directory and a root of shared memory that nobody else uses.
+
+What other processes of psk on this host leave, make and sweep is then none of the run's, and the other way round.
+"""
 
 import os
 import shutil
@@ -8,28 +11,47 @@ from pathlib import Path
 import pytest
 
 VARIABLE = "TMPDIR"
+#: Read by psk when it is imported: here it is not yet.
+ROOT_VARIABLE = "PSK_SHM_ROOT"
+SHARED_MEMORY = "/dev/shm"
 
 
 def begin():
-    """Make a directory and have it used by this process and those that it starts; give what ends that.
+    """Make both directories and have them used by this process and those that it starts; give what ends that.
 
-    Its name is short: sockets have their paths in it. And it is not ours: another run may look for what it left.
+    Their names are short: sockets have their paths in them. And they are not ours, so that another run may look for
+    what it left.
     """
-    before = tempfile.tempdir, os.environ.get(VARIABLE)
-    own = tempfile.mkdtemp(prefix="t-")
+    before = tempfile.tempdir, {name: os.environ.get(name) for name in (VARIABLE, ROOT_VARIABLE)}
+    made = [tempfile.mkdtemp(prefix="t-")]
     # Some tests become another user, to whom what lies within may be shown, as in the shared one.
-    Path(own).chmod(0o711)
-    tempfile.tempdir = os.environ[VARIABLE] = own
+    Path(made[0]).chmod(0o711)
+    tempfile.tempdir = os.environ[VARIABLE] = made[0]
+    if os.path.isdir(SHARED_MEMORY):
+        made.append(tempfile.mkdtemp(prefix="t-", dir=SHARED_MEMORY))
+        Path(made[1]).chmod(0o1777)
+        os.environ[ROOT_VARIABLE] = made[1]
 
     def end():
         tempfile.tempdir = before[0]
-        if before[1] is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before[1]
-        _remove(Path(own))
+        for name, value in before[1].items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        for place in made:
+            _remove(Path(place))
 
     return end
+
+
+def bare_environment(*prefixes):
+    """Give the environment without settings of psk, and without others of these prefixes; the run's places stay."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name == ROOT_VARIABLE or not name.startswith(("PSK_", *prefixes))
+    }
 
 
 def _remove(folder):

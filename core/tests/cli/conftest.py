@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from faults.distributions import install
+from faults.temporary import bare_environment
 from psk.cli import main
 from psk.plugins import outcomes
 from psk.wire import registry
@@ -19,7 +20,7 @@ def command(tmp_path):
     """Run `psk` in a process of its own, in an empty directory: `command("plugins", "list", input=b"...")`."""
 
     def run(*words, folders=(), **options):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PSK_")}
+        environment = bare_environment()
         environment["PYTHONPATH"] = os.pathsep.join(map(str, folders))
         environment |= options.pop("env", {})
         options = {"cwd": tmp_path, "env": environment, "capture_output": True, "timeout": 60, **options}
@@ -31,7 +32,7 @@ def command(tmp_path):
 @pytest.fixture
 def psk(capsys, monkeypatch):
     """Run `psk` within this process; gives exit code, stdout, stderr, and the document if there is one."""
-    for name in [name for name in os.environ if name.startswith("PSK_")]:
+    for name in os.environ.keys() - bare_environment().keys():
         monkeypatch.delenv(name)
 
     def run(*words):

@@ -7,6 +7,7 @@ import pytest
 
 import psk as psk_package
 from psk.cli import exits
+from psk.connectors.shm.options import ROOT
 from psk.wire import SigningKey, encode
 
 
@@ -63,7 +64,7 @@ def test_damage_and_what_follows_are_noticed(psk, write):
 def test_an_object_in_shared_memory_is_whole_although_its_file_is_longer(psk, tmp_path):
     with psk_package.Store("s", f"shm://test-{os.urandom(6).hex()}") as store:
         key = store.put(bytearray(os.urandom(100_001)))
-        session = f"/dev/shm/psk-{os.getuid()}-{store.connector.config()['authority']}"
+        session = f"{ROOT}/psk-{os.getuid()}-{store.connector.config()['authority']}"
         (path,) = [os.path.join(root, key) for root, _, names in os.walk(session) if key in names]
         assert os.path.getsize(path) > 100_001
         assert psk("inspect", path).code == exits.DONE

@@ -17,7 +17,7 @@ import pytest
 from faults.killer import Victim
 from psk.connectors import format_uri, open_connector
 from psk.connectors.shm import ShmConnector, sweep
-from psk.connectors.shm.options import session_path
+from psk.connectors.shm.options import ROOT, session_path
 from psk.errors import ChannelUnavailableError, ConnectorConfigError, PskError
 from psk.wire import encode
 
@@ -81,7 +81,7 @@ def test_what_a_worker_puts_outlives_it_and_belongs_to_the_owner(owner, decoded)
 
 def test_the_end_of_a_process_is_the_end_of_its_session():
     program, line = started(OWNER, "0")
-    path = session_path("/dev/shm", line.split("//")[1].split("/")[0])
+    path = session_path(ROOT, line.split("//")[1].split("/")[0])
     program.communicate()
     assert program.returncode == 0
     assert not os.path.exists(path)
@@ -128,7 +128,7 @@ def test_many_guests_of_a_killed_owner_sweep_together():
 
 def test_the_next_one_to_open_sweeps_what_nobody_heard(owner):
     program, line = started(OWNER, "60")
-    path = session_path("/dev/shm", line.split("//")[1].split("/")[0])
+    path = session_path(ROOT, line.split("//")[1].split("/")[0])
     program.kill()
     program.communicate()
     assert os.path.exists(path)
@@ -223,7 +223,7 @@ def test_racing_for_a_name_ends_in_one_session():
 
     assert [worker.join() for worker in [Victim(work) for _ in range(4)]] == [["done"]] * 4
     sweep()  # one may have ended, without its exit handlers, while it saw objects of others
-    assert not os.path.exists(session_path("/dev/shm", name))
+    assert not os.path.exists(session_path(ROOT, name))
 
 
 def test_opening_and_closing_leaks_nothing(scale):  # C34
@@ -241,7 +241,7 @@ def test_opening_and_closing_leaks_nothing(scale):  # C34
         again.close()
         del connector, again
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
-    assert not os.path.exists(session_path("/dev/shm", name))
+    assert not os.path.exists(session_path(ROOT, name))
     path = first._space.session.path
     assert sorted(os.listdir(path)) == sorted([first._space.name, "alive"])
     first.close()

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from faults.temporary import bare_environment
+
 METADATA = b"Metadata-Version: 2.1\nName: odd\nVersion: 1\n"
 PROGRAM = """
 import json, sys
@@ -52,7 +54,7 @@ HOSTILE = {
 
 
 def run(folder, *words):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PSK_")}
+    environment = bare_environment()
     environment["PYTHONPATH"] = str(folder)
     return subprocess.run(
         [sys.executable, *words], env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=20

@@ -14,7 +14,9 @@ from psk.errors import ChannelUnavailableError, ConnectorConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT: Final = "/dev/shm"  # noqa: S108  where Linux has its shared memory; every session makes a private directory
+ROOT_VARIABLE: Final = "PSK_SHM_ROOT"
+ROOT: Final = absolute(os.environ.get(ROOT_VARIABLE) or "/dev/shm")  # noqa: S108  every session makes a private directory in it
+"""Where sessions are unless an option says otherwise: where Linux has its shared memory."""
 SHARED_SPACE: Final = "main"
 """The one space of a session with a name."""
 
