@@ -1,3 +1,3 @@
 """Which checks surround every test of the workspace?"""
 
-pytest_plugins = ["faults.temporary", "faults.leaks", "faults.scale"]
+pytest_plugins = ["faults.temporary", "faults.leaks", "faults.ports", "faults.scale"]

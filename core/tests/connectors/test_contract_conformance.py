@@ -13,6 +13,8 @@ pytest_plugins = ["faults.tmpfs"]
 
 
 class BuiltIn(ConnectorTests):
+    unreachable = None
+
     @pytest.fixture
     def uri(self, new_address, tmp_path):
         return new_address(self.channel, tmp_path)
@@ -29,6 +31,11 @@ class BuiltIn(ConnectorTests):
         with pytest.raises(ConnectorConfigError, match=r"no option 'colour'.*found: authority, "):
             open_connector(f"{uri}{'&' if '?' in uri else '?'}colour=blue")
 
+    @pytest.fixture
+    def unreachable_uri(self, tmp_path):
+        (tmp_path / "plain").touch()
+        return self.unreachable and self.unreachable.format(f"{tmp_path}/plain/objects")
+
     def test_nothing_here_is_replicated(self, connector):  # C30
         assert "replicated" not in connector.durabilities
 
@@ -40,6 +47,7 @@ class TestLocal(BuiltIn):
 
 class TestFile(BuiltIn):
     channel = "file"
+    unreachable = "file://{}"
 
     @pytest.fixture
     def small_uri(self, small_tmpfs):
@@ -56,6 +64,7 @@ class TestFile(BuiltIn):
 
 class TestShm(BuiltIn):
     channel = "shm"
+    unreachable = "shm://somebody?root={}"
 
     @pytest.fixture
     def small_uri(self, uri):
@@ -65,6 +74,7 @@ class TestShm(BuiltIn):
 class TestMulti(BuiltIn):
     channel = "multi"
     crosses_processes = False
+    unreachable = "multi://memory,disk?max1=20000&priority1=1&to1=shm://somebody%3Froot={0}&to2=file://{0}"
 
 
 class TestMultiOfLocal(BuiltIn):

@@ -48,6 +48,10 @@ class TestDictionary(ConnectorTests):
         return f"dict://{host}:{port}/{space}"
 
     @pytest.fixture
+    def unreachable_uri(self, closed_port):
+        return self.uri_through("127.0.0.1", closed_port)
+
+    @pytest.fixture
     def raw(self, dictionary_server, space):
         return Door(dictionary_server, space)
 

@@ -22,7 +22,8 @@ with pytest.MonkeyPatch.context() as patch:
 def failures(tmp_path_factory):
     """Run all of them, in two processes since most wait for something; give by suite the texts of its failures."""
     # What takes longest is at the end, where other processes and networks are: every second one shares it out.
-    shares = [list(SUITES.items())[start::2] for start in range(2)]
+    tests = [f"{suite.__name__}::{test}" for suite, (test, *_) in SUITES.items()]
+    shares = [tests[start::2] for start in range(2)]
     with ExitStack() as stack:
         running = [begin(stack, share, tmp_path_factory.mktemp("planted")) for share in shares]
         found = {}
@@ -31,12 +32,12 @@ def failures(tmp_path_factory):
         return found
 
 
-def begin(stack, share, place):
-    """Start the tests of some suites; give the place of their report, and the process."""
+def begin(stack, tests, place, *, timeout=30):
+    """Start some tests of suites; give the place of their report, and the process."""
     file = HERE / "planted/planted_suites.py"
-    options = ["-q", "--noconftest", "--timeout=30", "--import-mode=importlib", "--junitxml=report.xml"]
+    options = ["-q", "--noconftest", f"--timeout={timeout}", "--import-mode=importlib", "--junitxml=report.xml"]
     options += ["-p", "no:cacheprovider", "-W", "ignore", "-c", "/dev/null", f"--rootdir={place}"]
-    tests = [f"{file}::{suite.__name__}::{test}" for suite, (test, *_) in share]
+    tests = [f"{file}::{test}" for test in tests]
     path = os.pathsep.join(map(str, FOLDERS))
     # Where CI is set, pytest shows values and their differences in full, and still has to come to an end.
     environment = {**os.environ, "CI": "true", "PYTHONPATH": path, "PSK_CONFORMANCE_SCALE": "0.3"}
@@ -64,3 +65,15 @@ def test_the_suite_names_the_rule_that_is_broken(failures, suite):
     assert [rule for rule in rules if not any(f"rule {rule} of docs/contract.md" in text for text in texts)] == []
     assert all("likely fix: " in text for text in texts)
     assert not any("Timeout (>" in text for text in texts)
+
+
+def test_a_hang_in_native_code_ends_the_run_and_says_where(tmp_path):
+    with ExitStack() as stack:
+        test = "TestHangingInNativeCode::test_what_was_put_is_what_is_got"
+        place, process = begin(stack, [test], tmp_path, timeout=2)
+        stack.callback(process.kill)
+        assert process.wait(timeout=60) == 1
+    said = (place / "output").read_text()
+    assert "Stack of MainThread" in said
+    assert "in test_what_was_put_is_what_is_got" in said
+    assert "pthread_mutex_lock" in said

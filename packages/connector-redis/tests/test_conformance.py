@@ -73,6 +73,10 @@ class OverTcp(OnRedis):
     """With a network between client and server that does its worst."""
 
     @pytest.fixture
+    def unreachable_uri(self, uri, closed_port):
+        return format_uri({**parse_uri(uri), "authority": f"127.0.0.1:{closed_port}"})
+
+    @pytest.fixture
     def server(self, there, uri):
         self._uri = uri
         return there.host, there.port
@@ -117,6 +121,10 @@ class TestUnixSocket(AnotherWay):
     @pytest.fixture
     def uri(self, there, prefix):
         return f"{there.socket_uri}?prefix={prefix}&db=1"
+
+    @pytest.fixture
+    def unreachable_uri(self, tmp_path):
+        return f"redis+unix://{tmp_path}/socket"
 
     @pytest.fixture
     def raw(self, there, prefix):

@@ -1,4 +1,4 @@
-"""Does every call end in time, whatever the network does, as C5 says? For connectors that speak TCP."""
+"""Tests that every call ends in time where there is no channel, and whatever the network does (C5)."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ FAULTS: dict[str, dict[str, Any]] = {
 CUTS = (1, 40, SIZE // 4)
 
 
+SILENT = frozenset({"put", "put_batch", "aput", "fulfil", "reserve", "evict", "evict_batch", "aevict", "clear"})
+"""Calls that may succeed although there is no channel: some make it, others have nothing to say about an object."""
+
+
 class Outcome(NamedTuple):
     """What became of a call: what it returned or raised, and how many seconds that took."""
 
@@ -43,7 +47,44 @@ class Outcome(NamedTuple):
 
 
 class Faults(Suite):
-    """Test the connector through a `FaultProxy`."""
+    """Test the connector where its channel is missing, and through a `FaultProxy`."""
+
+    @pytest.fixture
+    def unreachable_uri(self) -> str | None:
+        """The URI of a channel that is not there, as of a missing bucket or a wrong port; None skips its test."""
+        return None
+
+    @rule(
+        "C5",
+        "C22",
+        fix="tell what the channel says of itself from what it says of an object: `ChannelUnavailableError`, not None",
+    )
+    def test_a_channel_that_is_not_there_is_an_error(
+        self, unreachable_uri: str | None, opener: Callable[[str], Any]
+    ) -> None:
+        if unreachable_uri is None:
+            pytest.skip("the suite has no fixture `unreachable_uri`: a missing bucket or directory, or a wrong port")
+        before = residue()
+        try:
+            opened = opener(unreachable_uri)
+        except (ChannelUnavailableError, DeadlineError):
+            return  # said as early as can be
+        calls = {
+            name: lambda call=call: call(timeout=TIMEOUT)
+            for name, call in all_calls(opened).items()
+        }
+        with timed() as clock:
+            outcomes = at_once({name: call for name, call in calls.items() if name not in SILENT})
+            told = {name: outcome.value for name, outcome in outcomes.items() if outcome.error is None}
+            outcomes |= at_once({"put": calls["put"]})
+            key = outcomes["put"].value
+            kept = key is None or opened.get(key) is not None
+            outcomes |= at_once({name: calls[name] for name in SILENT & set(calls) - {"put"}})
+        opened.close()
+        assert complaints(outcomes, clock, damaged=True) == []
+        assert told == {}, "as if the channel were there"
+        assert kept, "what was put is not there"
+        assert piled_up(before) == []
 
     @pytest.fixture
     def server(self) -> tuple[str, int] | None:

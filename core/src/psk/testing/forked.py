@@ -1,4 +1,4 @@
-"""How does a test use a forked child? It calls functions there, and asks in words what became of each."""
+"""Functions called in forked children, and in words what became of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 PATIENCE_SECONDS = 10.0
 
@@ -24,16 +24,28 @@ def outcome_of(call: Callable[[], object]) -> str:
         return type(error).__name__
 
 
-def in_forked_child(calls: dict[str, Callable[[], object]]) -> dict[str, str]:
-    """Call functions in a forked child, one after the other.
+def in_forked_child(calls: Mapping[str, Callable[[], object]]) -> dict[str, str]:
+    """Call functions in a forked child; see `in_forked_children`."""
+    return in_forked_children(calls, 1)[0]
+
+
+def in_forked_children(calls: Mapping[str, Callable[[], object]], count: int) -> list[dict[str, str]]:
+    """Call functions in several forked children at the same time, in each one after the other.
 
     Args:
         calls: The functions by name.
+        count: The number of children.
 
     Returns:
-        By name what each returned, in words, or the name of its error; "hangs" for the one that did not return and
-        nothing for those behind it.
+        For each child, by name, what each function returned, in words, or the name of its error; "hangs" for the one
+        that did not return and nothing for those behind it.
     """
+    children = [_begin(calls) for _ in range(count)]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    return [_end(child, calls, deadline) for child in children]
+
+
+def _begin(calls: Mapping[str, Callable[[], object]]) -> tuple[int, int]:
     read, write = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads run: that is what is tried
@@ -43,7 +55,12 @@ def in_forked_child(calls: dict[str, Callable[[], object]]) -> dict[str, str]:
             os.write(write, json.dumps([name, outcome_of(call)]).encode() + b"\n")
         os._exit(0)
     os.close(write)
-    said = _read_all(read, time.monotonic() + PATIENCE_SECONDS)
+    return pid, read
+
+
+def _end(child: tuple[int, int], calls: Mapping[str, Callable[[], object]], deadline: float) -> dict[str, str]:
+    pid, read = child
+    said = _read_all(read, deadline)
     os.close(read)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

@@ -11,6 +11,8 @@ import json
 import pickle
 import random
 import sys
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors import Frames, Payload, open_connector
@@ -24,6 +26,8 @@ SIZES = (100, 70_000, 3_000_000, 5000)
 SHARED = 12
 """So many objects all processes put, evict and read."""
 EVICTED = 0.5
+KEPT: list[object] = []
+"""What is still open when the interpreter ends."""
 
 
 def content(object_id: bytes) -> bytes:
@@ -146,8 +150,28 @@ def mix(uri: str, seed: int, turns: int, shared: str) -> dict[str, list[str]]:
     return {"mine": mine, "wrong": wrong}
 
 
+def leave(uri: str) -> bool:
+    """Use the channel, also in threads that never end, and end with it open."""
+    connector: Any = open_connector(uri)
+    KEPT.append(connector)
+    key = connector.put(payload_of(new_object_id()))
+
+    def read() -> None:
+        with suppress(Exception):  # it may be closed at the end
+            while True:
+                connector.get(key)
+
+    def wait() -> None:
+        with suppress(Exception):
+            connector.wait([new_object_id().hex()], timeout=1)
+
+    for call in (read, wait):
+        threading.Thread(target=call, daemon=True).start()
+    return is_right(connector.get(key), key)
+
+
 JOBS: dict[str, Callable[..., object]] = {
-    job.__name__: job for job in (resolve, rebuild, write, race, take, wait, hold, mix)
+    job.__name__: job for job in (resolve, rebuild, write, race, take, wait, hold, mix, leave)
 }
 
 

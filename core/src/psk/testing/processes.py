@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 
 from psk.connectors import SupportsList, SupportsTake, SupportsWait, format_uri
-from psk.store import Store
+from psk.errors import ProxyResolveError
+from psk.store import Store, store_registration
 from psk.testing.citing import rule
-from psk.testing.forked import in_forked_child
+from psk.testing.forked import in_forked_child, in_forked_children
 from psk.testing.operations import has, plain_key
 from psk.testing.peer import content, is_right, payload_of
 from psk.testing.spawned import PeerError, Spawned, all_at_once
 from psk.testing.suite import Suite
+from psk.testing.threads import beside
 from psk.testing.values import pattern, same, value_of
 from psk.wire import encode, new_object_id
 
@@ -157,6 +159,41 @@ class Processes(Suite):
             outcomes = in_forked_child(calls)
             assert [name for name in calls if outcomes.get(name) not in {right[name], refused[name]}] == [], outcomes
             assert value_of(connector.get(key)) == "from the parent"
+
+    @rule(
+        "C8",
+        fix="notice a change of `os.getpid()` wherever something is kept for the process: connections, locks that a"
+        " thread of the parent may have held, and the list of what is already open",
+    )
+    def test_a_forked_pool_resolves_while_the_parent_goes_on(
+        self, connector: Any, opener: Callable[[str], Any], count: Callable[[str], int]
+    ) -> None:
+        pytest.importorskip("fcntl", reason="there is no fork on this system")
+        value = bytes(pattern(100_000))
+        uri = format_uri(connector.config())
+        store = Store("conformance", connector, cache_size=0)
+        key = store.put(value)
+        proxy = pickle.dumps(store.proxy_from_key(key))
+
+        def resolve() -> bool:
+            try:
+                return same(bytes(pickle.loads(proxy)), value)  # noqa: S301  a proxy of our own
+            except ProxyResolveError as error:
+                raise (error.__cause__ or error) from None
+
+        calls = {"resolve": resolve, "open anew": lambda: same(value_of(opener(uri).get(key)), value)}
+        with store_registration(store), beside(lambda: same(store.get(key), value)):
+            for _ in range(count("forks")):
+                for outcomes in in_forked_children(calls, PROCESSES):
+                    wrong = [name for name in calls if outcomes.get(name) not in {"True", "ForkedConnectorError"}]
+                    assert wrong == [], outcomes
+
+    @rule("C34", fix="stop threads by `atexit` or make them daemons, and let no finaliser wait, raise or take a lock")
+    def test_a_process_ends_well_that_leaves_it_open(self, uri: str) -> None:
+        with Spawned("leave", uri=uri) as peer:
+            assert peer.answer() is True
+            assert "Traceback" not in peer.complaints()
+            assert "Exception ignored" not in peer.complaints()
 
 
 def killed_writers(uri: str, chance: random.Random) -> list[str]:

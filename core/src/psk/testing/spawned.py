@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,10 +45,12 @@ class Spawned:
     def __init__(self, job: str, **options: object) -> None:
         # It finds what this process finds, wherever tests keep their connectors.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  no pipe, which would have to be read meanwhile
         self._process = subprocess.Popen(  # noqa: S603  our own program
             [sys.executable, "-P", str(PEER), job, json.dumps(options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._complaints,
             text=True,
             env=environment,
         )
@@ -63,6 +66,7 @@ class Spawned:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+        self._complaints.close()
 
     def line(self) -> str:
         """Wait for the next line that it says; empty when it has ended."""
@@ -87,12 +91,23 @@ class Spawned:
             self._process.stdin.flush()
 
     def answer(self) -> Any:
-        """Wait for the answer of the job.
+        """Wait for the answer of the job, and for the end of the process.
 
         Raises:
-            PeerError: It failed.
+            PeerError: The job failed.
+            AssertionError: The process ended badly afterwards: with another exit code than 0, or never.
         """
-        return self._judge(self._rest().rstrip("\n").rpartition("\n")[2])
+        answer = self._judge(self._rest().rstrip("\n").rpartition("\n")[2])
+        if code := self._process.returncode:
+            how = f"with {code}" if code != -signal.SIGKILL else f"not at all, within {PATIENCE_SECONDS:.0f} s"
+            message = f"another process did its work and then ended {how}; it said: {self.complaints()!r}"
+            raise AssertionError(message)
+        return answer
+
+    def complaints(self) -> str:
+        """Give what it has written to its standard error."""
+        self._complaints.seek(0)
+        return self._complaints.read().decode(errors="replace")
 
     def kill(self) -> list[str]:
         """Kill it without warning, and give the whole lines that it had said and nobody had read."""
@@ -106,12 +121,11 @@ class Spawned:
             self._process.wait()
         return said
 
-    @staticmethod
-    def _judge(said: str) -> Any:
+    def _judge(self, said: str) -> Any:
         try:
             outcome = json.loads(said)
         except ValueError:
-            message = f"another process ended early; its last words: {said!r}"
+            message = f"another process ended early; its last words: {said!r}, {self.complaints()!r}"
             raise AssertionError(message) from None
         if "error" in outcome:
             raise PeerError(outcome["error"], outcome["message"])

@@ -29,6 +29,8 @@ class Suite:
         secrets: Texts that must appear nowhere: the passwords that the channel under test was opened with.
     """
 
+    #: A signal would never be heard by native code that hangs.
+    pytestmark = pytest.mark.timeout(method="thread")
     expected_failures: ClassVar[Mapping[str, str]] = {}
     counts: ClassVar[Mapping[str, int]] = {}
     crosses_processes: ClassVar[bool] = True

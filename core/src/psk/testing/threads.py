@@ -41,7 +41,7 @@ def in_threads(count: int, work: Callable[[int], Result]) -> list[Result]:
 
 
 @contextmanager
-def beside(work: Callable[[], None]) -> Iterator[None]:
+def beside(work: Callable[[], object]) -> Iterator[None]:
     """Repeat `work` in another thread as long as the block runs; what it raises is raised after the block."""
     stop = threading.Event()
     errors: list[BaseException] = []

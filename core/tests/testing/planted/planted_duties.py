@@ -1,6 +1,7 @@
 """Which bugs may a connector have in put, get, exists, evict, and in every call? Each class here has one."""
 
 import asyncio
+import ctypes
 import os
 import threading
 import time
@@ -84,6 +85,37 @@ class HangingAfterFork(LocalConnector):
         if os.getpid() != HERE:
             threading.Event().wait()
         return super().exists(key, **options)
+
+
+class Unwrapped:
+    """Neither a lock nor a set that forgets it when a process forks."""
+
+    lock = threading.Lock()
+    names = set()
+
+
+class HoldingALockAsItForks(LocalConnector):
+    def get(self, key, **options):
+        with Unwrapped.lock:
+            time.sleep(0.002)
+            return super().get(key, **options)
+
+
+class OpenOncePerProcess(LocalConnector):
+    def __init__(self, name=None):
+        super().__init__(name)
+        if os.getpid() != HERE and self._name in Unwrapped.names:
+            raise RuntimeError(f"{self._name} is already open in this process")
+        Unwrapped.names.add(self._name)
+
+
+class HangingInNativeCode(LocalConnector):
+    """Locks a mutex of C twice: no signal ends that, and no handler in Python hears of one."""
+
+    def get(self, key, **options):
+        mutex = ctypes.create_string_buffer(256)
+        for _ in range(2):
+            ctypes.CDLL(None).pthread_mutex_lock(mutex)
 
 
 class RunningLoops(LocalConnector):
@@ -185,6 +217,8 @@ CAUGHT_BY = {
     Dawdling: ("test_a_call_without_time_ends_at_once", "C5"),
     SharingState: ("test_many_threads_use_one_instance", "C7"),
     HangingAfterFork: ("test_a_forked_child_can_use_it_or_is_refused", "C8"),
+    HoldingALockAsItForks: ("test_a_forked_pool_resolves_while_the_parent_goes_on", "C8"),
+    OpenOncePerProcess: ("test_a_forked_pool_resolves_while_the_parent_goes_on", "C8"),
     RunningLoops: ("test_it_works_inside_an_event_loop", "C9"),
     Leaking: ("test_a_call_that_fails_leaves_nothing", "C11"),
     DroppingTheTail: ("test_what_was_put_is_what_is_got", "C13"),

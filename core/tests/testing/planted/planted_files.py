@@ -1,6 +1,10 @@
 """Which bugs show only between processes, or on a disk?"""
 
+import atexit
 import os
+import signal
+import sys
+import threading
 import time
 
 from psk.connectors.file import FileConnector
@@ -55,10 +59,43 @@ class NeverFull(FileConnector):
             return payload.key
 
 
+class EndingBadly(FileConnector):
+    """Does something at the end of a process, but not of the one with the tests."""
+
+    def __init__(self, path, **options):
+        super().__init__(path, **options)
+        if "pytest" not in sys.modules:
+            atexit.register(self.end)
+
+
+class CrashingAtExit(EndingBadly):
+    scheme = "crashing"
+
+    def end(self):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class HangingAtExit(EndingBadly):
+    scheme = "hanging"
+
+    def end(self):
+        threading.Event().wait()
+
+
+class ComplainingAtExit(EndingBadly):
+    scheme = "complaining"
+
+    def end(self):
+        raise RuntimeError("the client is not connected any more")
+
+
 CAUGHT_BY = {
     Torn: ("test_a_killed_writer_leaves_whole_objects_or_none", "C14", "C38"),
     Forgetful: ("test_a_take_has_one_winner_among_processes", "C47"),
     ClearingEverything: ("test_foreign_things_stay", "C56"),
+    CrashingAtExit: ("test_a_process_ends_well_that_leaves_it_open", "C34"),
+    HangingAtExit: ("test_a_process_ends_well_that_leaves_it_open", "C34"),
+    ComplainingAtExit: ("test_a_process_ends_well_that_leaves_it_open", "C34"),
     NeverFull: ("test_a_full_channel_says_so", "C20"),
 }
 """What finds it, and the rules that it must name."""

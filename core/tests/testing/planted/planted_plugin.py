@@ -8,4 +8,7 @@ def psk_connectors():
     return [
         ConnectorPlugin(schemes=["torn"], target="planted_files:Torn"),
         ConnectorPlugin(schemes=["forgetful"], target="planted_files:Forgetful"),
+        ConnectorPlugin(schemes=["crashing"], target="planted_files:CrashingAtExit"),
+        ConnectorPlugin(schemes=["hanging"], target="planted_files:HangingAtExit"),
+        ConnectorPlugin(schemes=["complaining"], target="planted_files:ComplainingAtExit"),
     ]

@@ -49,6 +49,29 @@ class LosingObjects(Patched):
             return None
 
 
+class FindingNothing(LosingObjects):
+    """Takes a server that is not there for one that has no objects."""
+
+
+class MissingAFile(Patched):
+    def put(self, payload, **options):
+        try:
+            return super().put(payload, **options)
+        except ChannelUnavailableError:
+            raise FileNotFoundError("no such bucket") from None
+
+
+class KeepingNothing(Patched):
+    def put(self, payload, **options):
+        try:
+            return super().put(payload, **options)
+        except ChannelUnavailableError:
+            return payload.key
+
+    def get(self, key, **options):
+        return None
+
+
 class LettingErrorsThrough(Patched):
     class links_class(Links):  # noqa: N801
         def ask(self, head, deadline, buffers=()):
@@ -101,6 +124,9 @@ CAUGHT_BY = {
     WithoutDeadline: ("test_every_call_ends_in_time[black-hole]", "C5"),
     WithADeadlineForEachPiece: ("test_every_call_ends_in_time[drip]", "C5"),
     LosingObjects: ("test_a_server_is_gone_and_comes_back", "C22"),
+    FindingNothing: ("test_a_channel_that_is_not_there_is_an_error", "C22"),
+    MissingAFile: ("test_a_channel_that_is_not_there_is_an_error", "C5"),
+    KeepingNothing: ("test_a_channel_that_is_not_there_is_an_error", "C22"),
     LettingErrorsThrough: ("test_a_server_is_gone_and_comes_back", "C5"),
     HoldingALock: ("test_a_slow_transfer_holds_nobody_up", "C7"),
     KeepingConnections: ("test_calls_that_fail_keep_no_connections", "C11"),

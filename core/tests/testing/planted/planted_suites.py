@@ -13,9 +13,9 @@ from psk_dictionary.server import DictionaryServer
 
 from faults.side_doors import side_door
 from psk.connectors import parse_uri
-from psk.testing import ConnectorTests, faults, forked, pace, residue
+from psk.testing import ConnectorTests, faults, forked, pace, residue, spawned
 
-pytest_plugins = ["faults.tmpfs"]
+pytest_plugins = ["faults.ports", "faults.tmpfs"]
 
 
 class Planted(ConnectorTests):
@@ -32,6 +32,7 @@ class Planted(ConnectorTests):
     @pytest.fixture(autouse=True)
     def _impatient(self, monkeypatch):
         monkeypatch.setattr(forked, "PATIENCE_SECONDS", 1.0)
+        monkeypatch.setattr(spawned, "PATIENCE_SECONDS", 5.0)
         monkeypatch.setattr(residue, "SETTLE_SECONDS", 0.2)
         monkeypatch.setattr(pace, "PACES", (1.0,))
         monkeypatch.setattr(faults, "WORKS_AGAIN_WITHIN", 2.0)
@@ -73,6 +74,10 @@ class Remote(Planted):
     def uri_through(self, host, port):
         return f"dict://{host}:{port}/planted"
 
+    @pytest.fixture
+    def unreachable_uri(self, closed_port):
+        return self.uri_through("127.0.0.1", closed_port)
+
 
 def suite_of(base, broken):
     return type(f"Test{base.__name__}{broken.__name__}", (base,), {"broken": broken})
@@ -89,4 +94,5 @@ SUITES = {
     for module in modules
     for broken, caught in module.CAUGHT_BY.items()
 }
+TestHangingInNativeCode = suite_of(Local, planted_duties.HangingInNativeCode)
 globals().update({suite.__name__: suite for suite in SUITES})
