@@ -60,7 +60,7 @@ def _described(record: InstalledPlugin) -> dict[str, Any]:
         "summary": described.summary,
         "target": described.target,
     }
-    for name in ("schemes", "types", "example"):
+    for name in ("schemes", "types", "example", "uri"):
         if hasattr(described, name):
             value = getattr(described, name)
             facts[name] = list(value) if isinstance(value, tuple) else value
@@ -90,6 +90,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         "why": document["why"],
         "summary": document.get("summary"),
         "schemes": ", ".join(document.get("schemes", ())),
+        "uri": document.get("uri"),
         "types": ", ".join(document.get("types", ())),
         "hooks": ", ".join(document.get("hooks", ())),
         "class" if document["kind"] == "connector" else "target": document.get("target"),
@@ -108,15 +109,26 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     if document.get("options"):
         yield ""
         yield "options"
+        form = document.get("uri")
+        in_uris = names_in(form) if form else {option["name"] for option in document["options"]}
         for option in document["options"]:
-            yield from _option_lines(option)
+            yield from _option_lines(option, in_uris)
 
 
-def _option_lines(option: dict[str, Any]) -> Iterator[str]:
+def names_in(form: str) -> set[str]:
+    """Give the names of what stands in a URI, by its template as of RFC 6570."""
+    import re
+
+    return {name for names in re.findall(r"\{[+?]?([\w,]+)\}", form) for name in names.split(",")}
+
+
+def _option_lines(option: dict[str, Any], in_uris: set[str]) -> Iterator[str]:
     from textwrap import wrap
 
     head = f"  {option['name']}"
     if option["type"]:
         head += f": {option['type']}" + (" (required)" if option["required"] else f" = {option['default']!r}")
+    if option["name"] not in in_uris:
+        head += " (not in a URI)"
     yield plain(head)
     yield from wrap(plain(option["description"]), WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -20,11 +20,14 @@ psk sweep "file://$PWD/objects"
 DETAILS = """
 Without URI: the shared-memory sessions of this user whose processes are all dead. With URIs: in each of these
 channels unfinished writes, claims without object and expired objects, as every opening of the channel does.
-A channel whose server removes these by itself, as Redis does, is only opened, and that is said.
+A channel that removes these by itself, as a Redis server does, or in which nothing expires, is only opened, and that
+is said.
 Nothing that a living process uses is touched.
 """
 SWEPT_BY_OPENING = frozenset({"file", "multi", "shm"})
 """What lies in files of users has nobody else who could remove it."""
+OWN_EXPIRY = "this channel removes expired objects itself"
+NO_EXPIRY = "nothing expires in this channel"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,25 +39,28 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Sweep."""
     from psk.cli.channel import open_store
+    from psk.connectors import SupportsExpiry
     from psk.connectors.shm.sweep import sweep
 
-    for uri in arguments.uris:
-        with open_store(uri):
-            pass  # opening it is all that is needed
-    sessions = None if arguments.uris else sweep()
     swept: list[str] = []
-    opened: list[str] = []
+    opened: dict[str, str] = {}
     for uri in arguments.uris:
-        kind = uri.partition(":")[0].lower()
-        (swept if kind in SWEPT_BY_OPENING else opened).append(without_secrets(uri))
-    answer(arguments, {"sessions": sessions, "channels": swept, "opened": opened}, _lines(sessions, swept, opened))
+        with open_store(uri) as store:  # opening it is all that is needed
+            if uri.partition(":")[0].lower() in SWEPT_BY_OPENING:
+                swept.append(without_secrets(uri))
+            else:
+                keeps_expiry = isinstance(store.connector, SupportsExpiry)
+                opened[without_secrets(uri)] = OWN_EXPIRY if keeps_expiry else NO_EXPIRY
+    sessions = None if arguments.uris else sweep()
+    document = {"sessions": sessions, "channels": swept, "opened": list(opened)}
+    answer(arguments, document, _lines(sessions, swept, opened))
     return exits.DONE
 
 
-def _lines(sessions: int | None, swept: list[str], opened: list[str]) -> Iterator[str]:
+def _lines(sessions: int | None, swept: list[str], opened: dict[str, str]) -> Iterator[str]:
     if sessions is not None:
         yield f"{sessions} shared-memory session{'' if sessions == 1 else 's'} of the dead removed"
     for uri in swept:
         yield f"swept {uri}"
-    for uri in opened:
-        yield f"opened {uri}, and removed nothing: this channel keeps expiry itself"
+    for uri, why in opened.items():
+        yield f"opened {uri}: {why}"

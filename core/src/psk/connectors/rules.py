@@ -24,15 +24,19 @@ RULES: Final = {
     ),
     "C5": (
         "A call ends in a value or in an error from `psk.errors`, within its deadline and half a second. "
-        "`MemoryError` and `KeyboardInterrupt` pass. (A kernel stuck on a dead hard mount cannot be "
-        "interrupted.)"
+        "`MemoryError` and `KeyboardInterrupt` pass. Native code that may take longer, or for ever, runs where it"
+        " can be abandoned. (A kernel stuck on a dead hard mount cannot be interrupted.)"
     ),
     "C6": (
         "`timeout` is seconds, 0 or more; `None` means the connector's own default, which is finite. Anything"
         " else, infinity and NaN included, is an `InvalidArgumentError`."
     ),
     "C7": "One instance serves any number of threads. No lock is held while bytes move.",
-    "C8": "After a fork the child can use it, or gets `ForkedConnectorError` at once. It never hangs.",
+    "C8": (
+        "After a fork the child can use it, or gets `ForkedConnectorError` at once. It never hangs. That holds "
+        "while other threads use it at the fork, and also for a connector that the child opens beside the one "
+        "that it has from its parent."
+    ),
     "C9": "It works inside a running event loop, and starts none in the caller's thread.",
     "C10": "After `close()` every call that needs the channel raises `ConnectorClosedError`.",
     "C11": "A call that fails leaves nothing behind: no part of an object, temporary file, descriptor or thread.",
@@ -63,7 +67,11 @@ RULES: Final = {
         "next `put` after an `evict` works."
     ),
     "C21": "`get` returns the bytes of one whole completed `put`, or `None`; never a mixture, never a part.",
-    "C22": "`None` means that the channel holds no object: it was never put, was evicted, or has expired.",
+    "C22": (
+        "`None` means that the channel holds no object: it was never put, was evicted, or has expired. A channel "
+        "that is not there, or cannot be reached, is a `ChannelUnavailableError`, and never looks like an empty "
+        "one; a `put` may make it."
+    ),
     "C23": (
         "It returns `Frames`: one buffer with the whole payload, or the header block and one buffer for each "
         "frame. A writable buffer is private to the receiver. A read-only one is shared, and nobody can "
@@ -98,7 +106,8 @@ RULES: Final = {
     "C34": (
         "`close` releases what this instance opened and deletes nothing. Closing twice is no error. A `with` "
         "block gives the instance, and closes it at its end. An instance that is garbage-collected releases "
-        "the same."
+        "the same. A process that ends with one open, in calls even, ends at once, without a complaint and "
+        "with its own exit code."
     ),
     "C35": (
         "`config()` is a flat dictionary of plain values (text, numbers, booleans) with `scheme`, without "

@@ -12,12 +12,24 @@ if TYPE_CHECKING:
 DISTRIBUTION = "psk-core"
 
 CONNECTORS = {
-    "file": ("psk.connectors.file:FileConnector", "Files in a directory that all processes see."),
-    "local": ("psk.connectors.local:LocalConnector", "Objects within one process."),
-    "multi": ("psk.connectors.multi:MultiConnector", "Several channels, chosen by the size and kind of each object."),
-    "shm": ("psk.connectors.shm:ShmConnector", "Shared memory of one host."),
+    "file": (
+        "psk.connectors.file:FileConnector",
+        "Files in a directory that all processes see.",
+        "file://{+path}{?durability,timeout}",
+    ),
+    "local": ("psk.connectors.local:LocalConnector", "Objects within one process.", "local://{name}{?process}"),
+    "multi": (
+        "psk.connectors.multi:MultiConnector",
+        "Several channels, chosen by the size and kind of each object.",
+        "multi://{names}{?to1,min1,max1,priority1,host1,subset1,superset1}, and so on for each name",
+    ),
+    "shm": (
+        "psk.connectors.shm:ShmConnector",
+        "Shared memory of one host.",
+        "shm://{name}/{space}{?root,max_bytes,reuse_bytes,timeout}",
+    ),
 }
-"""By scheme: target and summary. Those that need only the standard library."""
+"""By scheme: target, summary and form of the URI. Those that need only the standard library."""
 
 CODECS = {
     "bytearray": ("psk.wire.raw:BYTEARRAY", "bytearray, as it is."),
@@ -31,7 +43,7 @@ CODECS = {
 """By name: target and summary."""
 
 TARGETS = {
-    "connector": {scheme: target for scheme, (target, _) in CONNECTORS.items()},
+    "connector": {scheme: target for scheme, (target, *_) in CONNECTORS.items()},
     "codec": {name: target for name, (target, _) in CODECS.items()},
 }
 """By kind and name: where it is."""
@@ -43,8 +55,8 @@ def psk_connectors() -> list[ConnectorPlugin]:
     from psk.plugins.descriptions import ConnectorPlugin  # whoever opens a channel needs only its target
 
     return [
-        ConnectorPlugin(schemes=[scheme], target=target, summary=summary)
-        for scheme, (target, summary) in CONNECTORS.items()
+        ConnectorPlugin(schemes=[scheme], target=target, summary=summary, uri=uri)
+        for scheme, (target, summary, uri) in CONNECTORS.items()
     ]
 
 

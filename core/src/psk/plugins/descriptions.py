@@ -64,14 +64,17 @@ class ConnectorPlugin(Description):
             `redis+unix`, is served by the entry point of what stands before the plus.
         target: Its class, as `module:attribute`.
         summary: One line for people.
+        uri: How the arguments of the class stand in a URI, each by its name, as a template of RFC 6570:
+            `redis://{user}@{host}:{port}/{db}{?prefix,timeout}`. For people as well.
     """
 
-    __slots__ = ("schemes",)
+    __slots__ = ("schemes", "uri")
 
     kind = "connector"
 
-    def __init__(self, *, schemes: Iterable[str], target: str, summary: str = "") -> None:
+    def __init__(self, *, schemes: Iterable[str], target: str, summary: str = "", uri: str = "") -> None:
         self.schemes = self._texts("schemes", schemes)
+        self.uri = self._text("uri", uri)
         if not self.schemes:
             raise PluginError("a ConnectorPlugin has no schemes", remedy='name those of its URIs: schemes=["redis"]')
         super().__init__(target, summary)

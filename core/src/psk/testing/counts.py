@@ -26,6 +26,7 @@ COUNTS: Final = {
     "process_turns": 60,  # operations of each of 3 processes on shared objects
     "process_races": 15,  # objects that 3 processes put, or take, at once
     "forks": 3,  # children in which a connector is used on
+    "ends": 3,  # processes that end with a connector open
 }
 """What each count is when nothing else is said."""
 

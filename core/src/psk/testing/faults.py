@@ -69,10 +69,7 @@ class Faults(Suite):
             opened = opener(unreachable_uri)
         except (ChannelUnavailableError, DeadlineError):
             return  # said as early as can be
-        calls = {
-            name: lambda call=call: call(timeout=TIMEOUT)
-            for name, call in all_calls(opened).items()
-        }
+        calls = {name: lambda call=call: call(timeout=TIMEOUT) for name, call in all_calls(opened).items()}
         with timed() as clock:
             outcomes = at_once({name: call for name, call in calls.items() if name not in SILENT})
             told = {name: outcome.value for name, outcome in outcomes.items() if outcome.error is None}

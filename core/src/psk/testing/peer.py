@@ -154,7 +154,7 @@ def leave(uri: str) -> bool:
     """Use the channel, also in threads that never end, and end with it open."""
     connector: Any = open_connector(uri)
     KEPT.append(connector)
-    key = connector.put(payload_of(new_object_id()))
+    key = connector.put(payload_of(new_object_id()), ttl=1000 if hasattr(connector, "renew") else None)
 
     def read() -> None:
         with suppress(Exception):  # it may be closed at the end

@@ -5,6 +5,7 @@ import ctypes
 import os
 import threading
 import time
+from typing import ClassVar
 
 from psk.connectors import Frames
 from psk.connectors.local import LocalConnector
@@ -91,7 +92,7 @@ class Unwrapped:
     """Neither a lock nor a set that forgets it when a process forks."""
 
     lock = threading.Lock()
-    names = set()
+    names: ClassVar = set()
 
 
 class HoldingALockAsItForks(LocalConnector):

@@ -17,5 +17,7 @@ def psk_connectors() -> list[ConnectorPlugin]:
             ],
             target="psk_connector_redis.connector:RedisConnector",
             summary="Redis, Valkey or KeyDB: alone, as a cluster, or behind sentinels",
+            uri="{scheme}://{user}@{host}:{port}/{db}{?prefix,cluster,sentinel,durability,timeout,connect_timeout,"
+            "connections,retries,credentials,ca,cert,key,verify_host}",
         )
     ]

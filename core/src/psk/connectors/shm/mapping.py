@@ -95,6 +95,10 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
+# Now, and not at the first get: a process that is forked while another thread imports can never import that itself.
+_library()
+
+
 def _address(memory: mmap.mmap) -> int:
     import ctypes
 
