@@ -1,9 +1,13 @@
 """Does `psk plugins show` say what a plug-in brings, read from the thing itself?"""
 
+import re
+
 import pytest
 
 from psk.cli import exits
 from psk.cli.documented import described_arguments, options_of
+from psk.connectors import find_connector
+from psk.errors import ConnectorConfigError
 
 PLUGIN = """
     from psk.plugins import CodecPlugin, CommandPlugin, ConnectorPlugin, hookimpl
@@ -102,6 +106,23 @@ def test_what_is_built_in_is_shown(psk, name):
         done = psk("plugins", "show", name, *more)
         assert done.code == exits.DONE
         assert "psk-core" in done.out
+
+
+@pytest.mark.parametrize("scheme", ["file", "local", "multi", "shm"])
+def test_the_form_of_a_uri_has_the_options_that_uris_take(psk, scheme, tmp_path):
+    of_one = {"multi": {"authority": "a", "to1": "local://"}}
+    form = psk("plugins", "show", scheme, "--json").document["uri"]
+    with pytest.raises(ConnectorConfigError) as refused:
+        find_connector(scheme).from_config({**of_one.get(scheme, {}), "path": f"{tmp_path}/x", "colour": "blue"})
+    query = re.search(r"\{\?([\w,]+)\}", form)[1].split(",")
+    assert sorted(query) == sorted(set(refused.value.found) - {"authority", "path"})
+
+
+def test_options_that_no_uri_carries_are_marked(psk):
+    shown = psk("plugins", "show", "multi").out
+    assert re.search(r"^uri +multi://\{names\}", shown, re.MULTILINE)
+    assert re.search(r"^  open_child: .* \(not in a URI\)$", shown, re.MULTILINE)
+    assert "not in a URI" not in psk("plugins", "show", "shm").out
 
 
 def test_a_broken_one_is_shown_as_far_as_it_goes(psk, shelf):
