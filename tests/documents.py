@@ -1,6 +1,5 @@
 """The code in the project's documents, and what runs it as a reader would: saved as a file, with spawned processes."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from faults.temporary import bare_environment
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -68,12 +69,11 @@ def run_as_file(fence, folder, replace=()):
     (site / "sitecustomize.py").write_text(SPAWNING)
     file = place / f"program.{fence.language}"
     file.write_text(fence.text.replace(*replace) if replace else fence.text)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PSK_")}
     interpreter = {"python": (sys.executable, "-W", "error"), "sh": ("/bin/sh", "-eu")}[fence.language]
     done = subprocess.run(
         [*interpreter, file.name],
         cwd=place,
-        env={**environment, "HOME": str(place), "PYTHONPATH": str(site)},
+        env={**bare_environment(), "HOME": str(place), "PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from psk.cli import exits
+from psk.cli.checking.duties import DUTIES
 from psk.cli.checking.live import Live
 from psk.cli.checking.outcome import CheckStoppedError
 from psk.connectors import open_connector
@@ -153,3 +154,8 @@ def test_ctrl_c_leaves_nothing_either(tmp_path):
         assert running.wait(30) == exits.INTERRUPTED
         assert (running.stdout.read(), running.stderr.read()) == (b"", b"psk: error: interrupted\n")
     assert not (tmp_path / "objects").exists()
+
+
+def test_the_fix_for_malformed_keys_refuses_places_too():
+    (fix,) = [check.fix for check in DUTIES if check.rule == "C3"]
+    assert "validate_plain_key" in fix

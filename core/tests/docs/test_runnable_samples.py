@@ -9,7 +9,10 @@ import pytest
 
 import documents
 
-PAGES = ("README.md", "ARCHITECTURE.md", "docs/porting.md", "docs/why.md", "docs/proxy.md", "SECURITY.md")
+PAGES = (
+    *("README.md", "ARCHITECTURE.md", "SECURITY.md"),
+    *("docs/porting.md", "docs/why.md", "docs/proxy.md", "docs/connectors.md"),
+)
 TEXTS = {page: (documents.ROOT / page).read_text() for page in PAGES}
 
 

@@ -70,7 +70,7 @@ def test_the_suite_names_the_rule_that_is_broken(failures, suite):
 def test_a_hang_in_native_code_ends_the_run_and_says_where(tmp_path):
     with ExitStack() as stack:
         test = "TestHangingInNativeCode::test_what_was_put_is_what_is_got"
-        place, process = begin(stack, [test], tmp_path, timeout=2)
+        place, process = begin(stack, [test], tmp_path, timeout=1)
         stack.callback(process.kill)
         assert process.wait(timeout=60) == 1
     said = (place / "output").read_text()

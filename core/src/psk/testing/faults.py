@@ -182,6 +182,7 @@ class Faults(Suite):
         assert slow.is_alive()
         assert outcome.error is None or isinstance(outcome.error, PskError)
         assert not clock.late(TIMEOUT)
+        proxy.calm()
         slow.join()
 
     @rule("C11", fix="close the connection of a call that failed")

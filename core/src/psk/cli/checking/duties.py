@@ -120,12 +120,7 @@ def _size(channel: Channel) -> None:
         require(found == payload.tobytes(), f"with size={size} it did not come back as it was")
 
 
-@checks(
-    DUTIES,
-    "C3",
-    "malformed keys are refused",
-    fix="call psk.connectors.validate_plain_key first in every method (validate_key where keys name places)",
-)
+@checks(DUTIES, "C3", "malformed keys are refused", fix="call psk.connectors.validate_plain_key first in each method")
 def _keys(channel: Channel) -> None:
     for key in MALFORMED_KEYS:
         for method in (channel.connector.get, channel.connector.exists, channel.connector.evict):
