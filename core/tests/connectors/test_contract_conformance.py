@@ -57,7 +57,7 @@ class TestFile(BuiltIn):
     def test_a_durability_that_nobody_keeps_makes_no_directory(self, tmp_path):  # C11, C32
         with pytest.raises(DurabilityError, match="replicated"):
             open_connector(f"file://{tmp_path}/x?durability=replicated")
-        with pytest.raises(ConnectorConfigError, match="no durability"):
+        with pytest.raises(ConnectorConfigError, match="not a durability"):
             open_connector(f"file://{tmp_path}/x?durability=eternal")
         assert list(tmp_path.iterdir()) == []
 
