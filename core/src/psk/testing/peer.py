@@ -150,8 +150,8 @@ def mix(uri: str, seed: int, turns: int, shared: str) -> dict[str, list[str]]:
     return {"mine": mine, "wrong": wrong}
 
 
-def leave(uri: str) -> bool:
-    """Use the channel, also in threads that never end, and end with it open."""
+def leave(uri: str, busy: bool) -> bool:
+    """Use the channel, perhaps also in threads that never end, and end with it open."""
     connector: Any = open_connector(uri)
     KEPT.append(connector)
     key = connector.put(payload_of(new_object_id()), ttl=1000 if hasattr(connector, "renew") else None)
@@ -165,7 +165,7 @@ def leave(uri: str) -> bool:
         with suppress(Exception):
             connector.wait([new_object_id().hex()], timeout=1)
 
-    for call in (read, wait):
+    for call in (read, wait) if busy else ():
         threading.Thread(target=call, daemon=True).start()
     return is_right(connector.get(key), key)
 

@@ -192,7 +192,8 @@ class Processes(Suite):
     def test_a_process_ends_well_that_leaves_it_open(self, uri: str, count: Callable[[str], int]) -> None:
         for _ in range(-(-count("ends") // PROCESSES)):
             with ExitStack() as stack:
-                for peer in [stack.enter_context(Spawned("leave", uri=uri)) for _ in range(PROCESSES)]:
+                jobs = [Spawned("leave", uri=uri, busy=number == 0) for number in range(PROCESSES)]
+                for peer in [stack.enter_context(job) for job in jobs]:
                     assert peer.answer() is True
                     assert [line for line in peer.complaints().splitlines() if is_complaint(line)] == []
 
