@@ -70,8 +70,3 @@ def test_the_powers_are_those_it_has():
 def test_the_figures_are_those_of_the_code():
     assert f"up to {patience.LONGEST_TROUBLE:.0f} seconds" in README
     assert f"parts of {parts.PART_BYTES >> 20} MB" in README
-
-
-def test_the_example_runs(redis_server, prefix):
-    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
-    exec(example.replace("redis://localhost", f"{redis_server.uri}?prefix={prefix}"), {})
