@@ -104,7 +104,7 @@ def test_size_is_known_before_the_first_byte_moves():
 def test_a_missing_connector_is_named_by_its_scheme():
     reference = Reference("s3://bucket/run-7", new_object_id().hex())
     proxy = restore_proxy(reference.uri, reference.to_bytes())
-    remedy = "no connector for 's3' is installed here; install the distribution that provides it"
+    remedy = "needs a connector for 's3', and none is installed here; install the distribution that provides it"
     with pytest.raises(ProxyResolveError, match=remedy) as caught:
         len(proxy)
     assert isinstance(caught.value.cause, UnknownConnectorError)
