@@ -145,17 +145,22 @@ def form_for(cls: Any, kind: type) -> Any:
 
 def adopt_target(proxy: Any, target: Any) -> None:
     """Give a proxy its target, and the class that has the target's protocols."""
-    write_target(proxy, target)
-    while True:
-        try:
-            _set_class(proxy, type(proxy).__proxy_form_for__(type(target)))
-        except TypeError:
-            _set_class(proxy, form_for(type(proxy), type(target)))
-        # Without a lock: who sets a class last has seen the target that the proxy has now.
-        current = read_target(proxy)
-        if current is target or current is UNRESOLVED:
-            return
-        target = current
+    try:
+        write_target(proxy, target)
+        while True:
+            try:
+                _set_class(proxy, type(proxy).__proxy_form_for__(type(target)))
+            except TypeError:
+                _set_class(proxy, form_for(type(proxy), type(target)))
+            # Without a lock: who sets a class last has seen the target that the proxy has now.
+            current = read_target(proxy)
+            if current is target or current is UNRESOLVED:
+                return
+            target = current
+    except BaseException:
+        # An interrupt; a proxy that has a target has its protocols, for nobody will look again.
+        _set_class(proxy, form_for(type(proxy), type(target)))
+        raise
 
 
 def form_claiming(cls: Any, protocols: int) -> Any:

@@ -1,38 +1,57 @@
-"""Who calls the factory, and who waits for it? One thread calls, every other one waits for that call."""
+"""Resolution: one thread calls a proxy's factory, and every other one that wants the target waits for that call."""
 
 from __future__ import annotations
 
 import os
-from _thread import LockType, allocate_lock, get_ident
-from typing import Any
+import sys
+from _thread import TIMEOUT_MAX, get_ident
+from typing import TYPE_CHECKING, Any
 
 from psk.errors import ProxyResolveError
+from psk.flight import SingleFlight, forget_other_threads
 from psk.proxy.forms import adopt_target
 from psk.proxy.layout import UNRESOLVED, read_factory, read_target
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class Resolution:
-    """One call of one factory: who makes it, whether it has ended, and how it failed."""
+    from psk.flight import Flight
 
-    __slots__ = ("ended", "error", "owner")
-    ended: LockType  # held until it has
-    error: ProxyResolveError | None
-    owner: int
-
-
-# Both are changed by single dictionary operations only, which are atomic: there is no lock here that a
-# finaliser, a signal handler or a fork could find held.
-_in_flight: dict[int, Resolution] = {}  # id of the proxy -> the resolution under way
-_waits: dict[int, Resolution] = {}  # thread -> what it waits for
+# A signal handler or a finaliser may use the proxy that its thread is resolving, and another may come in between.
+_DEEPEST = 8
 
 
-def _forget_other_threads() -> None:
-    _in_flight.clear()
-    _waits.clear()
+class _Resolutions(SingleFlight):
+    __slots__ = ()
+
+    patience = TIMEOUT_MAX  # a factory may wait for whatever it likes
+
+    def reenter(self, flight: Flight, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Call the factory anew, unless that has been so deep that it must be the factory itself that wants it."""
+        is_ring = flight.leader != get_ident() and not sys.is_finalizing()
+        if is_ring or flight.reentered >= _DEEPEST:
+            raise ProxyResolveError(
+                f"cannot resolve {arguments[0]!r}: its factory uses the proxy that it is asked to resolve",
+                remedy="let the factory build the target without its own proxy",
+            )
+        flight.reentered += 1
+        try:
+            return work(*arguments)
+        finally:
+            flight.reentered -= 1
+
+
+_resolutions = _Resolutions()
+
+
+def _continue_in_child() -> None:
+    global _resolutions  # noqa: PLW0603  those under way are of threads that are not here
+    _resolutions = _Resolutions()
+    forget_other_threads()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_other_threads)
+    os.register_at_fork(after_in_child=_continue_in_child)
 
 
 def target_of(proxy: Any) -> Any:
@@ -50,38 +69,29 @@ def target_of(proxy: Any) -> Any:
 
 def resolve_target(proxy: Any) -> Any:
     """Do what `target_of` does, for a proxy that was found unresolved a moment ago."""
-    while True:
-        mine = Resolution()
-        mine.error = None
-        mine.owner = get_ident()
-        mine.ended = allocate_lock()
-        mine.ended.acquire()
-        current = _in_flight.setdefault(id(proxy), mine)
-        if current is not mine:
-            _wait(proxy, current)
-            target = read_target(proxy)
-            if target is UNRESOLVED:
-                continue
+    return _resolutions.run(id(proxy), _make_target, (proxy,))
+
+
+def _make_target(proxy: Any) -> Any:
+    # Another thread may have ended between our caller's look and our turn.
+    target = read_target(proxy)
+    if target is not UNRESOLVED:
+        return target
+    try:
+        made = read_factory(proxy)()
+    except Exception as error:
+        target = read_target(proxy)
+        if target is not UNRESOLVED:  # what came in between has taken it, and with `evict` it was the last
             return target
-        try:
-            # Another thread may have ended between our caller's look and our turn.
-            target = read_target(proxy)
-            if target is UNRESOLVED:
-                target = read_factory(proxy)()
-                adopt_target(proxy, target)
-        except ProxyResolveError as error:
-            mine.error = error
+        if isinstance(error, ProxyResolveError):
             raise
-        except Exception as error:
-            mine.error = _failure(proxy, error)
-            raise mine.error from error
-        else:
-            return target
-        finally:
-            _in_flight.pop(id(proxy), None)
-            mine.ended.release()
-            # The error's traceback holds this frame: without this, a cycle.
-            del mine, current
+        raise _failure(proxy, error) from error
+    # What came in between, and resolved it too, goes on using what it got.
+    target = read_target(proxy)
+    if target is UNRESOLVED:
+        adopt_target(proxy, made)
+        return made
+    return target
 
 
 def _failure(proxy: Any, error: Exception) -> ProxyResolveError:
@@ -90,28 +100,3 @@ def _failure(proxy: Any, error: Exception) -> ProxyResolveError:
         f"cannot resolve {proxy!r}: its factory raised {detail}",
         remedy="see `cause` for the original error; the next use of the proxy calls the factory again",
     )
-
-
-def _wait(proxy: Any, current: Resolution) -> None:
-    me = get_ident()
-    ahead: Resolution | None = current
-    _waits[me] = current
-    try:
-        # Follow who waits for whom; if that leads back here, waiting would never end.
-        while ahead is not None:
-            if ahead.owner == me:
-                raise ProxyResolveError(
-                    f"cannot resolve {proxy!r}: its factory uses the proxy that it is asked to resolve",
-                    remedy="let the factory build the target without its own proxy",
-                )
-            ahead = _waits.get(ahead.owner)
-        with current.ended:
-            error = current.error
-    finally:
-        del current, ahead
-        _waits.pop(me, None)
-    if error is not None:
-        try:
-            raise error
-        finally:
-            del error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from functools import partial
 from operator import eq, getitem
@@ -57,10 +58,9 @@ def fast_target_of(proxy: Any) -> Any:
 def _speed_up(proxy: Any, target: Any) -> None:
     kind = type(target)
     form = fast_form(type(proxy), kind not in _BUILTIN and _needs_care(kind))
-    if not _switching.acquire(blocking=False):
-        # Another thread is at it, if perhaps with another proxy; a later use will do.
+    if sys.is_finalizing():  # a thread that was stopped may hold the lock for ever
         return
-    try:
+    with _switching:  # not acquired by a call, after which an interrupt would leave it locked
         if read_target(proxy) is not target:
             return
         _write_getattribute(proxy, partial(getattr, target))
@@ -70,8 +70,6 @@ def _speed_up(proxy: Any, target: Any) -> None:
         _write_call(proxy, target)
         # Last: from here on other threads use the slots.
         _set_class(proxy, form)
-    finally:
-        _switching.release()
 
 
 def _needs_care(kind: type) -> bool:

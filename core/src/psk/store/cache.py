@@ -1,9 +1,15 @@
-"""Which objects does a store keep at hand, and within which bounds?"""
+"""The objects that a store keeps at hand, and within which bounds.
+
+There is no lock here that a finaliser or a signal handler, which may come in anywhere and get, could find held. What
+must stay together is written without a call: CPython changes threads and looks for interrupts after calls, at the start
+of functions and when it jumps back, and nowhere else. And what leaves is held until the books are right, since with it
+go objects whose finalisers may do anything.
+"""
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from psk.store.pristine import COPY_BELOW, Pristine
@@ -35,7 +41,6 @@ class Cache:
     __slots__ = (
         "_dropped",
         "_entries",
-        "_lock",
         "_nbytes",
         "_objects",
         "_payloads",
@@ -52,9 +57,8 @@ class Cache:
         self._payloads = payloads and not objects
         self._objects = objects
         self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[str, bool] = OrderedDict()
         self._dropped: OrderedDict[str, None] = OrderedDict()
-        self._lock = threading.Lock()
         self.nbytes = self.hits = self.misses = 0
 
     def __len__(self) -> int:
@@ -67,14 +71,16 @@ class Cache:
         """Give the entry of a key, or None; the entry becomes the most recently used one."""
         if not self._size:
             return None
-        with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                self.misses += 1
-                return None
-            self.hits += 1
+        entry = self._entries.get(key)
+        if entry is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        try:  # noqa: SIM105  suppress() would cost as much as all the rest
             self._entries.move_to_end(key)
-            return entry[0]
+        except KeyError:  # it has left meanwhile
+            pass
+        return entry[0]
 
     def keep_payload(self, key: str, payload: Payload) -> Pristine | None:
         """Keep what was fetched, if it is worth keeping as a payload; give the entry to decode from."""
@@ -98,51 +104,47 @@ class Cache:
         """Forget a key for good: what a thread is fetching right now is not kept either."""
         if not self._size:
             return
-        with self._lock:
-            self._remove(key)
-            self._dropped[key] = None
-            if len(self._dropped) > REMEMBERED_DROPS:
-                self._dropped.popitem(last=False)
+        # First noted, then removed: who adds it meanwhile does so before, or sees the note.
+        self._dropped[key] = None
+        if len(self._dropped) > REMEMBERED_DROPS:
+            self._dropped.popitem(last=False)
+        self._remove(key)
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._lock:
-            self._entries.clear()
-            self._seen.clear()
-            self.nbytes = 0
-
-    def renew_lock(self) -> None:
-        """Replace the lock in a forked child, where its holder may not exist."""
-        self._lock = threading.Lock()
+        self._seen.clear()
+        for key in list(self._entries):
+            self._remove(key)
 
     def _takes(self, payload: Payload) -> bool:
         # What may expire is never kept: from its expiry on nobody may see it.
         return bool(self._size) and payload.nbytes <= self._nbytes and not payload.expires
 
     def _met_before(self, key: str) -> bool:
-        with self._lock:
-            if key in self._seen:
-                del self._seen[key]
-                return True
-            self._seen[key] = None
-            if len(self._seen) > REMEMBERED_PER_ENTRY * self._size:
-                self._seen.popitem(last=False)
-            return False
+        if self._seen.pop(key, False):
+            return True
+        self._seen[key] = True
+        if len(self._seen) > REMEMBERED_PER_ENTRY * self._size:
+            self._seen.popitem(last=False)
+        return False
 
     def _add(self, key: str, value: Any, nbytes: int) -> None:
-        with self._lock:
-            if key in self._dropped:
-                return
-            entries = self._entries
-            if key in entries:
-                self._remove(key)
-            entries[key] = (value, nbytes)
+        self._remove(key)
+        entry = value, nbytes
+        entries = self._entries
+        if key not in entries:  # else another thread was quicker
+            entries[key] = entry
             self.nbytes += nbytes
-            while len(entries) > self._size or self.nbytes > self._nbytes:
-                _, (_, freed) = entries.popitem(last=False)
-                self.nbytes -= freed
+        if key in self._dropped:
+            self._remove(key)
+        while entries and (len(entries) > self._size or self.nbytes > self._nbytes):
+            with suppress(RuntimeError):  # another thread changed them at this instant
+                self._remove(next(iter(entries), key))
 
     def _remove(self, key: str) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
+        entries = self._entries
+        if key in entries:
+            entry = entries[key]
+            del entries[key]
             self.nbytes -= entry[1]
+            del entry

@@ -107,7 +107,8 @@ class StoreMetrics:
         self.nbytes = {"put": 0, "get": 0}
         self.failures: dict[str, int] = {}
         self._cache = cache
-        self._lock = threading.Lock()
+        # Re-entrant: a finaliser or a signal handler that comes in between may use the store.
+        self._lock = threading.RLock()
 
     @property
     def cache_hits(self) -> int:

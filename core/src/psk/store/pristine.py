@@ -67,5 +67,5 @@ class Pristine:
         return memory
 
     def __del__(self) -> None:
-        if self._descriptor >= 0:
+        if getattr(self, "_descriptor", -1) >= 0:  # it may never have been finished
             os.close(self._descriptor)

@@ -7,9 +7,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import PayloadError
+from psk.flight import SingleFlight
 from psk.store.cache import Cache
 from psk.store.checking import Checker, check_agreement
-from psk.store.flight import SingleFlight
 from psk.store.limits import Limit, handing_on
 from psk.store.pristine import Pristine
 from psk.wire import Payload, decode, find_codec
@@ -141,10 +141,9 @@ class Reader:
                 remedy="use the deserializer that matches the serializer",
             ) from error
 
-    def renew_locks(self) -> None:
-        """Start afresh in a forked child: threads that held locks or led flights are not there."""
+    def forget_flights(self) -> None:
+        """Start afresh in a forked child: threads that led flights are not there."""
         self._flights = SingleFlight()
-        self.cache.renew_lock()
 
     def _fetch_once(self, key: str, size: int | None, timeout: float | None) -> Any:
         if self._in_memory:
@@ -190,10 +189,10 @@ def _shareable(source: Any) -> Any:
 _readers: weakref.WeakSet[Reader] = weakref.WeakSet()
 
 
-def _renew_locks_after_fork() -> None:
+def _forget_flights_after_fork() -> None:
     for reader in list(_readers):
-        reader.renew_locks()
+        reader.forget_flights()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks_after_fork)
+    os.register_at_fork(after_in_child=_forget_flights_after_fork)

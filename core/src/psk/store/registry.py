@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors import format_uri, parse_uri
 from psk.errors import ProxyStoreFactoryError, StoreExistsError, UnsignedError
+from psk.flight import SingleFlight
 from psk.proxy import Proxy, get_factory
 from psk.store.factory import StoreFactory
-from psk.store.flight import SingleFlight
 from psk.store.policy import get_policy
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from psk.store.store import Store
     from psk.wire import Reference
 
-_lock = threading.Lock()
+# Re-entrant: a finaliser or a signal handler may come in between.
+_lock = threading.RLock()
 _openings = SingleFlight()
 #: By name, for people. A name means one store; nothing is ever resolved by name.
 _named: dict[str, Store] = {}
@@ -210,7 +211,7 @@ def get_key(proxy: Proxy[Any]) -> str:
 
 def _renew_locks_after_fork() -> None:
     global _lock, _openings  # noqa: PLW0603  their holders do not exist in the child
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _openings = SingleFlight()
 
 
