@@ -33,18 +33,20 @@ MAX_ASIDE = 256
 class _Pool:
     """Tasks and the threads that run them; made anew in a forked child, where those threads do not exist."""
 
-    __slots__ = ("aside", "changed", "idle", "tasks", "workers")
+    __slots__ = ("aside", "changed", "idle", "lock", "tasks", "workers")
 
     def __init__(self) -> None:
-        # Re-entrant: a finaliser that runs while the pool is locked may start a task.
-        self.changed = threading.Condition(threading.RLock())
+        # Re-entrant: a finaliser that runs while the pool is locked may start a task. And entered by itself: an
+        # interrupt may leave what Condition's own methods have entered locked.
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.tasks: deque[Callable[[], object]] = deque()
         self.workers: set[threading.Thread] = set()
         self.idle = 0
         self.aside = 0
 
     def add(self, task: Callable[[], object]) -> None:
-        with self.changed:
+        with self.lock:
             self.tasks.append(task)
             if self.idle >= len(self.tasks):
                 self.changed.notify()
@@ -61,7 +63,7 @@ class _Pool:
                     raise
 
     def step_aside(self) -> bool:
-        with self.changed:
+        with self.lock:
             if threading.current_thread() not in self.workers:
                 return False
             self.aside += 1
@@ -71,7 +73,7 @@ class _Pool:
             return True
 
     def come_back(self) -> None:
-        with self.changed:
+        with self.lock:
             self.aside -= 1
 
     def _is_full(self) -> bool:
@@ -82,14 +84,15 @@ class _Pool:
         self.workers.add(worker)
         try:
             worker.start()
-        except RuntimeError:
-            self.workers.discard(worker)
+        except BaseException:
+            if not worker.is_alive():  # an interrupt may have come later
+                self.workers.discard(worker)
             raise
 
     def work(self) -> None:
         me = threading.current_thread()
         while True:
-            with self.changed:
+            with self.lock:
                 self.idle += 1
                 try:
                     while not self.tasks:

@@ -127,10 +127,9 @@ def test_what_comes_around_the_beginning_is_not_missed(files, monkeypatch, momen
     def beside(notices, *arguments):
         if moment == "before":
             files.put(payload)
-        waiter = join(*arguments)
+        join(*arguments)
         if moment == "after":
             files.put(payload)
-        return waiter
 
     monkeypatch.setattr(notices.Notices, "join", beside)
     start = time.monotonic()
@@ -169,7 +168,8 @@ def test_different_directories_do_not_disturb_each_other(files, tmp_path):
 
 def test_events_that_the_kernel_dropped_are_made_up_for(files, directory):
     payload = encode("among many")
-    idle = NOTICES.join(files._channel, files._channel.directory(), [MISSING])
+    idle = notices.Waiter(files._channel, files._channel.directory(), [MISSING])
+    NOTICES.join(idle)
     with NOTICES._lock:
         NOTICES._reader = idle  # which reads nothing
     wait = Wait(files, [payload.key])

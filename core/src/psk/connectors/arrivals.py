@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from psk.connectors.notices import NOTICES
+from psk.connectors.notices import NOTICES, Waiter
 from psk.connectors.polling import poll
 from psk.errors import ConnectorClosedError
 
@@ -42,16 +42,20 @@ def await_names(
     try:
         found = look(names)
         while not found and time.monotonic() < deadline:
-            where = place()
+            waiter = Waiter(owner, place(), names)
             try:
-                waiter = NOTICES.join(owner, where, names)
-            except OSError:
-                return poll(lambda: look(names), deadline)
-            try:
+                try:
+                    NOTICES.join(waiter)
+                except OSError:
+                    return poll(lambda: look(names), deadline)
                 # First watched, then looked: nothing can appear in between.
                 found = look(names) or look(NOTICES.wait(waiter, deadline))
             finally:
-                NOTICES.leave(waiter)
+                try:
+                    NOTICES.leave(waiter)
+                except BaseException:  # an interrupt, but others may wait for this one to read on
+                    NOTICES.leave(waiter)
+                    raise
         # One object woke us; others may be there too.
         return look(names) or found if found and len(names) > 1 else found
     except ConnectorClosedError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Final, Protocol
 
 from psk.connectors.inotify import APPEARED, GONE, OVERFLOWN, Inotify
+from psk.connectors.wake import Wake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +50,7 @@ class Waiter:
         self.names = names
         self.appeared: set[str] = set()
         self.must_look = False
-        self.wake = threading.Event()
+        self.wake = Wake()
         self.watch = -1
 
 
@@ -119,23 +121,21 @@ class Notices:
         if inotify is not None:
             inotify.close()
 
-    def join(self, owner: object, place: Place, names: Sequence[str]) -> Waiter:
+    def join(self, waiter: Waiter) -> None:
         """Have the kernel tell of names; what appears from here on is not missed. To be ended by `leave`.
 
         Raises:
             OSError: It cannot; the limits of instances, watches or descriptors may be reached.
         """
-        waiter = Waiter(owner, place, names)
         with self._lock:
-            self._owners.add(weakref.ref(owner, self._collected))
+            self._owners.add(weakref.ref(waiter.owner, self._collected))
             if self._inotify is None:
                 self._inotify = Inotify()
-            waiter.watch = self._inotify.watch(place.descriptor)
+            waiter.watch = self._inotify.watch(waiter.place.descriptor)
             self._watches.setdefault(waiter.watch, Watch()).add(waiter)
-        return waiter
 
     def leave(self, waiter: Waiter) -> None:
-        """Wait no more."""
+        """Wait no more; doing so twice, or without having joined, is no error."""
         with self._lock:
             if self._reader is waiter:
                 self._reader = None
@@ -162,12 +162,10 @@ class Notices:
                 reads = self._reader is None
                 if reads:
                     self._reader = waiter
-                else:
-                    waiter.wake.clear()
             if reads:
                 self._read(waiter, deadline)
             else:
-                waiter.wake.wait(max(deadline - time.monotonic(), 0.0))
+                waiter.wake.wait(deadline - time.monotonic())
 
     def forget(self, owner: object) -> None:
         """Wake those who wait for an owner that was closed, and do not keep anything open for it."""
@@ -217,9 +215,9 @@ class Notices:
         """Call those whose directory was removed: while it is open the kernel tells nobody."""
         self._looked = time.monotonic()
         for watch in self._watches.values():
-            place = next(iter(watch.waiters)).place
+            waiter = next(iter(watch.waiters), None)
             try:
-                is_there = os.fstat(place.descriptor).st_nlink > 0
+                is_there = waiter is None or os.fstat(waiter.place.descriptor).st_nlink > 0
             except OSError:
                 is_there = False
             if not is_there:
@@ -235,6 +233,8 @@ class Notices:
                         return
 
     def _collected(self, owner: weakref.ref[object]) -> None:
+        if sys.is_finalizing():  # a thread that was stopped may hold the lock for ever
+            return
         with self._lock:
             self._owners.discard(owner)
         self._close_if_unused()

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from psk.background import report_ignored
@@ -31,36 +32,34 @@ LONGEST_PAUSE: Final = 1.0
 class Reaper:
     """Call owners back when something of theirs has expired."""
 
-    __slots__ = ("_changed", "_due", "_thread")
+    __slots__ = ("_changed", "_due", "_lock", "_thread")
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, locks included: for a forked child, where the thread does not exist."""
-        self._changed = threading.Condition()
+        # Entered by itself: an interrupt may leave what Condition's own methods have entered locked.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._due: weakref.WeakKeyDictionary[Reapable, float] = weakref.WeakKeyDictionary()
         self._thread: threading.Thread | None = None
 
     def watch(self, owner: Reapable, when: float) -> None:
         """Call `owner.reap` soon after `when` (by `time.monotonic`), unless an earlier call is planned."""
-        with self._changed:
-            if self._due.get(owner, float("inf")) <= when:
-                return
-            self._due[owner] = when
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="psk-reaper", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:
-                    return  # the interpreter is ending, or threads are used up: whoever meets it will free it
-                self._thread = thread
-            else:
+        with self._lock:
+            if when < self._due.get(owner, float("inf")):
+                self._due[owner] = when
                 self._changed.notify()
+            # Asked each time: an interrupt may have come between the two last lines, or in the last one.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="psk-reaper", daemon=True)
+                with suppress(RuntimeError):  # the interpreter ends, or threads ran out: whoever meets it will free it
+                    self._thread.start()
 
     def forget(self, owner: Reapable) -> None:
         """Do not call this owner again."""
-        with self._changed:
+        with self._lock:
             if self._due.pop(owner, None) is not None:
                 self._changed.notify()
 
@@ -79,7 +78,7 @@ class Reaper:
                 del owner
 
     def _wait(self) -> list[Reapable]:
-        with self._changed:
+        with self._lock:
             while due := list(self._due.items()):
                 now = time.monotonic()
                 if ready := [owner for owner, when in due if when <= now]:

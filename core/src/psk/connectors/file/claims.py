@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from psk.connectors.file.expiry import NEVER, find_record, parse_record
-from psk.connectors.file.locks import lock, unlock
+from psk.connectors.file.locks import locked
 from psk.connectors.file.objects import CLAIM_SUFFIX, is_named, open_object
 from psk.connectors.file.reading import read_frames
 from psk.connectors.file.writing import place
@@ -47,16 +47,17 @@ def take_object(
     if opened is None:
         return None
     descriptor = opened[0]
+
+    def won_bytes() -> int | None:
+        size, expires = find_record(descriptor, os.fstat(descriptor).st_size, clock.kind)
+        if expires != NEVER and clock.now(directory) >= expires:
+            return None
+        won = decide(directory, name, descriptor, claim.encode(), lease=lease, clock=clock, deadline=deadline)
+        return size if won else None
+
     try:
-        lock(descriptor, deadline, f"claiming {name}")
-        try:
-            size, expires = find_record(descriptor, os.fstat(descriptor).st_size, clock.kind)
-            if expires != NEVER and clock.now(directory) >= expires:
-                return None
-            won = decide(directory, name, descriptor, claim.encode(), lease=lease, clock=clock, deadline=deadline)
-        finally:
-            unlock(descriptor)
-        return read_frames(descriptor, size, name, deadline) if won else None
+        size = locked(descriptor, deadline, f"claiming {name}", won_bytes, nests=False)
+        return None if size is None else read_frames(descriptor, size, name, deadline)
     finally:
         os.close(descriptor)
 

@@ -104,7 +104,7 @@ class Directory:
         sync(self.descriptor)
 
     def __del__(self) -> None:
-        descriptor, self.descriptor = self.descriptor, -1
+        descriptor = getattr(self, "descriptor", -1)  # it may never have been finished
         if descriptor >= 0:
             with suppress(OSError):  # nobody is left to tell
                 os.close(descriptor)

@@ -15,7 +15,7 @@ from psk.connectors.file.expiry import (
     record_offset,
     write_record,
 )
-from psk.connectors.file.locks import close_locked, lock, try_lock
+from psk.connectors.file.locks import locked, try_lock, unlock
 from psk.connectors.file.mark import mark_expiring
 from psk.connectors.file.writing import RENEWABLE_MODE
 from psk.errors import ChannelDataError
@@ -120,7 +120,10 @@ def remove_expired(directory: Directory, name: str, clock: ServerClock) -> int |
         remove(directory, name)
         return None
     finally:
-        close_locked(descriptor)
+        try:
+            unlock(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def reap_object(directory: Directory, name: str, clock: ServerClock) -> float | None:
@@ -137,8 +140,8 @@ def renew(directory: Directory, name: str, ttl: float | None, clock: ServerClock
     if opened is None:
         return False
     descriptor = opened[0]
-    try:
-        lock(descriptor, deadline, f"renewing {name}")
+
+    def change() -> bool:
         size = os.fstat(descriptor).st_size
         nbytes, expires = find_record(descriptor, size, clock.kind)
         if not is_named(directory, name, descriptor) or (expires != NEVER and clock.now(directory) >= expires):
@@ -151,8 +154,11 @@ def renew(directory: Directory, name: str, ttl: float | None, clock: ServerClock
             expires = NEVER if ttl is None else clock.after(directory, ttl)
             write_record(descriptor, record_offset(nbytes), clock.kind, expires)
         return True
+
+    try:
+        return locked(descriptor, deadline, f"renewing {name}", change)
     finally:
-        close_locked(descriptor)
+        os.close(descriptor)
 
 
 def is_named(directory: Directory, name: str, descriptor: int) -> bool:

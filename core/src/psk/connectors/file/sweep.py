@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.expiry import NEVER, has_room_for_record
-from psk.connectors.file.locks import close_locked, try_lock
+from psk.connectors.file.locks import try_lock, unlock
 from psk.connectors.file.mark import MARK_NAME, unmark
 from psk.connectors.file.objects import (
     CLAIM_SUFFIX,
@@ -88,7 +88,10 @@ def _sweep_temporary(directory: Directory, name: str, clock: ServerClock) -> Non
         if (ours and directory.is_local) or clock.now(directory) - found.st_mtime_ns > ABANDONED_NANOSECONDS:
             directory.remove(name)
     finally:
-        close_locked(descriptor)
+        try:
+            unlock(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _sweep_claim(directory: Directory, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -223,6 +224,8 @@ class LocalConnector(Batches, Coroutines, ContextManaged):
         return f"LocalConnector({self._name!r})"
 
     def __del__(self) -> None:
-        # A finaliser never raises: the instance may be half made, or the interpreter ending.
+        # A finaliser never raises: the instance may be half made. And at the interpreter's end there is nothing to let
+        # go of that does not go by itself, but locks may be held for ever, by threads that were stopped.
         with suppress(Exception):
-            self.close()
+            if not sys.is_finalizing():
+                self.close()

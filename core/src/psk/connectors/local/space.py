@@ -9,6 +9,7 @@ from operator import eq
 from typing import TYPE_CHECKING
 
 from psk.connectors.reaper import REAPER
+from psk.connectors.wake import Wake
 from psk.errors import KeyExistsError, MissingKeyError, RevisionConflictError
 from psk.wire import Payload
 
@@ -42,7 +43,7 @@ class Space:
         self.objects: dict[str, Frames] = {}
         self.expiries: dict[str, float] = {}
         self.claims: dict[str, tuple[str, float]] = {}
-        self.waiting: dict[str, set[threading.Event]] = {}
+        self.waiting: dict[str, set[Wake]] = {}
         self.lock = threading.RLock()
         self.instances = 0
         self.forked = False
@@ -169,17 +170,16 @@ class Space:
 
         `check` is called at each look, and raises if its connector was closed meanwhile.
         """
-        arrived = threading.Event()
-        with self.lock:
-            for key in keys:
-                self.waiting.setdefault(key, set()).add(arrived)
+        arrived = Wake()
         try:
+            with self.lock:
+                for key in keys:
+                    self.waiting.setdefault(key, set()).add(arrived)
             while True:
-                arrived.clear()
                 check()
                 if found := [key for key in keys if self.find(key) is not None]:
                     return found
-                if not arrived.wait(min(deadline - time.monotonic(), threading.TIMEOUT_MAX)):
+                if not arrived.wait(deadline - time.monotonic()):
                     return [key for key in keys if self.find(key) is not None]
         finally:
             with self.lock:
@@ -192,12 +192,12 @@ class Space:
     def wake_all(self) -> None:
         """Let all who wait look again."""
         with self.lock:
-            for key in self.waiting:
+            for key in list(self.waiting):
                 self._wake(key)
 
     def _wake(self, key: str) -> None:
         with self.lock:
-            for arrived in self.waiting.get(key, ()):
+            for arrived in tuple(self.waiting.get(key, ())):
                 arrived.set()
 
     def after_fork(self) -> None:

@@ -21,12 +21,16 @@ def take_object(directory: Directory, name: str, claim: str, lease: float | None
     if opened is None:
         return None
     descriptor = opened[0]
+
+    def won_bytes() -> int | None:
+        size, expires = locate(descriptor, os.fstat(descriptor).st_size)
+        if is_over(expires):
+            return None
+        won = decide(directory, name, descriptor, claim.encode(), lease=lease, clock=BOOT_CLOCK, deadline=deadline)
+        return size if won else None
+
     try:
-        with exclusively(directory, deadline, f"claiming {name}"):
-            size, expires = locate(descriptor, os.fstat(descriptor).st_size)
-            if is_over(expires):
-                return None
-            won = decide(directory, name, descriptor, claim.encode(), lease=lease, clock=BOOT_CLOCK, deadline=deadline)
-        return read_opened(descriptor, size, name, deadline) if won else None
+        size = exclusively(directory, deadline, f"claiming {name}", won_bytes, nests=False)
+        return None if size is None else read_opened(descriptor, size, name, deadline)
     finally:
         os.close(descriptor)

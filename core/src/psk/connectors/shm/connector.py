@@ -81,8 +81,7 @@ class ShmConnector(ContextManaged):
                 remedy="use a file:// or local:// store",
             )
         self._timeout = float(timeout)
-        self._space = opened = enter_space(str(read.get("root", ROOT)), name, space)
-        self._entered.append(opened)
+        self._space = opened = enter_space(str(read.get("root", ROOT)), name, space, self._entered)
         self._limits = Limits(max_bytes, reuse_bytes, opened.directory)
         self._config: dict[str, object] = {"scheme": self.scheme, "authority": opened.session.name, **read}
         if is_token(opened.session.name):
@@ -246,6 +245,8 @@ class ShmConnector(ContextManaged):
         return f"ShmConnector({where!r})"
 
     def __del__(self) -> None:
-        # A finaliser never raises: the instance may be half made, or the interpreter ending.
+        # A finaliser never raises: the instance may be half made. And at the interpreter's end there is nothing to let
+        # go of that does not go by itself, but locks may be held for ever, by threads that were stopped.
         with suppress(Exception):
-            self.close()
+            if not sys.is_finalizing():
+                self.close()

@@ -92,7 +92,8 @@ def remove_expired(directory: Directory, name: str, deadline: float) -> int | No
     Decided together with renewals, so that one that succeeded is never undone. Its memory is not used again: it
     goes with the last reader.
     """
-    with exclusively(directory, deadline, f"removing {name}"):
+
+    def remove() -> int | None:
         opened = open_object(directory, name)
         if opened is None:
             return None
@@ -105,6 +106,8 @@ def remove_expired(directory: Directory, name: str, deadline: float) -> int | No
         directory.remove(name)
         directory.remove(name + CLAIM_SUFFIX)
         return None
+
+    return exclusively(directory, deadline, f"removing {name}", remove)
 
 
 def reap_object(directory: Directory, name: str, deadline: float) -> float | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from psk.connectors.file.locks import FIRST_PAUSE, LONGEST_PAUSE, close_locked, lock, try_lock, unlock
+from psk.connectors.file.locks import FIRST_PAUSE, LONGEST_PAUSE, locked, try_lock, unlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from psk.connectors.file.directory import Directory
 
+T = TypeVar("T")
 __all__ = ["FIRST_PAUSE", "LONGEST_PAUSE", "exclusively", "share_nothing", "try_lock", "try_share", "unlock"]
 
 _DIRECTORY: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -37,19 +38,18 @@ def share_nothing(descriptor: int) -> None:
             os.close(descriptor)
 
 
-@contextmanager
-def exclusively(directory: Directory, deadline: float, doing: str) -> Iterator[None]:
-    """Be the only one who decides about names, claims and expiry in a space.
+def exclusively(directory: Directory, deadline: float, doing: str, decide: Callable[[], T], *, nests: bool = True) -> T:
+    """Call a function, the only one meanwhile that decides about names, claims and expiry in a space.
 
     An object's own lock cannot serve for that, since every reader who maps the object holds it. Opened anew each
-    time, because threads that shared a descriptor would share its lock.
+    time, because threads that shared a descriptor would share its lock. Arguments and errors as of `locked`.
     """
+    # No context manager: what it holds would stay locked where an interrupt comes at the start of its `__exit__`.
     descriptor = os.open(".", _DIRECTORY, dir_fd=directory.descriptor)
     try:
-        lock(descriptor, deadline, doing)
-        yield
+        return locked(descriptor, deadline, doing, decide, nests=nests)
     finally:
-        close_locked(descriptor)
+        os.close(descriptor)
 
 
 def pauses(deadline: float) -> Iterator[float]:

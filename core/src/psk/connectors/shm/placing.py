@@ -81,7 +81,12 @@ def _place_segment(
             raise
         return False
     finally:
-        pool.keep(segment, limits.reuse_bytes)
+        try:
+            pool.keep(segment, limits.reuse_bytes)
+        except BaseException:
+            if pool.is_busy(segment):  # an interrupt, but nobody could read the object while it is locked
+                pool.keep(segment, limits.reuse_bytes)
+            raise
 
 
 def _created(directory: Directory, pool: Pool, nbytes: int, limits: Limits) -> Segment:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -36,10 +35,11 @@ class Free(NamedTuple):
 class Pool:
     """Find, keep and drop the free segments of one space."""
 
-    __slots__ = ("_busy", "_kept", "_lock")
+    __slots__ = ("_busy", "_kept")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Changed by single dictionary operations, which are atomic: there is no lock that whoever comes in between,
+        # a finaliser or a signal handler, could find held.
         self._kept: dict[int, Segment] = {}
         # Being filled by some thread: a forked child has to let go of them too.
         self._busy: dict[int, Segment] = {}
@@ -53,8 +53,7 @@ class Pool:
         least = segment_bytes(nbytes)
         fitting = [free for free in free_segments(directory) if least <= free.capacity <= 2 * least]
         for free in sorted(fitting, key=lambda free: (free.inode not in self._kept, free.capacity)):
-            with self._lock:
-                segment = self._kept.pop(free.inode, None)
+            segment = self._kept.pop(free.inode, None)
             if segment is None:
                 segment = Segment.adopt(directory, free.name)
                 if segment is None:
@@ -78,23 +77,29 @@ class Pool:
 
     def keep(self, segment: Segment, most_bytes: int) -> None:
         """Unlock a segment and keep it for the next put, if it is worth its descriptor; the oldest give way."""
-        self._busy.pop(segment.inode, None)
         unlock(segment.descriptor)
+        self._busy.pop(segment.inode, None)
         # Without a name it is of no use: the object was there already, or something failed.
         if not segment.is_mapped or segment.capacity > most_bytes or segment.is_gone():
             segment.close()
             return
         self._put_back(segment)
-        dropped = []
-        with self._lock:
-            room = most_bytes - self._bytes()
-            for inode, kept in list(self._kept.items()):
-                # Evicted by another process that had no room for it: our mapping alone keeps its memory.
-                if (room < 0 or len(self._kept) > MOST_KEPT or kept.is_gone()) and kept is not segment:
-                    dropped.append(self._kept.pop(inode))
-                    room += kept.capacity
-        for kept in dropped:
-            kept.close()
+        room = most_bytes - self._bytes()
+        for inode in list(self._kept):
+            # Whoever takes it out has it for himself: it may be closed, or filled, by one thread only.
+            kept = self._kept.pop(inode, None)
+            if kept is None:
+                continue
+            # Evicted by another process that had no room for it: our mapping alone keeps its memory.
+            if (room < 0 or len(self._kept) >= MOST_KEPT or kept.is_gone()) and kept is not segment:
+                room += kept.capacity
+                kept.close()
+            else:
+                self._put_back(kept)
+
+    def is_busy(self, segment: Segment) -> bool:
+        """Tell whether a segment is still locked, to be filled: `keep` has not been called, or not got far."""
+        return segment.inode in self._busy
 
     def release(self, directory: Directory, key: str, found: os.stat_result, most_bytes: int) -> bool:
         """Turn an object's segment into a free one; False if there is no room for it, or no object.
@@ -122,22 +127,23 @@ class Pool:
 
     def let_go(self) -> bool:
         """Close what this process keeps open, without removing anything; tell whether there was something."""
-        with self._lock:
-            kept, self._kept = list(self._kept.values()), {}
-        for segment in kept:
-            segment.close()
-        return bool(kept)
+        count = 0
+        for inode in list(self._kept):
+            segment = self._kept.pop(inode, None)
+            if segment is not None:
+                segment.close()
+                count += 1
+        return bool(count)
 
     def forget(self) -> None:
         """Let go of what a forked child inherited: with it the child would hold the parent's locks."""
         inherited = [*self._kept.values(), *self._busy.values()]
-        self.__init__()  # type: ignore[misc]  # a new lock too: its holder may not exist here
+        self.__init__()  # type: ignore[misc]
         for segment in inherited:
             segment.forget()
 
     def _put_back(self, segment: Segment) -> None:
-        with self._lock:
-            held = self._kept.setdefault(segment.inode, segment)
+        held = self._kept.setdefault(segment.inode, segment)
         if held is not segment:  # meanwhile another thread opened it anew, used it and kept it
             segment.close()
 
@@ -154,8 +160,7 @@ class Pool:
             if not _unlink(directory, oldest):
                 return False
             total -= oldest.capacity
-            with self._lock:
-                segment = self._kept.pop(oldest.inode, None)
+            segment = self._kept.pop(oldest.inode, None)
             if segment is not None:
                 segment.close()
         return True

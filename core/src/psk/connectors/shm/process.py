@@ -19,13 +19,14 @@ _token = ""
 _is_registered = False
 
 
-def enter_space(root: str, name: str | None, space_name: str | None) -> Space:
+def enter_space(root: str, name: str | None, space_name: str | None, entered: list[Space]) -> Space:
     """Open a space of a session; what dead sessions left is removed before.
 
     Args:
         root: Where sessions are.
         name: The session; None for this process's own, and then `space_name` is None too, for a new space.
         space_name: The space; None for the one of a session with a name.
+        entered: Where to note the space, to be left with `leave_space` also if an interrupt comes before the return.
 
     Raises:
         ChannelUnavailableError: The session has ended, or cannot be entered.
@@ -53,6 +54,7 @@ def enter_space(root: str, name: str | None, space_name: str | None) -> Space:
             if space is None:
                 space = session.spaces[place] = Space(session, place)
             space.users += 1
+            entered.append(space)
         except BaseException:
             session.entering -= 1
             _leave(session)
@@ -100,12 +102,14 @@ def _finish() -> None:
 
 def _continue_in_child() -> None:
     global _is_registered, _token  # noqa: PLW0603  the session is the parent's
-    _token = ""
-    _is_registered = False
-    WATCHER.reset()
-    for session in list(_sessions.values()):
-        session.become_guest()
-    _lock.release()
+    try:
+        _token = ""
+        _is_registered = False
+        WATCHER.reset()
+        for session in list(_sessions.values()):
+            session.become_guest()
+    finally:
+        _lock.release()
 
 
 if hasattr(os, "register_at_fork"):

@@ -85,16 +85,19 @@ def renew_object(directory: Directory, name: str, ttl: float | None, deadline: f
     if opened is None:
         return False
     descriptor = opened[0]
+
+    def change() -> bool:
+        found = still_named(directory, name, os.fstat(descriptor))
+        if found is None:
+            return False
+        end, expires = locate(descriptor, found.st_size)
+        if is_over(expires):
+            return False
+        set_expiry(descriptor, found.st_size, end, ttl)
+        return True
+
     try:
-        with exclusively(directory, deadline, f"renewing {name}"):
-            found = still_named(directory, name, os.fstat(descriptor))
-            if found is None:
-                return False
-            end, expires = locate(descriptor, found.st_size)
-            if is_over(expires):
-                return False
-            set_expiry(descriptor, found.st_size, end, ttl)
-            return True
+        return exclusively(directory, deadline, f"renewing {name}", change)
     finally:
         os.close(descriptor)
 

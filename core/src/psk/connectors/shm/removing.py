@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from psk.connectors.deadline import expired
@@ -29,13 +29,16 @@ def remove_object(directory: Directory, pool: Pool, name: str, reuse_bytes: int,
     found = stat_object(directory, name)
     # Who removes an expired object must not meet one that was put anew in between: so not beside him.
     alone = found is not None and can_expire(found.st_size)
-    with exclusively(directory, deadline, f"removing {name}") if alone else nullcontext():
+
+    def remove() -> bool:
         if found is not None and stat.S_ISREG(found.st_mode) and found.st_size >= SEGMENT_BYTES:
             there = pool.release(directory, name, found, reuse_bytes) or directory.remove(name)
         else:
             there = found is not None and directory.remove(name)
         directory.remove(name + CLAIM_SUFFIX)
-    return there
+        return there
+
+    return exclusively(directory, deadline, f"removing {name}", remove) if alone else remove()
 
 
 def is_present(directory: Directory, name: str) -> bool:

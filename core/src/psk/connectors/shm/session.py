@@ -62,7 +62,7 @@ class Session:
         self.name = name
         self.spaces: dict[str, Space] = {}
         self.entering = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._is_guest = is_guest
         self._has_pulse = has_pulse
         self._is_over = False
@@ -152,7 +152,7 @@ class Session:
         """Go on in a forked child: an owner's is a guest there, a shared one's has a hold of its own."""
         for space in self.spaces.values():
             space.pool.forget()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         inherited = self._hold, self._pulse
         self._hold = self._pulse = -1
         try:

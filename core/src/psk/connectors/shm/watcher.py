@@ -33,7 +33,8 @@ class Watcher:
     __slots__ = ("_ending", "_lock", "_thread", "_wake", "_watched")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: a connector that is garbage-collected meanwhile forgets what it had watched.
+        self._lock = threading.RLock()
         self._watched: dict[int, Watched] = {}
         self._ending: list[tuple[Watched, float]] = []
         self._thread: threading.Thread | None = None
@@ -43,17 +44,17 @@ class Watcher:
         """Call `watched.end()` soon after the other end of a FIFO was closed."""
         with self._lock:
             self._watched[descriptor] = watched
-            if self._thread is not None:
+            if self._thread is not None and self._thread.is_alive():
                 os.write(self._wake[1], b"\0")
                 return
+            self._close_wake()
             self._wake = os.pipe()
-            thread = threading.Thread(target=self._run, name="psk-shm-watcher", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="psk-shm-watcher", daemon=True)
             try:
-                thread.start()
+                self._thread.start()
             except RuntimeError:  # no thread to be had: the next one to open a session will sweep
+                self._thread = None
                 self._close_wake()
-            else:
-                self._thread = thread
 
     def forget(self, descriptor: int) -> None:
         """Watch a descriptor no longer; it may be closed after the return."""
