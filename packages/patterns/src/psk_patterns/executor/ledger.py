@@ -29,7 +29,7 @@ class Ledger:
     def __init__(self, name: str, progress: Callable[[int, int], object] | None) -> None:
         self._name = name
         self._progress = progress
-        self._changed = threading.Condition()
+        self.renew_lock()
         self._pending: set[TaskFuture[Any]] = set()
         self._total = self._done = 0
         self._left = 0
@@ -43,7 +43,7 @@ class Ledger:
         Raises:
             ExecutorClosedError: There shall be no more.
         """
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise ExecutorClosedError(
                     f"a task was submitted to {self._name} after its shutdown", remedy="submit it before, or open one"
@@ -52,18 +52,18 @@ class Ledger:
 
     def withdraw(self) -> None:
         """Count a task no more: it could not be submitted."""
-        with self._changed:
+        with self._lock:
             self._total -= 1
         self._end()
 
     def enter(self, future: TaskFuture[Any]) -> None:
         """Remember the future of a submitted task until it is done."""
-        with self._changed:
+        with self._lock:
             self._pending.add(future)
 
     def report(self) -> None:
         """Count a task as done, and tell whoever wants to know."""
-        with self._changed:
+        with self._lock:
             self._done += 1
             done, total = self._done, self._total
         if self._progress is not None:
@@ -74,14 +74,14 @@ class Ledger:
 
     def leave(self, future: TaskFuture[Any]) -> None:
         """Forget a future that is done."""
-        with self._changed:
+        with self._lock:
             self._pending.discard(future)
             self._left += 1
         self._end()
 
     def close(self, finally_: Callable[[], object] | None) -> None:
         """Take no more tasks, and call a function when the last one is done."""
-        with self._changed:
+        with self._lock:
             if not self._closed:
                 self._closed = True
                 self._finally = finally_
@@ -89,18 +89,18 @@ class Ledger:
 
     def cancel(self) -> None:
         """Cancel every task that has not begun."""
-        with self._changed:
+        with self._lock:
             pending = list(self._pending)
         for future in pending:
             future.cancel()
 
     def wait(self) -> None:
         """Wait until all tasks are done, as long as they may take."""
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._left == self._total)
 
     def _end(self) -> None:
-        with self._changed:
+        with self._lock:
             if self._left != self._total:
                 return
             last = self._finally if self._closed else None
@@ -112,7 +112,9 @@ class Ledger:
 
     def renew_lock(self) -> None:
         """Start afresh in a forked child: whoever held the lock is not there."""
-        self._changed = threading.Condition()
+        # Entered by itself: an interrupt may leave what Condition's own methods have entered locked.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
 
 
 def _renew_locks() -> None:

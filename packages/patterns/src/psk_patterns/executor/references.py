@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: In how many tasks that are not over a borrow is, by its id; their inputs hold it, so that its id stays its own.
 _uses: dict[int, int] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def take_over(call: Any) -> Any:
@@ -64,7 +64,7 @@ def end_borrows(references: Iterable[Any]) -> None:
 
 def _renew_lock() -> None:
     global _lock  # noqa: PLW0603  its holder does not exist in a forked child
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

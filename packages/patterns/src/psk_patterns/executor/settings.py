@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: Those that arrived in this process, by their pickle: each is unpickled, and opens its store, once.
 _arrived: dict[bytes, Settings] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 #: More executors than that do not send tasks to one worker; whoever does pays for it with time.
 MOST_ARRIVED = 64
 
@@ -112,7 +112,7 @@ def _open(config: StoreConfig) -> Store:
 
 def _renew_lock() -> None:
     global _lock  # noqa: PLW0603  its holder does not exist in a forked child
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -25,7 +25,8 @@ class Bell:
     """A reserved key: `ring` puts an object on it while it hangs, and whoever waits for the key wakes."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: a finaliser or a signal handler may come in between.
+        self._lock = threading.RLock()
         self._key: str | None = None
         self._store: Store | None = None
         self._hangs = False

@@ -79,9 +79,9 @@ class HeldClaim:
 
     def let_go(self) -> None:
         """Keep it alive no more."""
-        hold, self._hold = self._hold, None
-        if hold is not None and self.is_ours:
-            hold.close()
+        if self._hold is not None and self.is_ours:
+            self._hold.close()
+        self._hold = None  # last: if an interrupt comes before, the finaliser does it
 
     def __del__(self) -> None:
         # A producer that forgets its future gives no outcome any more: those who wait are to hear of it.

@@ -44,8 +44,9 @@ def claim_future(slots: Slots, claim: Claim, ttl: float) -> HeldClaim:
         return HeldClaim(claim, None)
     # A lost claim needs no report: the outcome is written only where there is none.
     hold = Hold(slots.store(), lease, on_lost=_take_note)
+    held = HeldClaim(claim, hold)  # first: if an interrupt comes before anybody has it, it ends the lease
     hold.add(slots.claim_key)
-    return HeldClaim(claim, hold)
+    return held
 
 
 def cancel_future(slots: Slots) -> bool:

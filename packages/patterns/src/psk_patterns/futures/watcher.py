@@ -43,14 +43,17 @@ class Watcher:
     """All who are interested in futures of one channel, and the thread that watches these."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        # Re-entrant, since a finaliser or a signal handler may come in between. And entered by itself: an interrupt may
+        # leave what Condition's own methods have entered locked.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._interests: set[Interest] = set()
         self._thread: threading.Thread | None = None
         self._bell = Bell()
 
     def add(self, interests: Iterable[Interest]) -> None:
         """Begin to watch."""
-        with self._changed:
+        with self._lock:
             self._interests.update(interest for interest in interests if not interest.is_dropped)
             if self._thread is None or not self._thread.is_alive():
                 self._start()
@@ -73,14 +76,14 @@ class Watcher:
 
     def remove(self, interests: Iterable[Interest]) -> None:
         """Watch no more; unknown ones are no error."""
-        with self._changed:
+        with self._lock:
             for interest in interests:
                 interest.is_dropped = True
                 self._interests.discard(interest)
 
     def end(self, future: Future[Any], error: PskError | None) -> None:
         """Tell all who are interested in a future, which is about to be released."""
-        with self._changed:
+        with self._lock:
             concerned = [interest for interest in self._interests if interest.future == future]
         for interest in concerned:
             self._tell(interest, error)
@@ -89,7 +92,7 @@ class Watcher:
         try:
             self._watch(bell)
         finally:
-            with self._changed:
+            with self._lock:
                 if self._thread is threading.current_thread():
                     self._thread = None
 
@@ -111,12 +114,12 @@ class Watcher:
 
     def _next(self, bell: Bell) -> list[Interest]:
         """Give all interests; wait a little where there is none, and give none when it is time to end."""
-        with self._changed:
+        with self._lock:
             interests = list(self._interests)
         if interests:
             return interests
         bell.remove()
-        with self._changed:
+        with self._lock:
             if not self._interests and not self._changed.wait_for(lambda: self._interests, IDLE_SECONDS):
                 self._thread = None
             return list(self._interests)
@@ -133,7 +136,7 @@ class Watcher:
     def _listen(self, store: Store, bell: Bell, interests: list[Interest]) -> None:
         """Wait until something happens, and tell those whom it concerns."""
         key = bell.hang(store)
-        with self._changed:
+        with self._lock:
             fresh = self._interests.difference(interests)
         if fresh:  # came before the bell hung, so that it did not ring for them
             bell.silence(())
@@ -178,7 +181,7 @@ class Watcher:
                 self._tell(interest, timeout_error(interest.vigil, interest.timeout))
 
     def _tell(self, interest: Interest, error: PskError | None) -> None:
-        with self._changed:
+        with self._lock:
             if interest not in self._interests:
                 return
             self._interests.discard(interest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from psk.background import report_ignored
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from psk.errors import PskError
     from psk_patterns.futures.promise import Future
 
-_lock = threading.Lock()
 _watchers: dict[str, Watcher] = {}
 
 
@@ -65,8 +63,7 @@ def end(future: Future[Any], error: PskError | None) -> None:
         future: The future.
         error: Why it has no outcome; None where it has one.
     """
-    with _lock:
-        watcher = _watchers.get(future.uri)
+    watcher = _watchers.get(future.uri)
     if watcher is not None:
         watcher.end(future, error)
 
@@ -103,14 +100,12 @@ def _by_channel(interests: Iterable[Interest]) -> dict[str, list[Interest]]:
 
 
 def _watcher_of(uri: str) -> Watcher:
-    with _lock:
-        return _watchers.setdefault(uri, Watcher())
+    # Atomic: there is no lock that a finaliser or a signal handler could find held.
+    return _watchers.setdefault(uri, Watcher())
 
 
 def _begin_anew() -> None:
-    global _lock  # noqa: PLW0603  the threads do not exist in the child, and the callbacks are the parent's
-    _lock = threading.Lock()
-    _watchers.clear()
+    _watchers.clear()  # the threads do not exist in the child, and the callbacks are the parent's
 
 
 if hasattr(os, "register_at_fork"):

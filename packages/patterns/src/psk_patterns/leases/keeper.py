@@ -29,8 +29,8 @@ LONGEST_CALL: Final = 5.0
 SMALL_QUEUE: Final = 64
 """Up to this length a queue is not searched for what is held no more."""
 
-#: Short steps in memory only: never held across I/O.
-_lock = threading.Lock()
+#: Short steps in memory only: never held across I/O. Re-entrant: a finaliser or a signal handler may come in between.
+_lock = threading.RLock()
 _keepers: dict[str, _Keeper] = {}
 _numbers = itertools.count()
 
@@ -56,7 +56,7 @@ class _Keeper:
         self.leases.setdefault(lease.hold, {})[lease.key] = lease
         self._count += 1
         self._schedule(lease)
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():  # an interrupt may have kept it from being started
             self._thread = threading.Thread(target=self.run, name="psk-leases", daemon=True)
             try:
                 self._thread.start()
@@ -239,7 +239,7 @@ def _remove(hold: Hold, key: str) -> None:
 
 def _forget_parent() -> None:
     global _lock, _keepers  # noqa: PLW0603  the threads do not exist in the child, and what is held is the parent's
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _keepers = {}
 
 

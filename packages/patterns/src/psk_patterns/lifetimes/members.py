@@ -30,7 +30,7 @@ class Members:
     Attributes:
         ended: Whether nothing can be attached any more.
         on_new_store: What is called after the first objects of a store were attached.
-        lock: Held for short steps in memory only.
+        lock: Held for short steps in memory only; re-entrant, for finalisers and signal handlers come in between.
     """
 
     def __init__(self, title: str) -> None:
@@ -42,7 +42,7 @@ class Members:
 
     def forget(self) -> None:
         """Have no members and a lock that nobody holds, as in a forked child."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._keys: dict[Store, dict[str, None]] = {}
 
     def add(self, keys: Sequence[str], store: Store) -> None:

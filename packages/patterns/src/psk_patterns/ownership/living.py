@@ -32,7 +32,8 @@ _places: dict[Title, Place] = {}
 _claims: set[Place] = set()
 #: The channels for which `_leave_all` was registered, and whether they were opened by then.
 _channels: set[tuple[str, bool]] = set()
-#: Protects all of these; reentrant, as a finaliser may come in between and release what it has.
+#: Protects all of these; reentrant, as a finaliser may come in between and release what it has. What an interrupt must
+#: not tear apart stands without a call in between; it may leave an empty set.
 _lock = threading.RLock()
 
 
@@ -44,8 +45,9 @@ def note(title: Title) -> None:
         forget(title)
         if title.state is State.ENDED:
             return
+        there = _titles.setdefault(place, set())
         _places[title] = place
-        _titles.setdefault(place, set()).add(title)
+        there.add(title)
         if channel not in _channels:
             _channels.add(channel)
             # What was registered last runs first: before the channel that was opened last ends its session.
@@ -56,10 +58,11 @@ def note(title: Title) -> None:
 def forget(title: Title) -> None:
     """Forget a title that has ended; one that was not noted is no error."""
     with _lock:
-        place = _places.pop(title, None)
-        if place is None:
+        if title not in _places:
             return
+        place = _places[title]
         there = _titles[place]
+        del _places[title]
         there.discard(title)
         if not there:
             del _titles[place]
@@ -77,17 +80,19 @@ def claimed(uri: str, key: str) -> Iterator[None]:
         AlreadyOwnedError: This process has a title to it, or another thread is about to.
     """
     place = uri, key
-    with _lock:
-        if place in _titles or place in _claims:
-            raise AlreadyOwnedError(
-                f"object {key} of {uri} has an owner in this process", remedy="use that one, or borrow from it"
-            )
-        _claims.add(place)
+    is_ours = False
     try:
+        with _lock:
+            if _titles.get(place) or place in _claims:
+                raise AlreadyOwnedError(
+                    f"object {key} of {uri} has an owner in this process", remedy="use that one, or borrow from it"
+                )
+            is_ours = True
+            _claims.add(place)
         yield
     finally:
-        with _lock:
-            _claims.discard(place)
+        if is_ours:
+            _claims.discard(place)  # one call in C: an interrupt cannot keep it from being made
 
 
 def tell_moved(accepted: Title) -> None:
