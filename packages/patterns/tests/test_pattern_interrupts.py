@@ -1,0 +1,63 @@
+"""Interrupts at any instant: the patterns keep no lock, claim or half-made owner that is in the way of others."""
+
+import os
+import threading
+
+import pytest
+
+from faults.interrupts import steps
+from psk import Store
+from psk_patterns import future
+from psk_patterns.finishing import flush
+from psk_patterns.leases import keeper
+from psk_patterns.ownership.living import claimed
+
+# What interrupts a finaliser can be raised nowhere.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture
+def store():
+    with Store("interrupted", f"local://interrupted-{os.urandom(4).hex()}") as opened:
+        yield opened
+        # An interrupt in a finaliser ends that, and nobody can raise it: what it was to end goes on.
+        for kept in list(keeper._keepers.values()):
+            for hold in list(kept.leases):
+                hold.close()
+        for thread in threading.enumerate():
+            if thread.name == "psk-leases":
+                thread.join(20)
+        opened.clear()
+
+
+def settle(made):
+    made.set_result([1])
+    made.result(timeout=5)
+    made.add_done_callback(lambda _: None)
+
+
+def test_futures_can_be_made_and_waited_for_after_any_interrupt(store, scale, seed):
+    def check(_):
+        made, seen = future(store), []
+        made.add_done_callback(seen.append)
+        made.set_result([2])
+        assert made.result(timeout=5) == [2]
+        made.release()
+
+    stride = scale("interrupts.stride")
+    count, amiss = steps(
+        settle, lambda: future(store), check, where="/psk_patterns/", stride=stride, start=seed % stride + 1
+    )
+    assert count > 0
+    assert amiss == {}
+    flush(5)
+
+
+def test_an_interrupt_at_any_instant_leaves_no_object_about_to_be_owned():
+    def own(_):
+        with claimed("local://any", "key"):
+            pass
+
+    count, amiss = steps(own, lambda: None, own, where="/psk_patterns/")
+    assert count > 10
+    assert amiss == {}
