@@ -14,7 +14,7 @@ PACKAGES := core $(wildcard packages/*)
 
 help:
 	@echo "make demo     run the main job, by value and by proxy, and compare"
-	@echo "make test     run every test at the counts of CI"
+	@echo "make test     run every test at the counts of CI; DIST=connector-redis runs those of one distribution"
 	@echo "make soak     run every test at full counts"
 	@echo "make bench    measure psk beside ProxyStore 1.1, Ray and redis-py; draw the README's chart and table"
 	@echo "make lint     ruff, mypy --strict, import contracts"
@@ -37,7 +37,7 @@ demo: setup
 	$(BIN)/python examples/demo.py
 
 test: setup
-	PSK_SCALE=test $(BIN)/pytest
+	PSK_SCALE=test $(BIN)/python .ci/tests.py $(DIST)
 
 soak: setup
 	PSK_SCALE=soak PSK_EVIDENCE=docs/evidence/soak.txt $(BIN)/pytest -o timeout=3600
