@@ -97,7 +97,7 @@ def test_chains_of_tasks_run_in_order(pooled_store, pool, scale):
 
 def test_a_pool_smaller_than_its_blocked_consumers_ends_with_an_error_that_says_so(file_store, pool):
     futures = [future(file_store) for _ in range(2)]
-    consumers = [pool.submit(future_peers.blocked, futures, number, 0.5) for number in range(2)]
+    consumers = [pool.submit(future_peers.blocked, futures, number, 2.0) for number in range(2)]
     producers = [pool.submit(future_peers.produce, made, 1) for made in futures]
     start = time.monotonic()
     for consumer in consumers:
