@@ -53,7 +53,7 @@ def test_the_examples_are_what_the_code_writes(name, written):
 
 def test_the_examples_are_read_back():
     found = examples()
-    assert len(found) == 6
+    assert len(found) == 7
     assert decode(Payload.parse(found["bytes"])) == b"hello"
     memory = decode(Payload.parse(found["memory"]))
     assert (memory.tolist(), memory.readonly) == ([1, 2], False)

@@ -89,14 +89,14 @@ def join_connector(uri: str) -> Connector:
 
 
 @lru_cache
-def provider_of(scheme: str) -> str:
-    """Name the distribution that brings the connector of a scheme, for those who do not have it.
+def provider_of(uri: str) -> str:
+    """Name the distribution that brings the connector of a URI's scheme, for those who do not have it.
 
     Returns:
         An empty text if that is known everywhere (psk-core's own, and first-party ones) or not known here. Nothing is
         imported.
     """
-    name = scheme.partition("+")[0]
+    name = uri.partition(":")[0].partition("+")[0]
     if name in BUILT_IN or name in FIRST_PARTY:
         return ""
     from psk.plugins.discovery import others  # a scan, which the schemes above do without

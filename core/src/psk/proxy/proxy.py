@@ -287,17 +287,24 @@ def make_proxy(
     default_hash: int | None = None,
     *,
     protocols: int | None = None,
+    target: Any = None,
     cls: Any = Proxy,
 ) -> Any:
-    """Make an unresolved proxy of whose target something is known beforehand.
+    """Make a proxy of whose target something, or all, is known beforehand.
 
     Args:
         factory: Callable without arguments that returns the target.
         default_class: The target's class, if known: `isinstance` and `p.__class__` then do not resolve.
         default_hash: The target's hash, if known: `hash(p)` then does not resolve.
         protocols: What `protocols_of` gave for the target, if its class is not known but this is.
-        cls: The class of the proxy, Proxy or one of its subclasses.
+        target: The target, if the proxy is to be resolved already; None stands for unknown.
+        cls: The class of the proxy, Proxy or one of its subclasses; its `__init__` is not called.
     """
+    if target is not None:
+        made = object.__new__(form_for(cls, type(target)))
+        write_factory(made, factory)
+        write_target(made, target)
+        return made
     return rebuild_proxy(cls, factory, default_class, default_hash, protocols)
 
 

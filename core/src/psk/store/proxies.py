@@ -154,7 +154,7 @@ class ProxyMethods(BatchMethods):
         check_timeout(timeout)
         if timeout is not None and not wait:
             raise StoreConfigError("timeout= says how long to wait, and wait= is not set", remedy="give wait=True")
-        reference = Reference(self.uri, key, evict=evict, wait=wait, timeout=timeout, provider=self._provider)
+        reference = Reference(self.uri, key, evict=evict, wait=wait, timeout=timeout, provider=provider_of(self.uri))
         self._attach(lifetime, key)
         proxy: Proxy[Any] = make_proxy(self._factory(reference, None, deserializer))
         return proxy
@@ -215,13 +215,13 @@ class ProxyMethods(BatchMethods):
             hash=portable_hash(obj) if certain else None,
             # What a builtin type can do its number says.
             protocols=protocols_of(obj) if known and not is_builtin_code(type_code) else None,
-            provider=self._provider,
+            provider=provider_of(self.uri),
         )
         factory = self._factory(reference, serializer, deserializer)
         if populate_target is None:
             populate_target = self._config.options["populate_target"] and certain and not evict
         if populate_target:
-            return Proxy(factory, target=obj)
+            return make_proxy(factory, target=obj)  # type: ignore[no-any-return]
         proxy: Proxy[T] = make_proxy(factory, type(obj) if known else None, _known_hash(obj) if known else None)
         return proxy
 
@@ -234,10 +234,6 @@ class ProxyMethods(BatchMethods):
             return True
         # A codec that was asked for by name may make of an object what it likes.
         return codec in FAITHFUL_CODECS or codec == codec_for(obj).name
-
-    @property
-    def _provider(self) -> str:
-        return provider_of(self.uri.partition(":")[0])
 
     def _factory(self, reference: Reference, serializer: Any, deserializer: Any) -> StoreFactory[Any]:
         key = self._encoder.signing_key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MAC_SIZE = 16
-CRC_SIZE = 4
 _NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT, _PROTOCOLS, _PROVIDER, _TIMEOUT = (
     1 << bit for bit in range(10)
 )
@@ -128,7 +128,12 @@ def _read_facts(reference: Reference, flags: int, body: bytes) -> int:
 
 def crc_of(uri: str, body: bytes) -> bytes:
     """Return the checksum that ends an unsigned body: CRC-32 of the URI and of what comes before it."""
-    return _U32.pack(crc32(body, crc32(uri.encode() + b"\0")))
+    return _U32.pack(crc32(body, _crc_of_uri(uri)))
+
+
+@lru_cache(maxsize=128)
+def _crc_of_uri(uri: str) -> int:
+    return crc32(uri.encode() + b"\0")
 
 
 def check_uri(uri: str) -> None:
@@ -161,10 +166,9 @@ def _read_timeout(reference: Reference, flags: int, body: bytes, at: int) -> int
 
 
 def _check_crc(reference: Reference, body: bytes, at: int) -> int:
-    end = at + CRC_SIZE
-    if body[at:end] != crc_of(reference.uri, body[:at]):
+    if _U32.unpack_from(body, at)[0] != crc32(body[:at], _crc_of_uri(reference.uri)):
         raise ValueError("its checksum does not fit")
-    return end
+    return at + _U32.size
 
 
 def _read_signature(reference: Reference, body: bytes, at: int) -> int:

@@ -171,10 +171,7 @@ def wrapped(cls: Any, factory: Any, kind: type | None = None, target: Any = None
         target: The object, if known.
         protocols: What the object's type can do, if known.
     """
-    if target is None:
-        return make_proxy(factory, kind, protocols=protocols, cls=cls)
-    made = cls.__new__(cls)
-    Proxy.__init__(made, factory, target=target)
+    made = make_proxy(factory, kind, protocols=protocols, target=target, cls=cls)
     if kind is not None:
         made.__proxy_default_class__ = kind
     return made
