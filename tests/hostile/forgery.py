@@ -88,13 +88,18 @@ def reference(
     mac=None,
     clear=0,
 ):
-    """Write a reference's body; `rest` is what the optional fields hold, without signature."""
+    """Write a reference's body; `rest` is what the optional fields hold, without signature or checksum."""
     flags = (flags | (16 if key_name else 0)) & ~clear
     body = struct.pack("<BHB16s", version, flags, type_code, object_id) + rest
     if not key_name:
-        return body
+        return summed(uri, body)
     body += bytes((len(key_name),)) + key_name
     if mac is None:
         encoded = uri.encode("utf-8", "surrogatepass")
         mac = mac_of(secret, b"psk reference 1\0", encoded, b"\0", body)[:16]
     return body + mac
+
+
+def summed(uri, body):
+    """End an unsigned reference's body with the checksum that fits, as anybody can."""
+    return body + struct.pack("<I", zlib.crc32(uri.encode("utf-8", "surrogatepass") + b"\0" + body))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostile.forgery import reference
+from hostile.forgery import reference, summed
 
 HOSTS = "{host}:{port}"
 #: Where a URI may lead a careless reader; {host}, {port}, {path} and {own} are filled in.
@@ -120,6 +120,11 @@ def bodies(world, uri, random):
     signed = plain | {"key_name": b"team"}
     name = random.choice((b"absent", b"../team", b".team", b"", b"t" * 65, b"/etc/passwd", b"\xff", b"other"))
     where = random.choice((b"../../x", b"a/b", b"\0", b"x" * 64, b"", b"\xff", b"x y", b"~\n"))
+
+    def changed(body):
+        """Complete an honest body that was changed: without a signature, its checksum is anybody's to write."""
+        return summed(world.uri, body[:-4]) if not body[1] & 16 else body
+
     return {
         "unsigned": reference(uri, **plain),
         "unsigned, of an honest object": reference(uri, bytes.fromhex(key)),
@@ -127,16 +132,16 @@ def bodies(world, uri, random):
         "signed with zeros": reference(uri, **signed, mac=bytes(16)),
         "signed with another's name": reference(uri, **plain, key_name=name or b"x", secret=b"x" * 16),
         "honest, for another channel": honest if uri != world.uri else reference(uri, **plain),
-        "honest, for another object": honest[:4] + mine + honest[20:],
-        "honest, with flags": honest[:1]
-        + bytes((honest[1] ^ random.choice((32, 32 | 128) if world.raw else (32, 64, 96)),))
-        + honest[2:],
+        "honest, for another object": changed(honest[:4] + mine + honest[20:]),
+        "honest, with flags": changed(
+            honest[:1] + bytes((honest[1] ^ random.choice((32, 32 | 128) if world.raw else (32, 64, 96)),)) + honest[2:]
+        ),
         "honest, stripped": reference(uri, bytes.fromhex(key), clear=16),
         "flag without a signature": reference(uri, **plain | {"flags": 16, "rest": b""}),
         "signature cut": reference(uri, **signed, mac=bytes(random.randrange(16))),
         "signature extended": reference(uri, **signed, mac=bytes(17)),
         "another version": reference(uri, **plain, version=random.choice((0, 2, 255))),
-        "unknown flags": reference(uri, **plain | {"flags": random.choice((128, 1 << 15, 0xFFFF)), "rest": b""}),
+        "unknown flags": reference(uri, **plain | {"flags": random.choice((1 << 10, 1 << 15, 0xFFFF)), "rest": b""}),
         "vast size": reference(uri, **plain | {"flags": 1, "rest": b"\xff" * 8 + b"\x7f"}),
         "endless size": reference(uri, **plain | {"flags": 1, "rest": b"\xff" * 40}),
         "long form of a size": reference(uri, **plain | {"flags": 1, "rest": b"\x81\x80\x00"}),

@@ -8,6 +8,7 @@ import io
 import operator
 import os
 import pickle
+import signal
 import sys
 import threading
 import types
@@ -149,7 +150,7 @@ def test_an_unresolved_proxy_has_the_protocols_that_are_known(kind):
     by_class, by_number = make_proxy(lambda: target, type(target)), make_proxy(lambda: target, protocols=bits)
     for proxy in (by_class, by_number):
         assert callable(proxy) == callable(target)
-        assert answers(target)["type"]["__iter__"] == hasattr(type(proxy), "__iter__")
+        assert answers(target)["type"]["__iter__"] == (getattr(type(proxy), "__iter__", None) is not None)
         assert type(proxy).__flags__ >> 5 & 3 == type(target).__flags__ >> 5 & 3
         assert not is_resolved(proxy)
         resolve(proxy)
@@ -251,6 +252,20 @@ def test_a_proxy_without_a_factory_says_so(make, use):
     if use is not callable:
         with pytest.raises(ProxyResolveError, match="made without a factory"):
             use(proxy)
+
+
+def test_a_proxied_class_is_subscripted_and_not_iterated(proxy_of):
+    proxy = proxy_of(list)
+    assert proxy[int] == list[int]
+    with pytest.raises(TypeError, match="is not iterable"):
+        iter(proxy)
+    with pytest.raises(TypeError):
+        _ = 1 in proxy
+    if is_resolved(proxy):
+        assert not isinstance(proxy, abc.Iterable)
+    members = proxy_of(signal.Signals)
+    assert list(members) == list(signal.Signals)
+    assert signal.SIGINT in members
 
 
 def test_the_class_of_a_proxy_makes_proxies(proxy_of):

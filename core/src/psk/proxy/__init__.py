@@ -14,7 +14,7 @@ from psk.proxy.functions import (
     resolve_async,
 )
 from psk.proxy.locker import ProxyLocker
-from psk.proxy.proxy import make_proxy, protocols_of
+from psk.proxy.making import make_proxy, protocols_of
 
 if TYPE_CHECKING:
     from psk.proxy.static import Proxy

@@ -38,13 +38,14 @@ _METHODS = (
     "__anext__",
     "__aenter__",
     "__aexit__",
+    "",  # the object is a class, which is subscripted without being a sequence
 )
-_SEQUENCE, _MAPPING = 1 << 6, 1 << 7
+_SEQUENCE, _MAPPING, _CLASS = 1 << 6, 1 << 7, 1 << 24
 _EVERY = (1 << len(_METHODS)) - 1
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _BIT = {name: 1 << place for place, name in enumerate(_METHODS) if name}
 BUFFER = _BIT["__buffer__"]
-ALL = _EVERY & ~_SEQUENCE & ~_MAPPING
+ALL = _EVERY & ~_SEQUENCE & ~_MAPPING & ~_CLASS
 """What a proxy claims while nothing is known of its target. No pattern matches it: one flag excludes the other."""
 
 OPTIONAL = frozenset(_BIT) - {"__hash__"}
@@ -58,6 +59,7 @@ _TEXTS = (str, bytes, bytearray, memoryview)
 _MOST_NAMED = 1000
 _flags_of = vars(type)["__flags__"].__get__
 _mro_of = vars(type)["__mro__"].__get__
+_module_of = vars(type)["__module__"].__get__
 _name_of = vars(type)["__name__"].__get__
 _dict_of = vars(type)["__dict__"].__get__
 _set_class: Any = vars(object)["__class__"].__set__
@@ -109,10 +111,10 @@ def traits_of(kind: type) -> Traits:
     if issubclass(kind, (str, bytes)):
         bits |= _BIT["__fspath__"]
     if issubclass(kind, type):
-        bits |= _BIT["__getitem__"]
+        bits |= _BIT["__getitem__"] | _CLASS
     name = _name_of(kind)
-    if not flags & _HEAP_TYPE and _dict_of(kind).get("__module__", "builtins") != "builtins":
-        name = f"{kind.__module__}.{name}"  # as Python's messages say of types written in C
+    if not flags & _HEAP_TYPE and _module_of(kind) != "builtins":
+        name = f"{_module_of(kind)}.{name}"  # as Python's messages say of types written in C
     return bits, name
 
 
@@ -217,7 +219,11 @@ def _operations_of(bits: int) -> type:
     made = _operations.get(bits)
     if made is None:
         names = [name for name in OPTIONAL if bits & _BIT[name] and name in optional_methods]
-        made = type("Operations", (), {"__slots__": (), **{name: optional_methods[name] for name in names}})
+        namespace: dict[str, Any] = {name: optional_methods[name] for name in names}
+        if bits & _CLASS:
+            # Python would iterate over `list[0]`, `list[1]`, ..., without end.
+            namespace.setdefault("__iter__", None)
+        made = type("Operations", (), {"__slots__": (), **namespace})
         if bits & _SEQUENCE:
             _SequencePattern.register(made)
         if bits & _MAPPING:
