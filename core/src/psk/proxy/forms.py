@@ -222,7 +222,7 @@ def _operations_of(bits: int) -> type:
         namespace: dict[str, Any] = {name: optional_methods[name] for name in names}
         if bits & _CLASS:
             # Python would iterate over `list[0]`, `list[1]`, ..., without end.
-            namespace.setdefault("__iter__", None)
+            namespace = {"__iter__": None, "__reversed__": None} | namespace
         made = type("Operations", (), {"__slots__": (), **namespace})
         if bits & _SEQUENCE:
             _SequencePattern.register(made)
