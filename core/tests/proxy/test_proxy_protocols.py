@@ -20,6 +20,7 @@ import pytest
 
 from psk.proxy import Proxy, extract, is_resolved, make_proxy, protocols_of, resolve
 from psk.proxy.forms import ALL, traits_of
+from psk.proxy.layout import write_target
 
 
 class Entered:
@@ -281,6 +282,14 @@ def test_equal_sets_of_protocols_share_a_class():
     assert type(first) is type(second)
 
 
+def test_a_use_before_the_class_is_set_takes_the_right_one():
+    proxy = Proxy(list)
+    write_target(proxy, [1])  # as if another thread, or an interrupt, had come in between
+    for _ in range(2):
+        assert proxy.count(1) == 1
+    assert not callable(proxy)
+
+
 def test_threads_that_resolve_and_replace_agree_in_the_end(scale):
     for _ in range(scale("proxy.races")):
         proxies = [Proxy(lambda: [1]) for _ in range(50)]
@@ -294,7 +303,9 @@ def test_threads_that_resolve_and_replace_agree_in_the_end(scale):
         def replace(proxy):
             proxy.__proxy_wrapped__ = len
 
-        threads = [threading.Thread(target=run, args=[use]) for use in (resolve, replace, lambda p: p.__doc__)]
+        threads = [
+            threading.Thread(target=run, args=[use]) for use in (resolve, replace, lambda p: p.__doc__ and p.__doc__)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -57,7 +57,8 @@ def fast_target_of(proxy: Any) -> Any:
 
 def _speed_up(proxy: Any, target: Any) -> None:
     kind = type(target)
-    form = fast_form(type(proxy), kind not in _BUILTIN and _needs_care(kind))
+    # Not the form that the proxy has: who resolved it may not have come to give it the right one.
+    form = fast_form(form_for(type(proxy), kind), kind not in _BUILTIN and _needs_care(kind))
     if sys.is_finalizing():  # a thread that was stopped may hold the lock for ever
         return
     with _switching:  # not acquired by a call, after which an interrupt would leave it locked
