@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from psk.wire.frames import Buffer, Frame
 
 
+_SEGMENTED = (list, tuple)
+
+
 def keep_frames(frames: Sequence[Frame]) -> tuple[list[Buffer | list[Buffer]], list[int]]:
     """Return frames as buffers of bytes, and their entries in the frame table: size and read-only bit.
 
@@ -25,24 +28,28 @@ def keep_frames(frames: Sequence[Frame]) -> tuple[list[Buffer | list[Buffer]], l
     frame: Frame = b""
     try:
         for frame in frames:
-            if isinstance(frame, list | tuple):
-                # A bytearray is viewed, so that it cannot change its length between header and write.
-                segments: list[Buffer] = [part if type(part) is bytes else byte_view(part) for part in frame]
-                kept.append(segments)
-                table.append(sum(map(len, segments)) | READ_ONLY)
-            elif type(frame) is bytes:
+            if type(frame) is bytes:
                 kept.append(frame)
                 table.append(len(frame) | READ_ONLY)
+            elif isinstance(frame, _SEGMENTED):
+                segments: list[Buffer] = [part if type(part) is bytes else _held(part) for part in frame]
+                kept.append(segments)
+                table.append(sum(map(len, segments)) | READ_ONLY)
             else:
-                view = byte_view(frame)
+                view = _held(frame)
                 kept.append(view)
-                table.append(view.nbytes | READ_ONLY if view.readonly else view.nbytes)
+                table.append(len(view) | READ_ONLY if view.readonly else len(view))
     except (TypeError, ValueError, BufferError) as error:
         raise SerializationError(
             f"a codec returned a frame of type {type(frame).__name__}: {error}",
             remedy="return contiguous buffers, or lists of them",
         ) from error
     return kept, table
+
+
+def _held(buffer: object) -> memoryview:
+    """Return a view that keeps memory at its length for as long as it lives, whatever the memory's owner does."""
+    return byte_view(memoryview(buffer))  # type: ignore[arg-type]  # of our own: a caller's view he can release
 
 
 def body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int]) -> list[Buffer]:

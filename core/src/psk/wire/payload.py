@@ -176,7 +176,7 @@ class Payload(Header):
         if self._whole is not None:
             return Frames([self._whole], self._body_crc)
         if not self._received:
-            return Frames([self.tobytes()], self._body_crc)
+            return Frames([self.tobytes()])  # the sum is that of memory which may have changed since
         return Frames([self._block, *self._frames], self._body_crc)  # type: ignore[list-item]  # no segments in it
 
     def buffers(self) -> list[Buffer]:

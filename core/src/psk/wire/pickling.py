@@ -21,10 +21,11 @@ PROTOCOL = 5
 OUT_OF_BAND_FROM = 4096
 
 
-class Stream(list["Buffer"]):
-    """Collect what a pickler writes, in pieces, and the buffers it leaves out.
+class Stream(list[Any]):
+    """Collect what a pickler writes, in pieces, and the buffers it omits.
 
-    A pickler hands large bytes objects to `write` as they are, so they are never copied into a stream.
+    A pickler hands large bytes objects to `write` as they are, so they are never copied into a stream. It does the same
+    with a bytearray, behind the length that it had: `pieces` makes that true again.
     """
 
     __slots__ = ("buffers",)
@@ -42,6 +43,27 @@ class Stream(list["Buffer"]):
             return True
         self.buffers.append(view)
         return False
+
+    def pieces(self) -> list[Buffer]:
+        """Return what was written, in pieces that cannot change their length any more.
+
+        Whoever ran since the pickler wrote a bytearray's length (an object's own methods, another thread) may have
+        resized it. Bytes too many would be read as instructions, so the length that stands in front of it, 8 bytes at
+        the end of the piece before (pickle's BYTEARRAY8), is made that at which it is held.
+        """
+        pieces: list[Buffer] = []
+        for piece in self:
+            if type(piece) is bytes:
+                pieces.append(piece)
+            elif type(piece) is bytearray:
+                view = memoryview(piece)
+                length = len(view).to_bytes(8, "little")
+                if not pieces[-1].endswith(length):  # type: ignore[union-attr]  # always bytes, which the pickler made
+                    pieces[-1] = pieces[-1][:-8] + length  # type: ignore[operator]  # as above
+                pieces.append(view)
+            else:  # a PickleBuffer that stays in the stream: it has held its memory since it was made
+                pieces.append(piece.raw())
+        return pieces
 
 
 def encode_pickle(obj: object) -> Sequence[Frame]:
@@ -61,7 +83,7 @@ def encode_pickle(obj: object) -> Sequence[Frame]:
         pickler.dispatch_table = snapshot.table
     pickler.dump(obj)
     if buffers or len(stream) > 1:
-        return [list(stream), *buffers]
+        return [stream.pieces(), *buffers]
     return stream
 
 
@@ -86,7 +108,7 @@ def encode_cloudpickle(obj: object) -> list[Frame]:
     table = ChainMap(renew().ours, pickler.dispatch_table)
     with_table: Any = type("Pickler", (pickler,), {"dispatch_table": table})
     with_table(stream, PROTOCOL, buffer_callback=stream.keep).dump(obj)
-    return [list(stream), *stream.buffers]
+    return [stream.pieces(), *stream.buffers]
 
 
 def _decode(frames: list[memoryview]) -> object:
