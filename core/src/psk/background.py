@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from psk.errors import ShortageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
@@ -84,9 +86,14 @@ class _Pool:
         self.workers.add(worker)
         try:
             worker.start()
-        except BaseException:
+        except BaseException as error:
             if not worker.is_alive():  # an interrupt may have come later
                 self.workers.discard(worker)
+            if isinstance(error, RuntimeError):
+                raise ShortageError(
+                    "no thread can be started to work in the background",
+                    remedy="raise the limit of threads; at the interpreter's end there are none",
+                ) from error
             raise
 
     def work(self) -> None:
@@ -140,7 +147,12 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Futur
     Returns:
         The future of its result. A forked child must not wait for a future of its parent.
     """
-    from concurrent.futures import Future  # costs 17 ms, and most processes never submit
+    try:
+        from concurrent.futures import Future  # costs 17 ms, and most processes never submit
+    except (ImportError, OSError) as error:
+        raise ShortageError(
+            f"nothing can run in the background: {error}", remedy="raise the limit of open files (ulimit -n)"
+        ) from error
 
     future: Future[T] = Future()
     context = copy_context()

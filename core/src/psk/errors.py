@@ -38,6 +38,10 @@ class DeadlineError(PskError, TimeoutError):
     """A call did not finish within its deadline."""
 
 
+class ShortageError(PskError, RuntimeError):
+    """This process lacks what a call needs: a thread, or a module, which cannot be imported without descriptors."""
+
+
 # --- objects and payloads -------------------------------------------------------------------------------------------
 
 

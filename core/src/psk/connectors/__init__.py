@@ -14,6 +14,7 @@ from psk.connectors.polling import poll
 from psk.connectors.ranges import check_range
 from psk.connectors.sameness import holds
 from psk.connectors.uri import format_uri, parse_uri
+from psk.plugins.importing import on_demand
 from psk.wire import Frames, Payload
 from psk.wire.memory import allocate
 
@@ -80,7 +81,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The protocols cost as much to build as all else here, and whoever puts and gets never asks for one.
     if name in __all__:
-        from psk.connectors import capabilities
+        with on_demand:
+            from psk.connectors import capabilities
 
         return getattr(capabilities, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

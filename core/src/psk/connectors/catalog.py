@@ -9,7 +9,7 @@ from psk.connectors.key import shown
 from psk.connectors.uri import is_scheme, parse_uri
 from psk.errors import UnknownConnectorError, UnknownPluginError
 from psk.plugins.builtin import TARGETS
-from psk.plugins.importing import import_target
+from psk.plugins.importing import import_target, on_demand
 from psk.wire.names import is_distribution_name
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def find_connector(scheme: str) -> type[Connector]:
     known = isinstance(scheme, str)
     target = BUILT_IN.get(scheme) if known else None
     if target is not None:
-        return cast("type[Connector]", import_target(target))
+        with on_demand:
+            return cast("type[Connector]", import_target(target))
     if not (known and is_scheme(scheme)):
         raise _unknown(scheme, ())
     from psk.plugins import load_target

@@ -99,10 +99,11 @@ class Inotify:
 def _library() -> ctypes.CDLL:
     try:
         import ctypes
+        import select  # noqa: F401  # by `events`: what cannot be imported must be known before somebody relies on it
 
         library = ctypes.CDLL(None, use_errno=True)
         library.inotify_init1  # noqa: B018  looked up: another system has none
-    except (ImportError, AttributeError, TypeError) as error:
+    except (ImportError, OSError, AttributeError, TypeError) as error:
         raise OSError(errno.ENOSYS, "no inotify on this system") from error
     return library
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from psk.connectors.key import shown
 from psk.errors import ConnectorConfigError
+from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,7 +160,8 @@ def _plain_text(name: str, value: object) -> str:
 def _escaped(value: str) -> str:
     if _is_plain(value):
         return value
-    from urllib.parse import quote
+    with on_demand:
+        from urllib.parse import quote
 
     # Linux paths are bytes: what is not UTF-8 in them arrives as surrogates and must travel too.
     return quote(value, safe="/:@+,=!", encoding="utf-8", errors="surrogateescape")
@@ -170,6 +172,7 @@ def _unescaped(name: str, written: str) -> str:
         return written
     if not re.fullmatch(_WRITTEN, written):
         raise ConnectorConfigError(f"the {name} of a URI is not percent-encoded properly", remedy=_FORM)
-    from urllib.parse import unquote
+    with on_demand:
+        from urllib.parse import unquote
 
     return unquote(written, encoding="utf-8", errors="surrogateescape")

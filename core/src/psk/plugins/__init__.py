@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psk.plugins.importing import on_demand
+
 if TYPE_CHECKING:
     from psk.plugins.descriptions import CodecPlugin, CommandPlugin, ConnectorPlugin
     from psk.plugins.discovery import installed
@@ -30,6 +32,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Whoever opens a store passes here and needs none of it; a plug-in needs the marker and the descriptions.
+    with on_demand:
+        return _find(name)
+
+
+def _find(name: str) -> Any:
     if name == "hookimpl":
         from psk.plugins.marker import hookimpl
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from psk.plugins.importing import on_demand
+
 VARIABLE = "PSK_PLUGINS"
 
 
@@ -16,6 +18,7 @@ def is_allowed(entry_point: str) -> bool:
     listed = os.environ.get(VARIABLE)
     if listed is None:
         return True
-    from fnmatch import fnmatchcase
+    with on_demand:
+        from fnmatch import fnmatchcase
 
     return any(fnmatchcase(entry_point, pattern.strip()) for pattern in listed.split(","))

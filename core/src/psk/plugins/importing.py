@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+
+from psk.errors import PskError, ShortageError
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 def import_target(target: str) -> Any:
@@ -21,3 +26,32 @@ def import_target(target: str) -> Any:
     except AttributeError as error:
         raise ImportError(f"module {module!r} has no {attribute!r}") from error
     return found
+
+
+def shortage(error: ImportError | OSError) -> ShortageError:
+    """Build the error for a module that a call needs at its first use and that cannot be imported."""
+    return ShortageError(
+        f"cannot import what this call needs: {error}",
+        remedy="repair the installation"
+        if isinstance(error, ModuleNotFoundError)
+        else "raise the limits of open files and memory (ulimit -n, ulimit -v)",
+    )
+
+
+class _OnDemand:
+    """Let what is imported where it is used fail as the call does that uses it: by an error of psk."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, ImportError | OSError) and not isinstance(error, PskError):
+            raise shortage(error) from error
+
+
+on_demand: Final = _OnDemand()
+"""`with on_demand:` around an import within a function: ShortageError instead of ImportError or OSError."""

@@ -6,9 +6,12 @@ folder on `sys.path`: archives, and import hooks that bring distributions of the
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, Any
+
+from psk.errors import ShortageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +43,9 @@ def sources(word: bytes) -> Iterator[Source]:
     """Give the distributions whose entry points mention a word, or cannot be read, in the order of `sys.path`.
 
     Of several installations of one distribution the first counts, as it does for imports.
+
+    Raises:
+        ShortageError: There is no descriptor left to look.
     """
     seen: set[str] = set()
     elsewhere = []
@@ -49,8 +55,9 @@ def sources(word: bytes) -> Iterator[Source]:
         except NotADirectoryError:
             elsewhere.append(entry)
             continue
-        except (OSError, TypeError, ValueError):  # whatever stands there, imports pass over it as well
-            continue
+        except (OSError, TypeError, ValueError) as error:
+            _check_shortage(error)
+            continue  # whatever stands there, imports pass over it as well
         if "EGG-INFO" in names:
             elsewhere.append(entry)
         for name in names:
@@ -67,11 +74,20 @@ def sources(word: bytes) -> Iterator[Source]:
 def is_mentioned(word: bytes) -> bool:
     """Tell whether any entry points mention a word, as it was when this process asked first."""
     if word not in _mentioned:
-        _mentioned[word] = any(isinstance(source.entry_points, bytes) for source in sources(word))
+        try:
+            _mentioned[word] = any(isinstance(source.entry_points, bytes) for source in sources(word))
+        except ShortageError:
+            return False  # for now: who asks next looks again
     return _mentioned[word]
 
 
 _mentioned: dict[bytes, bool] = {}
+
+
+def _check_shortage(error: Exception) -> None:
+    # What cannot be seen for want of a descriptor is not what is not there.
+    if getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE}:
+        raise ShortageError(f"cannot look for plug-ins: {error}", remedy="raise the limit of open files") from error
 
 
 def normalized(name: str) -> str:
@@ -89,6 +105,7 @@ def _read_folder(folder: str, name: str, word: bytes, seen: set[str]) -> Source 
     try:
         contents = _read(f"{folder}/{ENTRY_POINTS}")
     except OSError as error:
+        _check_shortage(error)
         contents = error
     if contents is None or (isinstance(contents, bytes) and word not in contents):
         return None

@@ -37,7 +37,7 @@ class AsyncMethods(ProxyMethods):
         **options: Any,
     ) -> str:
         """Store an object and give its key; arguments and errors as of `put`."""
-        from psk.connectors.capabilities import SupportsAsync
+        from psk.connectors import SupportsAsync
 
         self._check_open()
         if not isinstance(self._connector, SupportsAsync):
@@ -46,7 +46,7 @@ class AsyncMethods(ProxyMethods):
 
     async def aget(self, key: str, *, default: Any = None, timeout: float | None = None, **options: Any) -> Any:
         """Fetch an object; arguments and errors as of `get`."""
-        from psk.connectors.capabilities import SupportsAsync
+        from psk.connectors import SupportsAsync
 
         self._check_open()
         key = check_key(key)

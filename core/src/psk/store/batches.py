@@ -81,6 +81,6 @@ class BatchMethods(PowerMethods):
         return keys
 
     def _batching(self) -> SupportsBatch | None:
-        from psk.connectors.capabilities import SupportsBatch
+        from psk.connectors import SupportsBatch
 
         return self._connector if isinstance(self._connector, SupportsBatch) else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors import format_uri
 from psk.errors import CodecNotPortableError, StoreConfigError
+from psk.plugins.importing import on_demand
 from psk.store.patterns import read_patterns
 
 if TYPE_CHECKING:
@@ -171,7 +172,8 @@ class StoreConfig:
             StoreConfigError: The file is not TOML or holds no valid configuration.
             OSError: The file cannot be read.
         """
-        import tomllib  # costs 3 ms, and only users of files need it
+        with on_demand:
+            import tomllib  # costs 3 ms, and only users of files need it
 
         with open(path, "rb") as file:  # noqa: PTH123  pathlib would cost 10 ms at import
             try:
@@ -187,7 +189,8 @@ class StoreConfig:
             CodecNotPortableError: The (de)serializer is a callable.
             OSError: The file cannot be written.
         """
-        import json  # a JSON string, number, boolean or list is a TOML one, all that a configuration holds
+        with on_demand:
+            import json  # a JSON string, number, boolean or list is a TOML one, all that a configuration holds
 
         # Not ASCII alone: what JSON escapes as two surrogates TOML does not know. DEL is escaped in TOML only.
         lines = [f"{option} = {json.dumps(value, ensure_ascii=False)}\n" for option, value in self.as_dict().items()]

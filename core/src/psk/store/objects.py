@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import CapabilityError, InvalidKeyError, StoreClosedError
+from psk.plugins.importing import on_demand
 from psk.plugins.scanning import is_mentioned
 from psk.store.encoding import Encoder
 from psk.store.keys import check_key, is_proxy
@@ -36,11 +37,13 @@ class ObjectMethods:
         self._reader = Reader(self._connector, config)
         self._metrics: StoreMetrics | None = None
         if config.metrics:
-            from psk.store.metrics import instrument
+            with on_demand:
+                from psk.store.metrics import instrument
 
             self._metrics = instrument(self)
         if is_mentioned(b"observer."):
-            from psk.store.observing import observe
+            with on_demand:
+                from psk.store.observing import observe
 
             observe(self)
 
@@ -259,7 +262,7 @@ class ObjectMethods:
             )
 
     def _listing(self, wish: str) -> SupportsList:
-        from psk.connectors.capabilities import SupportsList
+        from psk.connectors import SupportsList
 
         connector: SupportsList = self._having(SupportsList, wish, "keep the keys, and evict them one by one")
         return connector

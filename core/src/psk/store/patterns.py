@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors import format_uri, parse_uri, shown
 from psk.errors import StoreConfigError
+from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +54,8 @@ def is_trusted(uri: str, patterns: Iterable[str], own: str = "") -> bool:
     Raises:
         ConnectorConfigError: It is no URI of a connector.
     """
-    from fnmatch import fnmatchcase  # only processes with a list need it
+    with on_demand:
+        from fnmatch import fnmatchcase  # only processes with a list need it
 
     config = parse_uri(uri)
     # A pattern for a directory must not be left through the directory above it.

@@ -69,7 +69,7 @@ class ReservationMethods(ObjectMethods):
         self._reserving().fulfil(key, payload, **options)
 
     def _reserving(self) -> SupportsReserve:
-        from psk.connectors.capabilities import SupportsReserve
+        from psk.connectors import SupportsReserve
 
         wish = "name an object before it is put"
         connector: SupportsReserve = self._having(SupportsReserve, wish, "put the object first and send its key then")

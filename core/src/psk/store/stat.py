@@ -51,7 +51,7 @@ def stat_of(connector: Connector, key: str, timeout: float | None) -> ObjectStat
         PayloadError: What the channel holds is no payload.
         ConnectorError: The channel failed.
     """
-    from psk.connectors.capabilities import SupportsRange
+    from psk.connectors import SupportsRange
 
     if not isinstance(connector, SupportsRange):
         frames = connector.get(key, timeout=timeout)

@@ -35,7 +35,7 @@ def wait_for_any(connector: Connector, keys: Sequence[str], timeout: float | Non
     Raises:
         DeadlineError: None had one in time.
     """
-    from psk.connectors.capabilities import SupportsWait
+    from psk.connectors import SupportsWait
 
     timeout = DEFAULT_TIMEOUT if timeout is None else timeout
     with stepping_aside():

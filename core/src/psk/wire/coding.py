@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from psk.errors import CodecRefusedError, SerializationError
+from psk.plugins.importing import on_demand
 from psk.wire.payload import Payload
 from psk.wire.pickling import CLOUDPICKLE, PICKLE
 from psk.wire.registry import codec_for, find_codec
@@ -68,7 +69,8 @@ def encode(
 
 
 def _second_try(obj: object, codec: Codec, error: Exception, *, any_codec: bool) -> tuple[str, Sequence[Frame]]:
-    from psk.wire.culprit import describe_failure  # only failures need it
+    with on_demand:
+        from psk.wire.culprit import describe_failure  # only failures need it
 
     if codec is not PICKLE or not any_codec:
         raise describe_failure(obj, codec.name, error) from error
@@ -107,6 +109,8 @@ def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None
     try:
         return codec.decode(frames)
     except Exception as error:
-        from psk.wire.culprit import describe_unreadable
+        with on_demand:
+            from psk.wire.culprit import describe_unreadable
+
 
         raise describe_unreadable(payload.key, codec.name, frames, error) from error

@@ -21,12 +21,18 @@ def allocate(nbytes: int) -> memoryview:
 
     Returns:
         A view of `nbytes` bytes; the memory lives as long as the view or anything made from it.
+
+    Raises:
+        MemoryError: There is none.
     """
     if nbytes < _MAPPED_FROM:
         return memoryview(bytearray(nbytes))
     if not _PRIVATE:  # Windows knows only named or anonymous mappings, both private to the process here
         return memoryview(mmap.mmap(-1, nbytes))
-    memory = mmap.mmap(-1, nbytes, flags=_PRIVATE)
+    try:
+        memory = mmap.mmap(-1, nbytes, flags=_PRIVATE)
+    except OSError as error:
+        raise MemoryError(f"no memory for {nbytes} bytes") from error
     if _HUGE_PAGES is not None and nbytes >= _HUGE_FROM:
         with suppress(OSError):  # a kernel without huge pages: slower, not wrong
             memory.madvise(_HUGE_PAGES)

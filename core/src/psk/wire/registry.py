@@ -26,7 +26,7 @@ _awaited: dict[str, Codec] = {}
 def _load_torch() -> Codec:
     try:
         from psk.wire.tensors import CODEC
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         raise CodecError(
             f"the codec 'torch' cannot be loaded here: {error}", remedy="pip install torch, or repair it"
         ) from error
@@ -138,7 +138,7 @@ def _codec_of_tensor(obj: object) -> Codec:
         return PICKLE
     try:
         from psk.wire.tensors import CODEC, encodable
-    except (ImportError, AttributeError):  # something else of that name, or another version
+    except (ImportError, AttributeError, OSError):  # something else of that name, or another version
         return PICKLE
     return CODEC if encodable(obj) else PICKLE
 

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, NoReturn
 
 from psk.errors import SigningError, SigningKeyMissingError
+from psk.plugins.importing import on_demand
 from psk.wire.names import SIGNING_KEY_RULE, is_signing_key_name
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class SigningKey:
                 remedy=f"use at least {MINIMUM_SECRET} random bytes, such as os.urandom(32)",
             )
         self._secret = bytes(secret)
+        with on_demand:
+            import hmac  # noqa: F401  # by `authenticate`: a key that cannot sign is noticed here
 
     def authenticate(self, parts: Iterable[Buffer]) -> bytes:
         """Return the HMAC-SHA256 (RFC 2104) of the parts, one after the other: 32 bytes."""
@@ -134,7 +137,8 @@ def _read_secret(text: str) -> bytes:
     if len(text) >= 2 * MINIMUM_SECRET and re.fullmatch(_HEX, text):
         return bytes.fromhex(text)
     if re.fullmatch(_BASE64, text):
-        import binascii  # only where a key is read
+        with on_demand:
+            import binascii  # only where a key is read
 
         secret = binascii.a2b_base64(text)
         if len(secret) >= MINIMUM_SECRET:

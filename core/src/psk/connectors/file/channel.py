@@ -77,7 +77,7 @@ class Channel:
             return operation(self._reopen(create=False), *args, **kwargs)
         except PskError:
             raise
-        except OSError as error:
+        except (OSError, ImportError) as error:
             raise failure(error, doing, self.path) from error
 
     def write(
@@ -107,7 +107,7 @@ class Channel:
             return operation(directory, *args, **kwargs)
         except PskError:
             raise
-        except OSError as error:
+        except (OSError, ImportError) as error:
             raise failure(error, "write to", self.path, descriptor=directory.descriptor, nbytes=nbytes) from error
 
     def _reopen(self, *, create: bool) -> Directory:
@@ -144,7 +144,12 @@ class Channel:
     def wait(self, names: Sequence[str], deadline: float) -> list[str]:
         """Wait for objects; see `await_objects`."""
         self._was_waited_on = True
-        return await_objects(self, names, deadline)
+        try:
+            return await_objects(self, names, deadline)
+        except PskError:
+            raise
+        except (OSError, ImportError) as error:
+            raise failure(error, "wait in", self.path) from error
 
     def close(self) -> None:
         """Let go of the directory; whoever waits is told."""
@@ -155,6 +160,7 @@ class Channel:
         self._due.clear()
         REAPER.forget(self)
         if self._was_waited_on:
-            from psk.connectors.notices import NOTICES
+            with suppress(ImportError, OSError):  # it could not be imported by those who waited either
+                from psk.connectors.notices import NOTICES
 
-            NOTICES.forget(self)
+                NOTICES.forget(self)

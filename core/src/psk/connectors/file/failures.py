@@ -6,7 +6,8 @@ import errno
 import os
 from typing import Final
 
-from psk.errors import ChannelFullError, ChannelUnavailableError, ConnectorError
+from psk.errors import ChannelFullError, ChannelUnavailableError, PskError
+from psk.plugins.importing import shortage
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REMEDIES: Final = {
@@ -45,8 +46,8 @@ def check_reachable(path: str) -> None:
         pass  # opening it will say what it is
 
 
-def failure(error: OSError, doing: str, path: str, *, descriptor: int = -1, nbytes: int = 0) -> ConnectorError:
-    """Build the typed error for a failed system call.
+def failure(error: OSError | ImportError, doing: str, path: str, *, descriptor: int = -1, nbytes: int = 0) -> PskError:
+    """Build the typed error for a failed system call, or for a module that could not be imported when it was needed.
 
     Args:
         error: What the system said.
@@ -58,6 +59,8 @@ def failure(error: OSError, doing: str, path: str, *, descriptor: int = -1, nbyt
     Raises:
         MemoryError: The system had no memory; that is no matter of the channel.
     """
+    if isinstance(error, ImportError):
+        return shortage(error)
     if error.errno == errno.ENOMEM:
         raise MemoryError(f"no memory to {doing} {path}") from error
     if error.errno not in _FULL:

@@ -102,7 +102,8 @@ def unlock(descriptor: int) -> None:
 
     Where it is closed next, that is in a `finally` of its own: an interrupt may come at the start of this function.
     """
-    import fcntl
+    with suppress(OSError, ImportError):  # the file system has no locks, or nothing could be locked
+        import fcntl
 
-    with suppress(OSError):  # the file system has no locks
+
         fcntl.flock(descriptor, fcntl.LOCK_UN)

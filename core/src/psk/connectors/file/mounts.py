@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Final
 
@@ -28,6 +29,7 @@ LOCAL: Final = MEMORY | {
 """File systems whose locks hold between all processes that can see them, because all are on this host."""
 
 _MOUNTS: Final = "/proc/self/mountinfo"
+_SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 def filesystem_of(where: int | str, path: str) -> str:
@@ -36,12 +38,17 @@ def filesystem_of(where: int | str, path: str) -> str:
     Args:
         where: The directory: its descriptor, or a path.
         path: Its path, for file systems that cannot be told by their device number.
+
+    Raises:
+        OSError: There are no descriptors or no memory to find out.
     """
     try:
         with open(_MOUNTS, "rb") as file:  # noqa: PTH123  pathlib costs 10 ms of import
             lines = file.read().splitlines()
         device = os.stat(where).st_dev  # noqa: PTH116  pathlib knows no descriptors
-    except OSError:
+    except OSError as error:
+        if error.errno in _SHORT_OF:  # which says nothing of the file system, and may be otherwise the next time
+            raise
         return ""
     number = f"{os.major(device)}:{os.minor(device)}".encode()
     place = os.fsencode(os.path.realpath(path))

@@ -8,6 +8,7 @@ from typing import Final
 
 from psk.connectors.contract import DURABILITIES
 from psk.connectors.file import mounts
+from psk.connectors.file.failures import failure
 from psk.connectors.key import shown
 from psk.connectors.options import as_seconds, as_text
 from psk.errors import ConnectorConfigError, DurabilityError
@@ -39,8 +40,12 @@ def check_durability(asked: str, path: str) -> tuple[str, ...]:
     Raises:
         ConnectorConfigError: There is no such durability.
         DurabilityError: It cannot.
+        ChannelUnavailableError: There is no descriptor left to find out.
     """
-    kind = mounts.filesystem_to_be(path)
+    try:
+        kind = mounts.filesystem_to_be(path)
+    except OSError as error:
+        raise failure(error, "find the file system of", path) from error
     possible = DURABILITIES[:2] if kind in mounts.MEMORY else DURABILITIES[:3]
     if asked in possible:
         return possible

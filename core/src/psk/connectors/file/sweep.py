@@ -134,7 +134,7 @@ def _opened_object(directory: Directory, name: str) -> tuple[int, os.stat_result
     """Open a file that is one of psk's; None for everything else that may bear such a name."""
     try:
         opened = open_object(directory, name)
-    except (OSError, PskError):
+    except (PermissionError, PskError):
         return None
     if opened is None or is_object(opened[0]):
         return opened

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from psk.connectors.key import shown
 from psk.errors import ConnectorConfigError
+from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -87,7 +88,8 @@ class Policy:
         """Tell whether objects put on this host may go here."""
         if self.host_pattern is None:
             return True
-        from socket import gethostname  # costs 3 ms, and few policies ask
+        with on_demand:
+            from socket import gethostname  # costs 3 ms, and few policies ask
 
         host = gethostname()
         return any(re.fullmatch(pattern, host) for pattern in self.host_pattern)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from psk.connectors.capabilities import SupportsWait
 from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.deadline import deadline_after, deadline_error
 from psk.connectors.multi.routes import able
-from psk.errors import DeadlineError, PskError
+from psk.errors import DeadlineError, PskError, ShortageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ class Waiting:
         if not asked:
             asked[self._routes.children[0]] = {}
         vigils = [_Vigil(child, outers) for child, outers in asked.items()]
-        found = vigils[0].watch(deadline) if len(vigils) == 1 else _watch_all(vigils, deadline)
+        found = vigils[0].watch(deadline) if len(vigils) == 1 else _present(vigils) or _watch_all(vigils, deadline)
         return [key for key in keys if key in found]
 
 
@@ -60,10 +61,6 @@ class _Vigil:
 
 
 def _watch_all(vigils: list[_Vigil], deadline: float) -> set[Key]:
-    from queue import Empty, SimpleQueue
-
-    if found := _present(vigils):
-        return found
     answers: SimpleQueue[set[Key] | PskError] = SimpleQueue()
     over = threading.Event()
 
@@ -79,12 +76,15 @@ def _watch_all(vigils: list[_Vigil], deadline: float) -> set[Key]:
                 answers.put(error)
             return
 
-    for vigil in vigils:
-        threading.Thread(target=watch, args=(vigil,), name="psk-multi-wait", daemon=True).start()
+    doing = f"waiting for objects of {len(vigils)} channels of a multi connector"
     try:
+        for vigil in vigils:
+            threading.Thread(target=watch, args=(vigil,), name="psk-multi-wait", daemon=True).start()
         answer = answers.get(timeout=max(deadline - time.monotonic(), 0.0))
     except Empty:
-        raise deadline_error(f"waiting for objects of {len(vigils)} channels of a multi connector") from None
+        raise deadline_error(doing) from None
+    except RuntimeError as error:
+        raise ShortageError(f"no thread can be started for {doing}", remedy="raise the limit of threads") from error
     finally:
         over.set()
     if isinstance(answer, PskError):

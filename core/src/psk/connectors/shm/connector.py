@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from psk.connectors.claim import check_claim
 from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
+from psk.connectors.file.failures import failure
 from psk.connectors.key import check_object_id, key_of, listed, validate_plain_key
 from psk.connectors.options import read_options
 from psk.connectors.ranges import check_range
@@ -19,7 +20,8 @@ from psk.connectors.shm.placing import put_object
 from psk.connectors.shm.process import enter_space, leave_space
 from psk.connectors.shm.reading import read_object, read_part, renew_object
 from psk.connectors.shm.removing import clear, is_present, live_names, present_names, remove_object
-from psk.errors import ConnectorClosedError, ConnectorError
+from psk.errors import ConnectorClosedError, ConnectorError, PskError
+from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,8 +83,15 @@ class ShmConnector(ContextManaged):
                 remedy="use a file:// or local:// store",
             )
         self._timeout = float(timeout)
-        self._space = opened = enter_space(str(read.get("root", ROOT)), name, space, self._entered)
-        self._limits = Limits(max_bytes, reuse_bytes, opened.directory)
+        root = str(read.get("root", ROOT))
+        try:
+            self._space = opened = enter_space(root, name, space, self._entered)
+            self._limits = Limits(max_bytes, reuse_bytes, opened.directory)
+        except PskError:
+            raise
+        except (OSError, ImportError) as error:
+            self.close()
+            raise failure(error, "enter a session in", root) from error
         self._config: dict[str, object] = {"scheme": self.scheme, "authority": opened.session.name, **read}
         if is_token(opened.session.name):
             self._config["path"] = f"/{opened.name}"
@@ -174,7 +183,8 @@ class ShmConnector(ContextManaged):
 
         An object that is evicted, or expires, as soon as it appears may be missed.
         """
-        from psk.connectors.arrivals import await_names
+        with on_demand:
+            from psk.connectors.arrivals import await_names
 
         wanted = [validate_plain_key(key) for key in keys]
         deadline = deadline_after(timeout, self._timeout)

@@ -91,10 +91,10 @@ def used_bytes(directory: Directory) -> int:
     return total
 
 
-def typed(error: OSError, doing: str, directory: Directory, nbytes: int = 0) -> PskError:
+def typed(error: OSError | ImportError, doing: str, directory: Directory, nbytes: int = 0) -> PskError:
     """Build the typed error for a failed system call; arguments as of `failure` of the file connector."""
     known = failure(error, doing, directory.path, descriptor=directory.descriptor, nbytes=nbytes)
     if not isinstance(known, ChannelFullError):
         return known
-    remedy = known.remedy if error.errno == errno.EFBIG else _REMEDY
+    remedy = known.remedy if getattr(error, "errno", None) == errno.EFBIG else _REMEDY
     return ShmFullError(str(known.args[0]), found=known.found, remedy=remedy)

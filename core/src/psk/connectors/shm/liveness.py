@@ -7,6 +7,7 @@ owner also holds the writing end of a FIFO in it; guests poll the reading end, a
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -98,11 +99,11 @@ def has_ended(pulse: int) -> bool:
 
 
 def has_guests(path: str) -> bool:
-    """Tell whether any other process listens to the session's FIFO."""
+    """Tell whether any other process listens to the session's FIFO, or may for all that can be found out."""
     try:
         os.close(os.open(f"{path}/{PULSE}", os.O_WRONLY | _FIFO))
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno not in {errno.ENXIO, errno.ENOENT}
     return True
 
 

@@ -7,6 +7,7 @@ Reading 100 MB for the first time then costs 0.5 ms of page faults instead of 9,
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from functools import cache
@@ -70,7 +71,9 @@ class Mapping:
             OSError: The kernel has none left, or does not do that.
         """
         library = _library()
-        if library is None or library.madvise(_address(self._memory) + self._offset, nbytes, _MADV_COLLAPSE):
+        if library is None:
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        if library.madvise(_address(self._memory) + self._offset, nbytes, _MADV_COLLAPSE):
             raise _last_error()
 
     def close(self) -> None:
@@ -82,12 +85,17 @@ class Mapping:
             pass
 
 
-@cache
 def _library() -> ctypes.CDLL | None:
     try:
-        import ctypes
-    except ImportError:  # a Python without libffi
+        return _loaded_library()
+    except (ImportError, OSError):  # a Python without libffi; or no descriptor to load it with, but perhaps next time
         return None
+
+
+@cache
+def _loaded_library() -> ctypes.CDLL:
+    import ctypes
+
     library = ctypes.CDLL(None, use_errno=True)
     library.mmap.restype = ctypes.c_ssize_t
     library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]

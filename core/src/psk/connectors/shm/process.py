@@ -76,7 +76,13 @@ def leave_space(space: Space) -> None:
 
 
 def _leave(session: Session) -> None:
-    if not session.entering and session.leave() and _sessions.get(session.path) is session:
+    if session.entering:
+        return
+    try:
+        is_left = session.leave()
+    except OSError:  # without a descriptor to look who else uses it, it stays until this process ends
+        return
+    if is_left and _sessions.get(session.path) is session:
         del _sessions[session.path]
 
 

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from psk.connectors.file.failures import unavailable
+from psk.connectors.file.failures import failure
 from psk.connectors.file.sweep import is_object_name
 from psk.connectors.shm.liveness import (
     PULSE,
@@ -25,7 +25,7 @@ from psk.connectors.shm.locks import share_nothing, try_lock, try_share
 from psk.connectors.shm.options import gone
 from psk.connectors.shm.segment import FREE_DIRECTORY
 from psk.connectors.shm.watcher import WATCHER
-from psk.errors import ChannelUnavailableError
+from psk.errors import ChannelUnavailableError, PskError
 
 if TYPE_CHECKING:
     from psk.connectors.shm.space import Space
@@ -67,15 +67,7 @@ class Session:
         self._has_pulse = has_pulse
         self._is_over = False
         self._hold = self._pulse = -1
-        try:
-            if is_guest:
-                self._attend()
-            else:
-                self._begin()
-        except OSError as error:
-            if isinstance(error, ChannelUnavailableError):
-                raise
-            raise unavailable(error, "enter the session", path) from error
+        self._enter()
 
     def check(self) -> None:
         """Make sure that the session goes on; in a forked child, listen to its end first.
@@ -88,7 +80,7 @@ class Session:
         if self._is_guest and self._pulse < 0:
             with self._lock:
                 if self._pulse < 0:
-                    self._attend()
+                    self._enter()
 
     def check_pulse(self) -> None:
         """Make sure that the session goes on, without waiting for the watcher to say so; errors as of `check`."""
@@ -163,6 +155,18 @@ class Session:
         self._is_guest = self._has_pulse
         for descriptor in inherited:
             share_nothing(descriptor)
+
+    def _enter(self) -> None:
+        try:
+            if self._is_guest:
+                self._attend()
+            else:
+                self._begin()
+        except BaseException as error:
+            self._release()
+            if isinstance(error, OSError | ImportError) and not isinstance(error, PskError):
+                raise failure(error, "enter the session", self.path) from error
+            raise
 
     def _begin(self) -> None:
         while True:

@@ -73,7 +73,7 @@ class Space:
                 found = operation(directory, *args, **kwargs)
         except PskError:
             raise
-        except OSError as error:
+        except (OSError, ImportError) as error:
             self._check_there(directory)
             raise typed(error, doing, directory) from error
         if not found:
@@ -98,7 +98,7 @@ class Space:
             return operation(directory, *args, **kwargs)
         except PskError:
             raise
-        except OSError as error:
+        except (OSError, ImportError) as error:
             self._check_there(directory)
             raise typed(error, "write to", directory, nbytes) from error
 

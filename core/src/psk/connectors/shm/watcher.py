@@ -48,6 +48,8 @@ class Watcher:
                 os.write(self._wake[1], b"\0")
                 return
             self._close_wake()
+            import select  # noqa: F401  # by the thread, in which nobody would see it fail
+
             self._wake = os.pipe()
             self._thread = threading.Thread(target=self._run, name="psk-shm-watcher", daemon=True)
             try:
