@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psk.store.arguments import several
 from psk.store.keys import check_key
 from psk.store.objects import ttl_of
 from psk.store.powers import PowerMethods
@@ -33,7 +34,7 @@ class BatchMethods(PowerMethods):
         """Store several objects and give their keys, in order; arguments and errors as of `put`."""
         self._check_open()
         ttl = ttl_of(lifetime, ttl)
-        payloads = [self._encoder.encode(obj, serializer, expires=ttl is not None) for obj in objs]
+        payloads = [self._encoder.encode(obj, serializer, expires=ttl is not None) for obj in several("objs", objs)]
         return self._place_batch(payloads, lifetime, ttl=ttl, timeout=timeout, hints=hints)
 
     def get_batch(
@@ -46,7 +47,7 @@ class BatchMethods(PowerMethods):
     ) -> builtins.list[Any]:
         """Fetch several objects, in order; `default` stands for each missing one. Errors as of `get`."""
         self._check_open()
-        wanted = [check_key(key) for key in keys]
+        wanted = [check_key(key) for key in several("keys", keys)]
         connector = self._batching()
         if connector is not None and deserializer is None:
             return self._reader.read_batch(connector, wanted, default=default, timeout=timeout)
@@ -55,7 +56,7 @@ class BatchMethods(PowerMethods):
     def evict_batch(self, keys: Iterable[str], *, timeout: float | None = None) -> None:
         """Delete several objects; missing ones are no error. Errors as of `evict`."""
         self._check_open()
-        wanted = [check_key(key) for key in keys]
+        wanted = [check_key(key) for key in several("keys", keys)]
         connector = self._batching()
         if connector is None:
             for key in wanted:

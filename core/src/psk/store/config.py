@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psk.connectors import format_uri
 from psk.errors import CodecNotPortableError, StoreConfigError
 from psk.plugins.importing import on_demand
+from psk.store.arguments import check_coder
 from psk.store.patterns import read_patterns
 
 if TYPE_CHECKING:
@@ -71,12 +72,7 @@ class StoreConfig:
                 remedy="give a connector or its URI; for a path, psk.FileConnector(path)",
             )
         for option in ("serializer", "deserializer"):
-            value = options.get(option)
-            if value is not None and not isinstance(value, str) and not callable(value):
-                raise StoreConfigError(
-                    f"store option {option}={value!r:.80} is not possible",
-                    remedy="give the name of a registered codec, or a callable",
-                )
+            check_coder(f"store option {option}", options.get(option))
         for option, choices in CHOICES.items():
             # With its type: 0 equals False, but is not what `verify` is compared with.
             if option in options and (type(options[option]), options[option]) not in [(type(it), it) for it in choices]:
@@ -154,7 +150,12 @@ class StoreConfig:
         Raises:
             StoreConfigError: A value is missing, unknown or impossible.
         """
-        options = dict(values)
+        try:
+            options = dict(values)
+        except (TypeError, ValueError) as error:
+            raise StoreConfigError(
+                f"{values!r:.80} is not a store's configuration", remedy="give what `as_dict` returned"
+            ) from error
         for needed in ("name", "connector"):
             if not isinstance(options.get(needed), str):
                 raise StoreConfigError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import SerializationError, SigningError
+from psk.store.arguments import check_coder
 from psk.wire import PRIVATE_CODEC, Payload, encode, find_codec, find_signing_key
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Encoder:
 
         Raises:
             SerializationError: The object cannot be encoded.
+            StoreConfigError: The serializer is not one.
             SigningError: The store requires signatures and has no key.
         """
         if self._signature_required and self.signing_key is None:
@@ -67,7 +69,8 @@ class Encoder:
                 "this store believes only what is signed, and has no key to sign with",
                 remedy="open it with signing_key=..., or only read through it",
             )
-        chosen = serializer or self._serializer
+        check_coder("serializer", serializer)
+        chosen = self._serializer if serializer is None else serializer
         options: dict[str, Any] = {
             "checksum": self._checksum,
             "signing_key": self.signing_key,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psk.errors import CapabilityError, InvalidKeyError, StoreClosedError
 from psk.plugins.importing import on_demand
 from psk.plugins.scanning import is_mentioned
+from psk.store.arguments import check_coder, check_lifetime
 from psk.store.encoding import Encoder
 from psk.store.keys import check_key, is_proxy
 from psk.store.reading import MISSING, Reader
@@ -131,6 +132,8 @@ class ObjectMethods:
             self._check_open()
         if type(key) is not str:  # the form of a text is the connector's to check, once
             key = check_key(key)
+        if deserializer is not None:
+            check_coder("deserializer", deserializer)
         target = self._reader.read(key, deserializer=deserializer, timeout=timeout)
         return default if target is MISSING else target
 
@@ -279,5 +282,12 @@ class ObjectMethods:
 
 
 def ttl_of(lifetime: Lifetime | None, ttl: float | None) -> float | None:
-    """Give the time to live of a new object: what the caller says, else what its lifetime does."""
+    """Give the time to live of a new object: what the caller says, else what its lifetime does.
+
+    Raises:
+        StoreConfigError: The lifetime is not one.
+    """
+    if lifetime is None:
+        return ttl
+    check_lifetime(lifetime)
     return getattr(lifetime, "ttl", None) if ttl is None else ttl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psk.store.arguments import check_coder
 from psk.store.keys import check_key
 from psk.store.reservations import ReservationMethods
 
@@ -70,6 +71,7 @@ class PowerMethods(ReservationMethods):
         from psk.connectors import SupportsTake
 
         self._check_open()
+        check_coder("deserializer", deserializer)
         connector = self._having(SupportsTake, "take an object", "let one process read and evict the object")
         key = check_key(key)
         frames = self._fetch_claimed(connector, key, claim, lease=lease, timeout=timeout)

@@ -9,6 +9,7 @@ from psk.connectors.catalog import provider_of
 from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
 from psk.proxy import Proxy, ProxyLocker, make_proxy, protocols_of
 from psk.proxy.resolved import is_hashed_by_value
+from psk.store.arguments import check_coder, check_lifetime, several
 from psk.store.batches import BatchMethods
 from psk.store.factory import StoreFactory
 from psk.store.keys import check_key
@@ -72,7 +73,7 @@ class ProxyMethods(BatchMethods):
             StoreConfigError: Both `evict` and `lifetime` are given.
             PskError: As `put`.
         """
-        _check_one_end(evict, lifetime)
+        _check_options(evict, lifetime, deserializer)
         if not _is_proxiable(obj, skip_nonproxiable):
             return obj  # type: ignore[return-value]  # the caller asked for objects that cannot be proxied as they are
         self._check_open()
@@ -104,9 +105,9 @@ class ProxyMethods(BatchMethods):
         hints: Mapping[str, object] | None = None,
     ) -> builtins.list[Proxy[T]]:
         """Store several objects and give their proxies, in order; arguments and errors as of `proxy`."""
-        _check_one_end(evict, lifetime)
+        _check_options(evict, lifetime, deserializer)
         self._check_open()
-        made: builtins.list[Any] = [*objs]
+        made: builtins.list[Any] = several("objs", objs)
         places = [place for place, obj in enumerate(made) if _is_proxiable(obj, skip_nonproxiable)]
         ttl = ttl_of(lifetime, ttl)
         payloads = [self._encoder.encode(made[place], serializer, expires=ttl is not None) for place in places]
@@ -148,7 +149,7 @@ class ProxyMethods(BatchMethods):
             InvalidArgumentError: The timeout is not one.
             StoreConfigError: Both `evict` and `lifetime` are given, or a timeout without `wait`.
         """
-        _check_one_end(evict, lifetime)
+        _check_options(evict, lifetime, deserializer)
         self._check_open()
         key = check_key(key)
         check_timeout(timeout)
@@ -248,7 +249,9 @@ class ProxyMethods(BatchMethods):
         )
 
 
-def _check_one_end(evict: bool, lifetime: Lifetime | None) -> None:
+def _check_options(evict: bool, lifetime: Lifetime | None, deserializer: object) -> None:
+    check_lifetime(lifetime)
+    check_coder("deserializer", deserializer)
     if evict and lifetime is not None:
         raise StoreConfigError("evict and lifetime exclude each other", remedy="let the lifetime evict the object")
 

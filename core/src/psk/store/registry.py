@@ -11,13 +11,14 @@ from psk.connectors import format_uri, parse_uri
 from psk.errors import ProxyStoreFactoryError, StoreExistsError, UnsignedError
 from psk.flight import SingleFlight
 from psk.proxy import Proxy, get_factory
+from psk.store.arguments import check_kind
+from psk.store.config import StoreConfig
 from psk.store.factory import StoreFactory
 from psk.store.policy import get_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from psk.store.config import StoreConfig
     from psk.store.store import Store
     from psk.wire import Reference
 
@@ -40,6 +41,7 @@ def register_store(store: Store, exist_ok: bool = False) -> None:
     Raises:
         StoreExistsError: Another store of this name is registered.
     """
+    _check_store(store)
     with _lock:
         other = _named.get(store.name)
         if other is not None and other is not store and not exist_ok:
@@ -52,6 +54,8 @@ def register_store(store: Store, exist_ok: bool = False) -> None:
 
 def unregister_store(name_or_store: str | Store) -> None:
     """Forget a registered store, without closing it. Forgetting an unknown one is no error."""
+    if not isinstance(name_or_store, str):
+        _check_store(name_or_store)
     with _lock:
         if isinstance(name_or_store, str):
             _named.pop(name_or_store, None)
@@ -86,7 +90,14 @@ def get_store(name_or_proxy: str | Proxy[Any]) -> Store | None:
     """
     if isinstance(name_or_proxy, Proxy):
         return store_factory(name_or_proxy).store()
+    check_kind("a store's name or a proxy", name_or_proxy, str, "give the name that it was registered under")
     return _named.get(name_or_proxy)
+
+
+def _check_store(store: object) -> None:
+    from psk.store.objects import ObjectMethods  # the registry stands below the store
+
+    check_kind("a store", store, ObjectMethods, "give a psk.Store")
 
 
 def get_or_create_store(config: StoreConfig, *, register: bool = True) -> Store:
@@ -97,6 +108,7 @@ def get_or_create_store(config: StoreConfig, *, register: bool = True) -> Store:
     """
     from psk.store.store import Store  # the registry stands below the store, and only here opens one
 
+    check_kind("a StoreConfig", config, StoreConfig, "give what `config()` returned")
     known = find_registered(config)
     if known is not None:
         return known

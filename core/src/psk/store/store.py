@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from psk.connectors import format_uri, join_connector, open_connector
+from psk.store.arguments import check_kind
 from psk.store.asynchronous import AsyncMethods
 from psk.store.config import DEFAULTS, StoreConfig
 from psk.store.factory import ConnectorT_co
@@ -129,6 +130,7 @@ class Store(AsyncMethods, Generic[ConnectorT_co]):
         Raises:
             PskError: As `Store`.
         """
+        check_kind("a StoreConfig", config, StoreConfig, "give what `config()` returned")
         options = dict(config.options)
         if register is not None:
             options["register"] = register
@@ -140,6 +142,7 @@ class Store(AsyncMethods, Generic[ConnectorT_co]):
 
     def is_configured_as(self, config: StoreConfig) -> bool:
         """Tell whether opening `config` would give a store like this one, over the same channel."""
+        check_kind("a StoreConfig", config, StoreConfig, "give what `config()` returned")
         own = self._config
         if config.connector == self._asked_for:
             own = StoreConfig(own.name, self._asked_for, **own.options)

@@ -86,9 +86,9 @@ class Payload(Header):
                 remedy="use new_object_id()",
             )
         count = len(frames)
-        if count > MAXIMUM_FRAMES or not 0 <= revision < 1 << 32:
+        if count > MAXIMUM_FRAMES or not (isinstance(revision, int) and 0 <= revision < 1 << 32):
             raise SerializationError(
-                f"no payload can hold {count} frames at revision {revision}",
+                f"no payload can hold {count} frames at revision {revision!r:.64}",
                 remedy=f"use at most {MAXIMUM_FRAMES} frames and a revision below 2**32",
             )
         layout = find_layout(codec, count, "" if signing_key is None else signing_key.name)

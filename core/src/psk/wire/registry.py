@@ -47,6 +47,8 @@ def register_codec(codec: Codec, *, types: tuple[type, ...] = ()) -> None:
     Raises:
         SerializationError: The name is malformed, or name or type belongs to another codec.
     """
+    if not isinstance(codec, Codec):
+        raise SerializationError(f"{codec!r:.80} is not a psk.wire.Codec", remedy="give Codec(name, encode, decode)")
     if not is_codec_name(codec.name) or codec.name == PRIVATE_CODEC:
         raise SerializationError(f"no codec can be named {codec.name!r:.64}", remedy=CODEC_RULE)
     for kind in types:
