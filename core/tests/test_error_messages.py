@@ -118,6 +118,7 @@ MEETINGS = {
 #: Shown where what they need can be had; or never raised themselves, only their subclasses.
 ELSEWHERE = {
     errors.PskError: "a base class",
+    errors.ShortageError: "test_shortages.py",
     errors.SigningError: "test_security.py",
     errors.SignatureError: "test_security.py",
     errors.UnsignedError: "test_security.py",

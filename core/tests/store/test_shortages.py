@@ -157,19 +157,6 @@ def test_shared_memory_opens_and_closes_with_few_descriptors(name):
         assert done.returncode == 0, (left, done.stderr)
 
 
-def test_a_promise_to_survive_loss_of_power_is_not_made_in_the_dark(tmp_path):
-    def open_durably():
-        psk.find_connector("file")
-        few_descriptors(0)
-        try:
-            psk.FileConnector("/dev/shm/psk-in-memory", durability="disk")
-        except PskError as error:
-            return type(error).__name__
-        return "promised"
-
-    assert in_child(open_durably) == "ChannelUnavailableError"
-
-
 def test_a_module_that_cannot_be_imported_is_named():
     def wait():
         with Store("blocked", "shm://") as store:
