@@ -107,7 +107,8 @@ def provider_of(uri: str) -> str:
 
 
 def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:
-    from psk.wire.masking import masked_uri  # a URI that was given for a scheme may hold a password
+    with on_demand:
+        from psk.wire.masking import masked_uri  # a URI that was given for a scheme may hold a password
 
     distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
     asked = masked_uri(scheme) if isinstance(scheme, str | bytes) else scheme

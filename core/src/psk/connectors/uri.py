@@ -91,7 +91,8 @@ def parse_uri(uri: str) -> dict[str, object]:
 
 def _no_uri(text: object) -> ConnectorConfigError:
     """Build the error for what should be a URI, with the one that was probably meant."""
-    from psk.wire.masking import masked_uri
+    with on_demand:
+        from psk.wire.masking import masked_uri
 
     masked = masked_uri(text) if isinstance(text, str | bytes) else text
     meant = _meant(text) if isinstance(text, str) and masked == text and len(text) <= LONGEST_URI else None
@@ -135,7 +136,8 @@ def _checked(name: str, value: str) -> str:
     if name == "path" and value:
         segments = value.split("/")
         if segments[0] or "." in segments or ".." in segments:
-            from psk.wire.masking import masked_uri
+            with on_demand:
+                from psk.wire.masking import masked_uri
 
             raise ConnectorConfigError(
                 f"the path {shown(masked_uri(value))} of a URI is relative or has dot segments",

@@ -111,7 +111,8 @@ class StoreConfig:
         return hash((self.name, self.connector))
 
     def __repr__(self) -> str:
-        from psk.wire.masking import masked_uri
+        with on_demand:
+            from psk.wire.masking import masked_uri
 
         shown = {"name": self.name, "connector": masked_uri(self.connector), **self._changed()}
         if self.trusted:

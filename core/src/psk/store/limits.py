@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeAlias
 
 from psk.errors import UntrustedChannelError
+from psk.plugins.importing import on_demand
 from psk.store.patterns import is_trusted
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Limit:
             ConnectorConfigError: It names no channel.
         """
         if not is_trusted(reference.uri, self._patterns, self._own):
-            from psk.wire.masking import masked_uri  # only failures need it
+            with on_demand:
+                from psk.wire.masking import masked_uri  # only failures need it
 
             raise UntrustedChannelError(
                 f"a proxy found in an object of store {self._store!r} names the channel {reference.shown_uri!r}, which"

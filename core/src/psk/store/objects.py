@@ -61,7 +61,8 @@ class ObjectMethods:
     @property
     def shown_uri(self) -> str:
         """The URI for people to read: without what is, or may be, a password in it."""
-        from psk.wire.masking import masked_uri
+        with on_demand:
+            from psk.wire.masking import masked_uri
 
         return masked_uri(self.uri)
 

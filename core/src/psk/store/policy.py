@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from psk.errors import StoreConfigError, UnsignedError, UntrustedChannelError
+from psk.plugins.importing import on_demand
 from psk.store.patterns import is_trusted, read_patterns
 from psk.wire import find_signing_key
 
@@ -45,7 +46,8 @@ class TrustPolicy:
             SignatureError: Its signature is wrong.
         """
         if self.trusted is not None and not is_trusted(reference.uri, self.trusted):
-            from psk.wire.masking import masked_uri  # only failures need it
+            with on_demand:
+                from psk.wire.masking import masked_uri  # only failures need it
 
             raise UntrustedChannelError(
                 f"a proxy names the channel {reference.shown_uri!r}, which this process does not trust",

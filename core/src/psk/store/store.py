@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from psk.connectors import format_uri, join_connector, open_connector
+from psk.plugins.importing import on_demand
 from psk.store.arguments import check_kind
 from psk.store.asynchronous import AsyncMethods
 from psk.store.config import DEFAULTS, StoreConfig
@@ -187,7 +188,8 @@ class Store(AsyncMethods, Generic[ConnectorT_co]):
 
 def _name_after(uri: str) -> str:
     if isinstance(uri, str) and any(mark in uri for mark in "@?"):  # every message shows the name
-        from psk.wire.masking import masked_uri
+        with on_demand:
+            from psk.wire.masking import masked_uri
 
         return masked_uri(uri)
     return uri

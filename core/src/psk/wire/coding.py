@@ -112,5 +112,4 @@ def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None
         with on_demand:
             from psk.wire.culprit import describe_unreadable
 
-
         raise describe_unreadable(payload.key, codec.name, frames, error) from error

@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from psk.errors import InvalidReferenceError, SignatureError, UnsignedError
+from psk.plugins.importing import on_demand
 from psk.wire.reference_body import MAC_SIZE, check_uri, crc_of, read_body, write_body
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class Reference:
     @property
     def shown_uri(self) -> str:
         """The URI for people to read: without what is, or may be, a password in it."""
-        from psk.wire.masking import masked_uri
+        with on_demand:
+            from psk.wire.masking import masked_uri
 
         return masked_uri(self.uri)
 

@@ -105,5 +105,4 @@ def unlock(descriptor: int) -> None:
     with suppress(OSError, ImportError):  # the file system has no locks, or nothing could be locked
         import fcntl
 
-
         fcntl.flock(descriptor, fcntl.LOCK_UN)

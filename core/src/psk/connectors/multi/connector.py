@@ -16,6 +16,7 @@ from psk.connectors.multi.powers import equip
 from psk.connectors.multi.routes import Routes, shared_time
 from psk.connectors.uri import format_uri
 from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError
+from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +146,8 @@ class MultiConnector(ContextManaged):
         return MultiConnector.from_config, (self.config(),)
 
     def __repr__(self) -> str:
-        from psk.wire.masking import masked_uri
+        with on_demand:
+            from psk.wire.masking import masked_uri
 
         return f"MultiConnector({masked_uri(format_uri(self.config()))!r})"
 
