@@ -31,9 +31,9 @@ def test_the_public_surface_is_pinned():
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_source_file_is_short_and_says_what_it_is_for(path):
+def test_a_source_file_is_not_too_long_and_says_what_it_holds(path):
     text = path.read_text()
-    assert len(text.splitlines()) <= 300
+    assert len(text.splitlines()) <= 600
     assert ast.get_docstring(ast.parse(text)), "the module has no docstring"
 
 
