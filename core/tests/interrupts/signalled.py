@@ -32,9 +32,9 @@ def ring(*_):
 
 
 # What a handler finds half imported, as it came in between, it cannot use.
+signal.signal(signal.SIGALRM, ring)
 ring()
 store.evict(shared[1])
-signal.signal(signal.SIGALRM, ring)
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.25)
 while calls < COUNT:
     faulthandler.dump_traceback_later(60, exit=True)
