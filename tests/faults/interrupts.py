@@ -58,6 +58,8 @@ def interrupted(call, step, where):
         return trace_one
 
     before = sys.gettrace()
+    # A program that a script starts in the background ignores Ctrl-C.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     sys._getframe().f_trace_opcodes = True
     try:
         sys.settrace(trace)
@@ -68,6 +70,7 @@ def interrupted(call, step, where):
         return True, True
     finally:
         sys.settrace(before)
+        signal.signal(signal.SIGINT, handler)
     return left <= 0, False
 
 
