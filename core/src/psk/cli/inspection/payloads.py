@@ -6,7 +6,7 @@ from psk.cli.inspection.pickles import describe_pickle
 from psk.cli.inspection.references import check_signature
 from psk.connectors.file.expiry import RECORD_BYTES, record_offset
 from psk.connectors.shm.expiry import needs_segment
-from psk.connectors.shm.segment import segment_bytes
+from psk.connectors.shm.segment import whole_pages
 from psk.errors import PayloadError
 from psk.wire import Header, Payload
 from psk.wire.layout import VERSION
@@ -60,5 +60,5 @@ def _is_kept_in(view: memoryview, nbytes: int) -> bool:
     """Tell whether this is how a connector keeps a payload of `nbytes` bytes: with its expiry, or in whole pages."""
     if view.nbytes == record_offset(nbytes) + RECORD_BYTES:
         return True
-    in_pages = needs_segment(nbytes) and view.nbytes % PAGE_BYTES == 0
-    return in_pages and nbytes <= view.nbytes <= 2 * segment_bytes(nbytes)
+    in_pages = needs_segment(nbytes) and view.nbytes % PAGE_BYTES in {0, RECORD_BYTES}
+    return in_pages and nbytes <= view.nbytes <= 2 * whole_pages(nbytes)

@@ -1,7 +1,7 @@
 """Keep the expiry of an object in shared memory, by a clock that nobody sets.
 
-A small object has a record behind its payload, as in the file connector. A segment has room for one at its end, where
-it is found without a look at the header.
+A small object has a record behind its payload, as in the file connector; a segment behind its last page, where it is
+found without a look at the header. So a file's size tells that it has none, and such an object is not even opened.
 """
 
 from __future__ import annotations
@@ -53,16 +53,14 @@ def needs_segment(nbytes: int) -> bool:
     return record_offset(nbytes) + RECORD_BYTES >= SEGMENT_BYTES
 
 
-def can_expire(size: int) -> bool:
-    """Tell whether a file of this size may have a record."""
-    return size >= SEGMENT_BYTES or has_room_for_record(size)
-
-
 def locate(descriptor: int, size: int) -> tuple[int, int]:
     """Find out how much of a file to read as an object, and when that expires; a segment may hold less."""
-    if size >= SEGMENT_BYTES:
-        return size, read_record(descriptor, size - RECORD_BYTES, BOOT_TIME)
-    return find_record(descriptor, size, BOOT_TIME)
+    if size < SEGMENT_BYTES:
+        return find_record(descriptor, size, BOOT_TIME)
+    if not has_room_for_record(size):
+        return size, NEVER
+    end = size - RECORD_BYTES
+    return end, read_record(descriptor, end, BOOT_TIME)
 
 
 def is_over(expires: int) -> bool:
@@ -76,14 +74,13 @@ def set_expiry(descriptor: int, size: int, end: int, ttl: float | None) -> None:
     Args:
         descriptor: Its file, writable.
         size: The file's size.
-        end: As of `locate`; of a segment its size.
+        end: As of `locate`.
         ttl: Seconds; None for never.
     """
-    if ttl is None and end == size < SEGMENT_BYTES:
+    if ttl is None and end == size:
         return  # there is no record
-    offset = size - RECORD_BYTES if size >= SEGMENT_BYTES else record_offset(end)
     expires = NEVER if ttl is None else time.clock_gettime_ns(CLOCK) + int(ttl * 1e9)
-    write_record(descriptor, offset, BOOT_TIME, expires)
+    write_record(descriptor, record_offset(end), BOOT_TIME, expires)
 
 
 def remove_expired(directory: Directory, name: str, deadline: float) -> int | None:

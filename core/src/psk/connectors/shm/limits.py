@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.file.failures import failure
-from psk.connectors.shm.segment import FREE_DIRECTORY, segment_bytes, whole_pages
+from psk.connectors.shm.segment import FREE_DIRECTORY, whole_pages
 from psk.errors import ChannelFullError, PskError, ShmFullError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def check_limit(directory: Directory, pool: Pool, nbytes: int, limits: Limits) -
     """
     if limits.max_bytes is None:
         return
-    size = segment_bytes(nbytes)
+    size = whole_pages(nbytes)
     if size <= limits.unchecked:
         limits.unchecked -= size
         return

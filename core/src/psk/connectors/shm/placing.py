@@ -74,6 +74,12 @@ def _place_segment(
     segment = pool.take(directory, nbytes) or _created(directory, pool, nbytes, limits)
     try:
         segment.fill(payload.buffers(), nbytes, deadline)
+        try:
+            return segment.place(directory, payload.key, ttl)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+        pool.drop(directory)  # the record of its expiry needs one more page
         return segment.place(directory, payload.key, ttl)
     except FileNotFoundError:
         # Its free name was removed by somebody who emptied the pool: without a name it cannot be placed.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psk.connectors.shm.locks import try_lock, try_share, unlock
-from psk.connectors.shm.segment import FREE_DIRECTORY, Segment, segment_bytes
+from psk.connectors.shm.segment import FREE_DIRECTORY, Segment, whole_pages
 
 if TYPE_CHECKING:
     from psk.connectors.file.directory import Directory
@@ -50,7 +50,7 @@ class Pool:
         Those that this process still has mapped come first, then the smallest. One whose lock is held is being
         read, or filled by another process, and is passed over.
         """
-        least = segment_bytes(nbytes)
+        least = whole_pages(nbytes)
         fitting = [free for free in free_segments(directory) if least <= free.capacity <= 2 * least]
         for free in sorted(fitting, key=lambda free: (free.inode not in self._kept, free.capacity)):
             segment = self._kept.pop(free.inode, None)

@@ -8,9 +8,10 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import deadline_error
+from psk.connectors.file.expiry import has_room_for_record
 from psk.connectors.file.objects import open_object, open_to_renew
 from psk.connectors.file.reading import read_frames, read_range
-from psk.connectors.shm.expiry import SEGMENT_BYTES, can_expire, is_over, locate, remove_expired, set_expiry
+from psk.connectors.shm.expiry import SEGMENT_BYTES, is_over, locate, remove_expired, set_expiry
 from psk.connectors.shm.locks import exclusively, pauses, try_share
 from psk.connectors.shm.mapping import Mapping
 from psk.errors import PayloadError
@@ -34,7 +35,7 @@ def read_object(directory: Directory, name: str, deadline: float) -> Frames | No
     descriptor, found = opened
     try:
         size = found.st_size
-        if can_expire(size):
+        if has_room_for_record(size):
             size, expires = locate(descriptor, size)
             if is_over(expires):
                 remove_expired(directory, name, deadline)

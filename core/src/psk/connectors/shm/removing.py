@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from psk.connectors.deadline import expired
+from psk.connectors.file.expiry import has_room_for_record
 from psk.connectors.file.objects import CLAIM_SUFFIX, open_object
 from psk.connectors.file.sweep import is_object_name
-from psk.connectors.shm.expiry import SEGMENT_BYTES, can_expire, is_over, locate, remove_expired
+from psk.connectors.shm.expiry import SEGMENT_BYTES, is_over, locate, remove_expired
 from psk.connectors.shm.locks import exclusively
 from psk.errors import ChannelDataError, PskError
 
@@ -28,7 +29,7 @@ def remove_object(directory: Directory, pool: Pool, name: str, reuse_bytes: int,
     """
     found = stat_object(directory, name)
     # Who removes an expired object must not meet one that was put anew in between: so not beside him.
-    alone = found is not None and can_expire(found.st_size)
+    alone = found is not None and has_room_for_record(found.st_size)
 
     def remove() -> bool:
         if found is not None and stat.S_ISREG(found.st_mode) and found.st_size >= SEGMENT_BYTES:
@@ -46,7 +47,7 @@ def is_present(directory: Directory, name: str) -> bool:
     found = stat_object(directory, name)
     if found is None:
         return False
-    if stat.S_ISREG(found.st_mode) and not can_expire(found.st_size):
+    if stat.S_ISREG(found.st_mode) and not has_room_for_record(found.st_size):
         return True
     opened = open_object(directory, name)  # if it is something else, this says what
     if opened is None:
@@ -89,8 +90,9 @@ def clear(directory: Directory, pool: Pool, deadline: float) -> int:
         if is_object_name(name):
             with suppress(ChannelDataError):
                 is_live = is_present(directory, name)
-                count += directory.remove(name) and is_live
-                directory.remove(name + CLAIM_SUFFIX)
+                with exclusively(directory, deadline, f"removing {name}"):  # as above
+                    count += directory.remove(name) and is_live
+                    directory.remove(name + CLAIM_SUFFIX)
     sweep_space(directory, deadline)
     pool.drop(directory)
     return count

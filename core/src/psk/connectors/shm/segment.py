@@ -11,7 +11,6 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
-from psk.connectors.file.expiry import RECORD_BYTES
 from psk.connectors.file.writing import open_unnamed, write_all
 from psk.connectors.shm.expiry import set_expiry
 from psk.connectors.shm.locks import share_nothing, unlock
@@ -40,7 +39,7 @@ class Segment:
 
     Args:
         descriptor: The open file; this object closes it.
-        capacity: Its size in bytes, a multiple of the page size.
+        capacity: Its size in bytes without the record of an expiry, a multiple of the page size.
         name: Its name in the space while it is free; None for a new one, which has none.
     """
 
@@ -60,7 +59,7 @@ class Segment:
         Raises:
             OSError: No room, or a limit of a file's size.
         """
-        capacity = segment_bytes(nbytes)
+        capacity = whole_pages(nbytes)
         free = os.fstatvfs(directory.descriptor)
         if capacity > free.f_bavail * free.f_frsize:
             # Seen before it is tried: trying would take away, for a while, what others could have.
@@ -83,7 +82,7 @@ class Segment:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
                 raise
             return None
-        return cls(descriptor, os.fstat(descriptor).st_size, name)
+        return cls(descriptor, os.fstat(descriptor).st_size // PAGE_BYTES * PAGE_BYTES, name)
 
     def is_ours(self, directory: Directory, nbytes: int) -> bool:
         """Tell whether it may be written, its lock being held: free, with no other name, and whole.
@@ -92,7 +91,7 @@ class Segment:
         placing it and removing its free name left both: then it is an object.
         """
         own = os.fstat(self.descriptor)
-        if self.name is None or own.st_size < segment_bytes(nbytes) or own.st_blocks * _BLOCK < own.st_size:
+        if self.name is None or own.st_size < whole_pages(nbytes) or own.st_blocks * _BLOCK < own.st_size:
             return False
         try:
             named = os.stat(self.name, dir_fd=directory.descriptor, follow_symlinks=False)
@@ -117,7 +116,7 @@ class Segment:
         if self._mapping is None:
             write_all(self.descriptor, buffers, nbytes, deadline)
             if self.name is None:
-                os.truncate(self.descriptor, self.capacity)  # `place` writes to the last page, if that was not filled
+                os.truncate(self.descriptor, self.capacity)  # within the last page: this makes no hole
             return
         target = self._mapping.view
         end = 0
@@ -136,8 +135,8 @@ class Segment:
         By a link, which never replaces; its free name goes afterwards. The lock goes last, so that nobody can take
         it for a free segment in between; a reader who comes meanwhile tries again.
         """
-        # Of an object that stays, too: a free segment has the record of its last one, a new one may end in a hole.
-        set_expiry(self.descriptor, self.capacity, self.capacity, ttl)
+        # A segment that was used before may have the record of its last object.
+        set_expiry(self.descriptor, os.fstat(self.descriptor).st_size, self.capacity, ttl)
         where = directory.descriptor
         try:
             if self.name is None:
@@ -193,10 +192,5 @@ class Segment:
 
 
 def whole_pages(nbytes: int) -> int:
-    """Return how much memory so many bytes of a file use."""
+    """Return how much memory so many bytes of a file use: the size of a segment for them."""
     return -(-nbytes // PAGE_BYTES) * PAGE_BYTES
-
-
-def segment_bytes(nbytes: int) -> int:
-    """Return the size of a segment for an object: whole pages, with room for the record of its expiry."""
-    return whole_pages(nbytes + RECORD_BYTES)
