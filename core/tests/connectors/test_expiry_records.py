@@ -1,5 +1,6 @@
 """Does anything but its own record let an object expire: its file's mode, times, place or copies?"""
 
+import fcntl
 import os
 import random
 import shutil
@@ -11,7 +12,8 @@ import pytest
 
 from psk.connectors import open_connector
 from psk.connectors.file import FileConnector, clock
-from psk.connectors.file.expiry import RECORD_BYTES
+from psk.connectors.file.expiry import RECORD_BYTES, has_room_for_record
+from psk.errors import DeadlineError
 from psk.wire import encode
 
 SIZES = [5, 64 * 2 + RECORD_BYTES, 50_000, 65_400, 65_450, 65_536 - 64, 69_600, 300_000, 3_000_000]
@@ -204,3 +206,27 @@ def test_what_may_not_be_written_is_renewed_by_its_owner(tmp_path, in_child):
     if not os.geteuid():
         answer = in_child(owner)
         assert answer == "True" or "Permission denied" in answer  # of a folder above
+
+
+def test_nothing_is_evicted_beside_the_removal_of_what_expired(channel, folder):
+    """Whoever removes it holds this lock; an object that was put anew in between would go instead of it."""
+    payload = encode("again")
+    key = channel.put(payload, ttl=1000)
+    descriptor = os.open(f"{folder}/{key}" if channel.scheme == "file" else folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(DeadlineError):
+        channel.evict(key, timeout=0.01)
+    with pytest.raises(DeadlineError):
+        channel.clear(timeout=0.01)
+    os.close(descriptor)
+    channel.evict(key)
+    assert not channel.exists(key)
+
+
+@pytest.mark.parametrize("channel", ["shm"], indirect=True)
+@pytest.mark.parametrize("ttl", [None, 1000])
+def test_the_size_of_a_segment_tells_whether_its_object_may_expire(channel, folder, ttl):
+    """So the commonest question, whether one exists, mostly opens no file."""
+    keys = [channel.put(encode(bytes(size)), ttl=ttl) for size in (65_536 - 64, 69_600, 3_000_000)]
+    may_expire = [has_room_for_record(os.stat(f"{folder}/{key}").st_size) for key in keys]
+    assert may_expire == [ttl is not None] * 3

@@ -98,8 +98,7 @@ class FileConnector(ContextManaged):
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
         """Remove the object's file and its claim."""
         validate_plain_key(key)
-        check_timeout(timeout)
-        self._channel.run("remove from", remove, key)
+        self._channel.run("remove from", remove, key, deadline_after(timeout, self._timeout))
         self._channel.expect(key, None)
 
     def close(self) -> None:

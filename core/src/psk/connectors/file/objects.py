@@ -94,7 +94,39 @@ def is_present(directory: Directory, name: str, clock: ServerClock) -> bool:
         os.close(descriptor)
 
 
-def remove(directory: Directory, name: str) -> bool:
+def remove(directory: Directory, name: str, deadline: float) -> bool:
+    """Remove an object and then its claim; tell whether it was there.
+
+    Who removes an expired object must not meet one that was put anew in between: so one that may expire is removed
+    under its lock.
+
+    Raises:
+        DeadlineError: Another held the lock until the deadline.
+    """
+    descriptor = _opened_to_remove(directory, name)
+    try:
+        if descriptor >= 0:
+            lock(descriptor, deadline, f"removing {name}")
+            if not is_named(directory, name, descriptor):
+                return True  # it went while this call waited
+        return _remove_both(directory, name)
+    finally:
+        if descriptor >= 0:
+            close_locked(descriptor)
+
+
+def _opened_to_remove(directory: Directory, name: str) -> int:
+    """Open an object that may expire; -1 for all else."""
+    try:
+        found = os.stat(name, dir_fd=directory.descriptor, follow_symlinks=False)
+        if has_room_for_record(found.st_size) and stat.S_ISREG(found.st_mode):
+            return os.open(name, _READ, dir_fd=directory.descriptor)
+    except (FileNotFoundError, PermissionError):
+        pass  # what cannot be read can be removed
+    return -1
+
+
+def _remove_both(directory: Directory, name: str) -> bool:
     """Remove an object and then its claim, so that no claim is without an object for long."""
     there = directory.remove(name)
     directory.remove(name + CLAIM_SUFFIX)
@@ -117,7 +149,7 @@ def remove_expired(directory: Directory, name: str, clock: ServerClock) -> int |
             return expires
         if not is_named(directory, name, descriptor):
             return expires
-        remove(directory, name)
+        _remove_both(directory, name)
         return None
     finally:
         try:

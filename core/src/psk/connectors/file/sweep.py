@@ -17,6 +17,7 @@ from psk.connectors.file.objects import (
     is_named,
     is_object,
     open_object,
+    remove,
     remove_expired,
 )
 from psk.connectors.file.writing import TEMPORARY_PREFIX
@@ -124,8 +125,7 @@ def clear(directory: Directory, clock: ServerClock, deadline: float) -> int:
         opened = _opened_object(directory, name)
         if opened is not None:
             os.close(opened[0])
-            count += directory.remove(name)
-            directory.remove(name + CLAIM_SUFFIX)
+            count += remove(directory, name, deadline)
     sweep(directory, clock)
     return count
 
