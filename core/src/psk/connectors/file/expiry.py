@@ -54,8 +54,11 @@ def write_record(descriptor: int, offset: int, kind: bytes, expires: int) -> Non
         OSError: No room.
     """
     record = _RECORD.pack(kind, expires, crc32(kind + expires.to_bytes(8, "little")))
-    if os.pwrite(descriptor, record, offset) != RECORD_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    written = os.pwrite(descriptor, record, offset)
+    if written != RECORD_BYTES:
+        if os.fstat(descriptor).st_size == offset + written:
+            os.truncate(descriptor, offset)  # a part of a record would pass for a part of the object
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
 
 def read_record(descriptor: int, offset: int, kind: bytes) -> int:
