@@ -3,6 +3,7 @@
 import fcntl
 import os
 import random
+import resource
 import shutil
 import stat
 import subprocess
@@ -12,8 +13,12 @@ import pytest
 
 from psk.connectors import open_connector
 from psk.connectors.file import FileConnector, clock
-from psk.connectors.file.expiry import RECORD_BYTES, has_room_for_record
-from psk.errors import DeadlineError
+from psk.connectors.file.clock import ServerClock
+from psk.connectors.file.directory import Directory
+from psk.connectors.file.expiry import RECORD_BYTES, has_room_for_record, record_offset
+from psk.connectors.file.mark import MARK_NAME
+from psk.connectors.file.objects import renew
+from psk.errors import ChannelFullError, DeadlineError
 from psk.wire import encode
 
 SIZES = [5, 64 * 2 + RECORD_BYTES, 50_000, 65_400, 65_450, 65_536 - 64, 69_600, 300_000, 3_000_000]
@@ -230,3 +235,31 @@ def test_the_size_of_a_segment_tells_whether_its_object_may_expire(channel, fold
     keys = [channel.put(encode(bytes(size)), ttl=ttl) for size in (65_536 - 64, 69_600, 3_000_000)]
     may_expire = [has_room_for_record(os.stat(f"{folder}/{key}").st_size) for key in keys]
     assert may_expire == [ttl is not None] * 3
+
+
+@pytest.mark.parametrize("written", range(RECORD_BYTES))
+def test_a_renewal_that_finds_no_room_changes_nothing(channel, folder, written, decoded):
+    key = channel.put(encode(b"kept"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (record_offset(os.stat(f"{folder}/{key}").st_size) + written, hard))
+    try:
+        with pytest.raises(ChannelFullError):
+            channel.renew(key, 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert decoded(channel.get(key)) == b"kept"
+    assert channel.renew(key, 1000)
+    assert decoded(channel.get(key)) == b"kept"
+
+
+def test_a_renewal_is_known_to_the_next_opening_although_the_mark_was_just_removed(files, directory):
+    class Unmarked(ServerClock):
+        def after(self, directory, seconds):
+            directory.remove(MARK_NAME)  # as an opening does that found nothing that expires
+            return super().after(directory, seconds)
+
+    key = files.put(encode("brief"))
+    assert renew(Directory(directory, create=False), key, 0.01, Unmarked(), time.monotonic() + 1)
+    time.sleep(0.02)
+    again(files).close()
+    assert os.listdir(directory) == []

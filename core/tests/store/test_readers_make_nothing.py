@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 
@@ -86,3 +88,16 @@ def test_an_ended_session_sends_nobody_round_in_a_circle():
         StoreFactory(reference).resolve()
     assert "use a session with a name" not in str(caught.value)
     assert "file://" in str(caught.value)
+
+
+def test_a_proxy_of_a_killed_process_makes_its_session_no_more():
+    pipe = subprocess.PIPE
+    name = f"killed-{os.urandom(4).hex()}"
+    code = "import sys, psk; s = psk.Store.from_uri(sys.argv[1]); print(s.put(1), flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code, f"shm://{name}"], stdin=pipe, stdout=pipe, text=True) as owner:
+        key = owner.stdout.readline().strip()
+        owner.kill()
+    with pytest.raises(ProxyResolveError, match="no session") as caught:
+        StoreFactory(Reference(f"shm://{name}", key)).resolve()
+    assert isinstance(caught.value.__cause__, ChannelUnavailableError)
+    assert [session for session in sessions() if name in session] == []

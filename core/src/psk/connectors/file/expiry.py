@@ -54,10 +54,10 @@ def write_record(descriptor: int, offset: int, kind: bytes, expires: int) -> Non
         OSError: No room.
     """
     record = _RECORD.pack(kind, expires, crc32(kind + expires.to_bytes(8, "little")))
-    written = os.pwrite(descriptor, record, offset)
-    if written != RECORD_BYTES:
-        if os.fstat(descriptor).st_size == offset + written:
-            os.truncate(descriptor, offset)  # a part of a record would pass for a part of the object
+    size, before = os.fstat(descriptor).st_size, os.pread(descriptor, RECORD_BYTES, offset)
+    if os.pwrite(descriptor, record, offset) != RECORD_BYTES:  # a limit of the file's size let a part of it through
+        os.pwrite(descriptor, before, offset)
+        os.truncate(descriptor, size)
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
 

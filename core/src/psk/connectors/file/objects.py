@@ -104,15 +104,17 @@ def remove(directory: Directory, name: str, deadline: float) -> bool:
         DeadlineError: Another held the lock until the deadline.
     """
     descriptor = _opened_to_remove(directory, name)
+    if descriptor < 0:
+        return remove_both(directory, name)
+
+    def remove_this() -> bool:
+        # Without its name it went while this call waited.
+        return not is_named(directory, name, descriptor) or remove_both(directory, name)
+
     try:
-        if descriptor >= 0:
-            lock(descriptor, deadline, f"removing {name}")
-            if not is_named(directory, name, descriptor):
-                return True  # it went while this call waited
-        return _remove_both(directory, name)
+        return locked(descriptor, deadline, f"removing {name}", remove_this)
     finally:
-        if descriptor >= 0:
-            close_locked(descriptor)
+        os.close(descriptor)
 
 
 def _opened_to_remove(directory: Directory, name: str) -> int:
@@ -126,7 +128,7 @@ def _opened_to_remove(directory: Directory, name: str) -> int:
     return -1
 
 
-def _remove_both(directory: Directory, name: str) -> bool:
+def remove_both(directory: Directory, name: str) -> bool:
     """Remove an object and then its claim, so that no claim is without an object for long."""
     there = directory.remove(name)
     directory.remove(name + CLAIM_SUFFIX)
@@ -149,7 +151,7 @@ def remove_expired(directory: Directory, name: str, clock: ServerClock) -> int |
             return expires
         if not is_named(directory, name, descriptor):
             return expires
-        _remove_both(directory, name)
+        remove_both(directory, name)
         return None
     finally:
         try:
@@ -185,6 +187,8 @@ def renew(directory: Directory, name: str, ttl: float | None, clock: ServerClock
         if ttl is not None or nbytes != size:
             expires = NEVER if ttl is None else clock.after(directory, ttl)
             write_record(descriptor, record_offset(nbytes), clock.kind, expires)
+        if ttl is not None:
+            mark_expiring(directory)  # again: it may have been taken away just before the record was there
         return True
 
     try:

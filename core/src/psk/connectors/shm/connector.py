@@ -20,6 +20,7 @@ from psk.connectors.shm.placing import put_object
 from psk.connectors.shm.process import enter_space, leave_space
 from psk.connectors.shm.reading import read_object, read_part, renew_object
 from psk.connectors.shm.removing import clear, is_present, live_names, present_names, remove_object
+from psk.connectors.shm.sweep import sweep
 from psk.errors import ConnectorClosedError, ConnectorError, PskError
 from psk.plugins.importing import on_demand
 
@@ -162,7 +163,9 @@ class ShmConnector(ContextManaged):
     @classmethod
     def join(cls, config: Mapping[str, object]) -> Self:
         """Open a session and space as `from_config` does, but make none; see `join_connector`."""
-        check_joinable(read_options(config, scheme=cls.scheme, readers=READERS))
+        options = read_options(config, scheme=cls.scheme, readers=READERS)
+        sweep(str(options.get("root", ROOT)))  # now, so that the session of a killed process is not there any more
+        check_joinable(options)
         return cls.from_config(config)
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from psk.connectors.deadline import expired
 from psk.connectors.file.expiry import has_room_for_record
-from psk.connectors.file.objects import CLAIM_SUFFIX, open_object
+from psk.connectors.file.objects import CLAIM_SUFFIX, open_object, remove_both
 from psk.connectors.file.sweep import is_object_name
 from psk.connectors.shm.expiry import SEGMENT_BYTES, is_over, locate, remove_expired
 from psk.connectors.shm.locks import exclusively
@@ -90,9 +91,8 @@ def clear(directory: Directory, pool: Pool, deadline: float) -> int:
         if is_object_name(name):
             with suppress(ChannelDataError):
                 is_live = is_present(directory, name)
-                with exclusively(directory, deadline, f"removing {name}"):  # as above
-                    count += directory.remove(name) and is_live
-                    directory.remove(name + CLAIM_SUFFIX)
+                remove = partial(remove_both, directory, name)
+                count += exclusively(directory, deadline, f"removing {name}", remove) and is_live  # as above
     sweep_space(directory, deadline)
     pool.drop(directory)
     return count
