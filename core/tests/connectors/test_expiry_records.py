@@ -263,3 +263,15 @@ def test_a_renewal_is_known_to_the_next_opening_although_the_mark_was_just_remov
     time.sleep(0.02)
     again(files).close()
     assert os.listdir(directory) == []
+
+
+def test_a_listing_frees_what_was_copied_without_the_mark(files, directory):
+    key, kept = files.put(encode("brief"), ttl=0.05), files.put(encode("kept"))
+    copy = f"{directory}-copy"
+    os.mkdir(copy)
+    for name in (key, kept):
+        shutil.copy(f"{directory}/{name}", copy)
+    time.sleep(0.1)
+    with FileConnector(copy) as copied:
+        assert list(copied.keys()) == [kept]
+    assert os.listdir(copy) == [kept]

@@ -10,7 +10,7 @@ import pytest
 from psk import Store
 from psk.connectors import SupportsWait, join_connector, open_connector
 from psk.connectors.shm.options import ROOT
-from psk.errors import ChannelUnavailableError, ProxyResolveError
+from psk.errors import ChannelUnavailableError, ConnectorConfigError, ProxyResolveError
 from psk.store.factory import StoreFactory
 from psk.store.registry import close_opened_stores
 from psk.wire import Reference
@@ -101,3 +101,8 @@ def test_a_proxy_of_a_killed_process_makes_its_session_no_more():
         StoreFactory(Reference(f"shm://{name}", key)).resolve()
     assert isinstance(caught.value.__cause__, ChannelUnavailableError)
     assert [session for session in sessions() if name in session] == []
+
+
+def test_a_host_in_the_uri_of_a_directory_is_named_before_the_directory():
+    with pytest.raises(ConnectorConfigError, match="host"):
+        join_connector("file://host/never/made")

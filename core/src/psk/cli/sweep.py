@@ -39,14 +39,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Sweep."""
     from psk.cli.channel import open_store
-    from psk.connectors import SupportsExpiry
+    from psk.connectors import SupportsExpiry, SupportsList
     from psk.connectors.shm.sweep import sweep
 
     swept: list[str] = []
     opened: dict[str, str] = {}
     for uri in arguments.uris:
-        with open_store(uri) as store:  # opening it is all that is needed
+        with open_store(uri) as store:
             if uri.partition(":")[0].lower() in SWEPT_BY_OPENING:
+                if isinstance(store.connector, SupportsList):
+                    list(store.connector.keys())  # meets files that were copied alone
                 swept.append(without_secrets(uri))
             else:
                 keeps_expiry = isinstance(store.connector, SupportsExpiry)

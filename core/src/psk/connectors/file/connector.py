@@ -127,7 +127,8 @@ class FileConnector(ContextManaged):
     @classmethod
     def join(cls, config: Mapping[str, object]) -> Self:
         """Open the directory as `from_config` does, but make none; see `open_connector`."""
-        check_reachable(str(config.get("path", "")))
+        options = read_options(config, scheme=cls.scheme, readers=READERS, required=("path",))
+        check_reachable(str(options["path"]))
         return cls.from_config(config)
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:

@@ -112,6 +112,9 @@ def live_names(directory: Directory, clock: ServerClock, deadline: float) -> lis
             try:
                 if not has_expired(directory, opened[0], opened[1].st_size, clock):
                     live.append(name)
+                else:
+                    with suppress(OSError, PskError):  # as any reader who meets it; it may lie where no mark was copied
+                        remove_expired(directory, name, clock)
             finally:
                 os.close(opened[0])
     return live
