@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Sequence
 
+_URI = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]*[^\s'\".,:;)]"
 # Up to the last @ of the word: who types a password where none belongs does not encode what is special in it either.
 # So is what follows a scheme without slashes; where a key names a place, what stands before a colon follows an @.
 _SECRETS = (
@@ -103,8 +104,11 @@ def plain(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Mask what looks like a password in a URI: what a user typed is echoed in messages."""
-    # Compiled here: most commands say nothing that could hold one.
-    return re.sub(_SECRETS, lambda found: f"{found[3]}***" if found[3] else f"{found[1] or found[2] or ''}:***@", text)
+    # Compiled and imported here: most commands say nothing that could hold one.
+    from psk.wire.masking import masked_uri
+
+    text = re.sub(_SECRETS, lambda found: f"{found[3]}***" if found[3] else f"{found[1] or found[2] or ''}:***@", text)
+    return re.sub(_URI, lambda found: masked_uri(found[0]), text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()) -> str:

@@ -49,7 +49,7 @@ def run(arguments: Namespace) -> int:
         check_outlives(arguments.uri)
     with open_store(arguments.uri, create=True) as store:
         key, nbytes = _put(store, arguments)
-        answer(arguments, {"key": key, "uri": store.uri, "nbytes": nbytes}, key)
+        answer(arguments, {"key": key, "uri": store.shown_uri, "nbytes": nbytes}, key)
         if not arguments.hold:
             return exits.DONE
         notice(f"psk: {store.uri} is open until Ctrl-C")

@@ -30,12 +30,17 @@ def _masked(uri: str, depth: int) -> str:
     if found is None:
         return MASK if any(mark in _unquoted(uri) for mark in "@?#") else uri
     scheme, authority, path, query, fragment = found.groups()
-    shown = scheme + _masked_authority(authority)
-    # Who writes a slash in a password continues it in what is a path to others.
-    shown += f"/{MASK}" if ":" in _unquoted(authority) and "@" in _unquoted(path) else path
+    if ":" in _unquoted(authority) and "@" in _unquoted(uri[found.end(2) :]):
+        # Who writes a slash, a question mark or a hash in a password continues it in what is something else to others.
+        return f"{scheme}{_masked_user(authority)}/{MASK}"
+    shown = scheme + _masked_authority(authority) + path
     if query is not None:
         shown += "?" + "&".join(_masked_option(option, depth) for option in query.split("&"))
     return f"{shown}#{MASK}" if fragment else shown
+
+
+def _masked_user(authority: str) -> str:
+    return f"{_unquoted(authority).partition(':')[0]}:{MASK}"
 
 
 def _masked_authority(authority: str) -> str:
@@ -63,7 +68,8 @@ def _masked_option(option: str, depth: int) -> str:
     if not equals:
         return MASK if option else ""
     plain = _unquoted(value)
-    secret = _is_secret(_unquoted(name)) or "@" in plain or (plain != value and (not depth or _hides(plain, depth)))
+    named = _unquoted(name) + plain * ("=" in plain)  # some separate options by other signs
+    secret = _is_secret(named) or "@" in plain or (plain != value and (not depth or _hides(plain, depth)))
     return f"{name}={MASK}" if secret else option
 
 

@@ -84,8 +84,11 @@ def claimed(uri: str, key: str) -> Iterator[None]:
     try:
         with _lock:
             if _titles.get(place) or place in _claims:
+                from psk.wire.masking import masked_uri  # only failures need it
+
                 raise AlreadyOwnedError(
-                    f"object {key} of {uri} has an owner in this process", remedy="use that one, or borrow from it"
+                    f"object {key} of {masked_uri(uri)} has an owner in this process",
+                    remedy="use that one, or borrow from it",
                 )
             is_ours = True
             _claims.add(place)
