@@ -7,6 +7,7 @@ import copyreg
 from abc import ABCMeta
 from functools import lru_cache
 from typing import Any
+from weakref import ref
 
 from psk.proxy.layout import UNRESOLVED, Layout, fast_slots, read_target, write_target
 
@@ -140,9 +141,13 @@ def form_of(cls: Any, traits: Traits) -> Any:
 def form_for(cls: Any, kind: type) -> Any:
     """Return the class of proxies that were made as a `cls`, and whose targets are of a type."""
     try:
-        return cls.__proxy_form_for__(kind)
-    except TypeError:  # a metaclass may make its classes unhashable
-        return form_of(cls.__proxy_public__, traits_of(kind))
+        return cls.__proxy_form_for__[id(kind)][0]
+    except KeyError:
+        form = form_of(cls.__proxy_public__, traits_of(kind))
+    # By the address, since a metaclass may make its classes unhashable; and until the type goes, which is not held.
+    known, address = cls.__proxy_form_for__, id(kind)
+    known[address] = form, ref(kind, lambda _gone: known.pop(address, None))
+    return form
 
 
 def adopt_target(proxy: Any, target: Any) -> None:
@@ -150,10 +155,7 @@ def adopt_target(proxy: Any, target: Any) -> None:
     try:
         write_target(proxy, target)
         while True:
-            try:
-                _set_class(proxy, type(proxy).__proxy_form_for__(type(target)))
-            except TypeError:
-                _set_class(proxy, form_for(type(proxy), type(target)))
+            _set_class(proxy, form_for(type(proxy), type(target)))
             # Without a lock: who sets a class last has seen the target that the proxy has now.
             current = read_target(proxy)
             if current is target or current is UNRESOLVED:
@@ -177,7 +179,7 @@ def prepare_class(cls: Any) -> None:
     """Let a class of proxies have forms."""
     cls.__proxy_public__ = cls
     cls.__proxy_forms__ = {}
-    cls.__proxy_form_for__ = lru_cache(maxsize=1024)(lambda kind: form_of(cls, traits_of(kind)))
+    cls.__proxy_form_for__ = {}
     cls.__proxy_unresolved__ = form_of(cls, (ALL, ""))
     _register(cls)
 

@@ -54,7 +54,7 @@ _FALLBACK = frozenset({"__array__", "__conform__", "__mro_entries__"})
 # Modules that ask for the class only to choose how to serialise; to answer, a proxy would have to resolve.
 _SERIALIZERS = frozenset({"cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast"})
 # Their hashes are the same in every process.
-_PORTABLE_HASHES = frozenset({int, float, complex, bool})
+_PORTABLE_HASHES = (int, float, complex, bool)
 
 
 class Proxy(Layout):
@@ -175,7 +175,7 @@ class Proxy(Layout):
         known: tuple[Any, ...] = ()
         default_class = known_class(self)
         if _is_importable(default_class):
-            known = default_class, known_hash(self) if default_class in _PORTABLE_HASHES else None
+            known = default_class, known_hash(self) if any(default_class is kind for kind in _PORTABLE_HASHES) else None
         elif type(self).__proxy_protocols__ != ALL:
             known = None, None, type(self).__proxy_protocols__
         return (rebuild_proxy, (cls, factory, *known))

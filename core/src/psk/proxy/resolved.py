@@ -28,8 +28,9 @@ from psk.proxy.resolution import resolve_target
 # Held for a microsecond while a proxy changes its form. Re-entrant: a finaliser may run in between.
 _switching = threading.RLock()
 # Known to need no care, which is much cheaper to see than to find out.
-_BUILTIN = frozenset({int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset})
-_HASHED_BY_VALUE = frozenset({int, float, complex, bool, str, bytes, type(None)})
+# By their addresses: a metaclass may make its classes unhashable.
+_BUILTIN = frozenset(map(id, (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)))
+_HASHED_BY_VALUE = frozenset(map(id, (int, float, complex, bool, str, bytes, type(None))))
 _set_class: Any = vars(object)["__class__"].__set__
 _write_getattribute, _write_len, _write_getitem, _write_eq, _write_call = (
     fast_slots[name].__set__ for name in FAST_OPERATIONS
@@ -58,7 +59,7 @@ def fast_target_of(proxy: Any) -> Any:
 def _speed_up(proxy: Any, target: Any) -> None:
     kind = type(target)
     # Not the form that the proxy has: who resolved it may not have come to give it the right one.
-    form = fast_form(form_for(type(proxy), kind), kind not in _BUILTIN and _needs_care(kind))
+    form = fast_form(form_for(type(proxy), kind), id(kind) not in _BUILTIN and _needs_care(kind))
     if sys.is_finalizing():  # a thread that was stopped may hold the lock for ever
         return
     with _switching:  # not acquired by a call, after which an interrupt would leave it locked
@@ -133,7 +134,7 @@ def is_hashed_by_value(target: Any) -> bool:
     kind = type(target)
     if kind is tuple or kind is frozenset:
         return all(map(is_hashed_by_value, target))
-    return kind in _HASHED_BY_VALUE and target == target  # noqa: PLR0124  # only a NaN differs from itself
+    return id(kind) in _HASHED_BY_VALUE and target == target  # noqa: PLR0124  # only a NaN differs from itself
 
 
 def claim_known_protocols(proxy: Any) -> None:
