@@ -52,6 +52,15 @@ def test_tasks_that_wait_for_others_keep_no_worker(executor):
     assert last.result(timeout=30) == 21
 
 
+def test_a_long_chain_of_tasks_fails_as_its_first_one(executor):
+    first = last = concurrent.futures.Future()
+    for _ in range(400):
+        last = executor.submit(len, last)
+    first.set_exception(KeyError("first"))
+    with pytest.raises(KeyError, match="first"):
+        last.result(timeout=30)
+
+
 def test_futures_of_other_executors_are_taken_too(executor):
     with ThreadPoolExecutor(1) as other:
         assert executor.submit(total, other.submit(fill, 2)).result() == 2 * LARGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ def submit_after(futures: Collection[Future[Any]], submit: Callable[[], Any]) ->
     return outcome
 
 
+_here = threading.local()
+
+
 class _Countdown:
     """The callback of each awaited future; the last one submits the task.
 
@@ -49,6 +53,20 @@ class _Countdown:
             self._left -= 1
             if self._left:
                 return
+        due = getattr(_here, "due", None)
+        if due is not None:
+            # This is a callback of a task that was just ended below: a chain of tasks must not become one of calls.
+            due.append(self)
+            return
+        _here.due = due = deque([self])
+        try:
+            while due:
+                due.popleft().end()
+        finally:
+            del _here.due
+
+    def end(self) -> None:
+        """Submit the task, now that what it awaits is done."""
         submit, outcome = self._submit, self._outcome
         self._submit = self._outcome = None
         if not outcome.set_running_or_notify_cancel():
