@@ -26,17 +26,18 @@ class Channel:
     """Run operations on a directory, with typed errors, until it is closed.
 
     Args:
-        path: The directory, absolute; made if it is missing, and swept.
+        path: The directory, absolute; swept as it is opened.
+        create: Whether to make it if it is missing.
     """
 
     __slots__ = ("__weakref__", "_directory", "_due", "_is_closed", "_was_waited_on", "clock", "path")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, create: bool) -> None:
         self.path = path
         self.clock = ServerClock()
         self._is_closed = self._was_waited_on = False
         self._due: dict[str, float] = {}
-        self._directory: Directory | None = Directory(path, create=True)
+        self._directory: Directory | None = Directory(path, create=create)
         sweep(self._directory, self.clock)
 
     def directory(self) -> Directory:

@@ -53,11 +53,14 @@ class FileConnector(ContextManaged):
     ) -> None:
         place = absolute(path)
         read_options({"durability": durability, "timeout": timeout}, scheme=self.scheme, readers=READERS)
+        self._open(place, durability, timeout, create=True)
+
+    def _open(self, place: str, durability: str, timeout: float, *, create: bool) -> None:
         self._durability = durability
         self._durable = durability == "disk"
         self._timeout = float(timeout)
         self.durabilities = check_durability(durability, place)
-        self._channel = Channel(place)
+        self._channel = Channel(place, create=create)
 
     def put(
         self,
@@ -128,8 +131,12 @@ class FileConnector(ContextManaged):
     def join(cls, config: Mapping[str, object]) -> Self:
         """Open the directory as `from_config` does, but make none; see `open_connector`."""
         options = read_options(config, scheme=cls.scheme, readers=READERS, required=("path",))
-        check_reachable(str(options["path"]))
-        return cls.from_config(config)
+        place = absolute(str(options["path"]))
+        check_reachable(place)
+        self = cls.__new__(cls)
+        timeout = as_seconds(options.get("timeout", DEFAULT_TIMEOUT))
+        self._open(place, str(options.get("durability", "host")), timeout, create=False)
+        return self
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
         """Name an object that does not exist yet; nothing is written."""

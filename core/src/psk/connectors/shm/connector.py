@@ -70,6 +70,19 @@ class ShmConnector(ContextManaged):
         reuse_bytes: int | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
+        self._open(name, space, create=True, root=root, max_bytes=max_bytes, reuse_bytes=reuse_bytes, timeout=timeout)
+
+    def _open(
+        self,
+        name: str | None,
+        space: str | None,
+        *,
+        create: bool,
+        root: str = ROOT,
+        max_bytes: int | None = None,
+        reuse_bytes: int | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
         self._space: Space | None = None
         self._was_waited_on = False
         self._entered: list[Space] = []
@@ -86,7 +99,7 @@ class ShmConnector(ContextManaged):
         self._timeout = float(timeout)
         root = str(read.get("root", ROOT))
         try:
-            self._space = opened = enter_space(root, name, space, self._entered)
+            self._space = opened = enter_space(root, name, space, self._entered, create=create)
             self._limits = Limits(max_bytes, reuse_bytes, opened.directory)
         except PskError:
             raise
@@ -166,7 +179,10 @@ class ShmConnector(ContextManaged):
         options = read_options(config, scheme=cls.scheme, readers=READERS)
         sweep(str(options.get("root", ROOT)))  # now, so that the session of a killed process is not there any more
         check_joinable(options)
-        return cls.from_config(config)
+        self = cls.__new__(cls)
+        name, space = options.pop("authority", None), options.pop("path", None)
+        self._open(name, space, create=name is None, **options)  # type: ignore[arg-type]  # each was read as what it must be
+        return self
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
         """Name an object that does not exist yet; nothing is written."""

@@ -26,22 +26,29 @@ _DIRECTORY: Final = (
 _FIFO: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def hold(path: str) -> int:
-    """Hold a session's lock, shared, and make its directory first if it is missing; return the descriptor.
+def hold(path: str, *, create: bool) -> int:
+    """Hold a session's lock, shared; return the descriptor.
 
     A sweeper who comes between making and locking finds a session without holder and removes it. So the directory
     is looked at again under the lock, as often as necessary.
 
+    Args:
+        path: The session's directory.
+        create: Whether to make it if it is missing.
+
     Raises:
         ChannelUnavailableError: The directory belongs to another user.
-        OSError: It cannot be made.
+        OSError: It cannot be made, or is missing.
     """
     for _ in pauses(time.monotonic() + _PATIENCE):
-        with suppress(FileExistsError):
-            os.mkdir(path, 0o700)  # noqa: PTH102  pathlib costs 10 ms of import
+        if create:
+            with suppress(FileExistsError):
+                os.mkdir(path, 0o700)  # noqa: PTH102  pathlib costs 10 ms of import
         try:
             descriptor = os.open(path, _DIRECTORY)
         except FileNotFoundError:
+            if not create:
+                raise
             continue
         try:
             check_private(descriptor, path)

@@ -19,7 +19,7 @@ _token = ""
 _is_registered = False
 
 
-def enter_space(root: str, name: str | None, space_name: str | None, entered: list[Space]) -> Space:
+def enter_space(root: str, name: str | None, space_name: str | None, entered: list[Space], *, create: bool) -> Space:
     """Open a space of a session; what dead sessions left is removed before.
 
     Args:
@@ -27,6 +27,7 @@ def enter_space(root: str, name: str | None, space_name: str | None, entered: li
         name: The session; None for this process's own, and then `space_name` is None too, for a new space.
         space_name: The space; None for the one of a session with a name.
         entered: Where to note the space, to be left with `leave_space` also if an interrupt comes before the return.
+        create: Whether to make session and space if they are missing.
 
     Raises:
         ChannelUnavailableError: The session has ended, or cannot be entered.
@@ -43,8 +44,9 @@ def enter_space(root: str, name: str | None, space_name: str | None, entered: li
             _register_exit()
             is_own = name == _token
             session = _sessions[path] = Session(
-                path, name, is_guest=is_token(name) and not is_own, has_pulse=is_token(name)
+                path, name, is_guest=is_token(name) and not is_own, has_pulse=is_token(name), create=create
             )
+        session.create = session.create or create
         place = space_name or SHARED_SPACE
         # The garbage collector may close other connectors at any moment, in this very thread.
         session.entering += 1
@@ -52,7 +54,7 @@ def enter_space(root: str, name: str | None, space_name: str | None, entered: li
             session.check()  # in a forked child it has not been heard yet
             space = session.spaces.get(place)
             if space is None:
-                space = session.spaces[place] = Space(session, place)
+                space = session.spaces[place] = Space(session, place, create=create)
             space.users += 1
             entered.append(space)
         except BaseException:

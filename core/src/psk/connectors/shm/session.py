@@ -39,6 +39,10 @@ class Session:
         name: What it is called in URIs.
         is_guest: Whether it belongs to another process.
         has_pulse: Whether it ends with its one owner, and not with the last of all that hold it.
+        create: Whether to make it if it is missing.
+
+    Attributes:
+        create: The same, from then on.
 
     Raises:
         ChannelUnavailableError: It has ended, or belongs to another user.
@@ -51,17 +55,19 @@ class Session:
         "_is_over",
         "_lock",
         "_pulse",
+        "create",
         "entering",
         "name",
         "path",
         "spaces",
     )
 
-    def __init__(self, path: str, name: str, *, is_guest: bool, has_pulse: bool) -> None:
+    def __init__(self, path: str, name: str, *, is_guest: bool, has_pulse: bool, create: bool) -> None:
         self.path = path
         self.name = name
         self.spaces: dict[str, Space] = {}
         self.entering = 0
+        self.create = create
         self._lock = threading.RLock()
         self._is_guest = is_guest
         self._has_pulse = has_pulse
@@ -170,7 +176,10 @@ class Session:
 
     def _begin(self) -> None:
         while True:
-            self._hold = hold(self.path)
+            try:
+                self._hold = hold(self.path, create=self.create)
+            except FileNotFoundError:
+                raise self.ended() from None
             with suppress(FileNotFoundError):  # removed by somebody at this instant
                 if self._has_pulse:
                     self._pulse = begin_pulse(self.path)

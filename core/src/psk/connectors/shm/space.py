@@ -33,19 +33,20 @@ class Space:
 
     Args:
         session: The session; this process has entered it.
-        name: The space's name, a directory of the session; made if it is missing.
+        name: The space's name, a directory of the session.
+        create: Whether to make it if it is missing.
     """
 
     __slots__ = ("__weakref__", "_due", "directory", "name", "path", "pool", "session", "users")
 
-    def __init__(self, session: Session, name: str) -> None:
+    def __init__(self, session: Session, name: str, *, create: bool) -> None:
         self.session = session
         self.name = name
         self.path = f"{session.path}/{name}"
         self.pool = Pool()
         self.users = 0
         self._due: dict[str, float] = {}
-        self.directory = self._opened()
+        self.directory = self._opened(create=create)
         sweep_space(self.directory, time.monotonic() + _PATIENCE)
 
     def run(
@@ -94,7 +95,7 @@ class Space:
                     if isinstance(error, PskError) or directory.is_there():
                         raise
                     self.session.revive()
-                    directory = self.directory = self._opened()
+                    directory = self.directory = self._opened(create=True)
             return operation(directory, *args, **kwargs)
         except PskError:
             raise
@@ -132,10 +133,11 @@ class Space:
         with suppress(OSError):
             self.pool.drop(self.directory)
 
-    def _opened(self) -> Directory:
+    def _opened(self, *, create: bool) -> Directory:
         try:
-            with suppress(FileExistsError):
-                os.mkdir(self.path, 0o700)  # noqa: PTH102  pathlib costs 10 ms of import
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(self.path, 0o700)  # noqa: PTH102  pathlib costs 10 ms of import
             directory = Directory(self.path, create=False)
             check_private(directory.descriptor, self.path)
         except FileNotFoundError:
