@@ -1,14 +1,18 @@
 """Interrupts at any instant: the patterns keep no lock, claim or half-made owner that is in the way of others."""
 
+import gc
 import os
+import sys
 import threading
+from concurrent.futures import Executor, Future
 
 import pytest
 
 from faults.interrupts import steps
 from psk import Store
-from psk_patterns import future
+from psk_patterns import LeaseLifetime, StoreExecutor, future
 from psk_patterns.finishing import flush
+from psk_patterns.futures.claim import HeldClaim
 from psk_patterns.leases import keeper
 from psk_patterns.ownership.living import claimed
 
@@ -61,3 +65,55 @@ def test_an_interrupt_at_any_instant_leaves_no_object_about_to_be_owned():
     count, amiss = steps(own, lambda: None, own, where="/psk_patterns/")
     assert count > 10
     assert amiss == {}
+
+
+class Immediate(Executor):
+    """Does its tasks as they are submitted."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        done = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def test_an_executor_comes_to_its_end_after_any_interrupt(store, scale, seed):
+    stride = scale("interrupts.stride")
+    count, amiss = steps(
+        lambda executor: executor.submit(len, "four"),
+        lambda: StoreExecutor(Immediate(), store),
+        lambda executor: executor.shutdown(),
+        where="/psk_patterns/executor/",
+        stride=stride,
+        start=seed % stride + 1,
+    )
+    assert count > 0
+    assert amiss == {}
+
+
+def test_a_channel_whose_leases_two_threads_renew_forgets_them_once(store, monkeypatch):
+    raised = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+
+    def hold(lifetime):
+        store.put([1], lifetime=lifetime)
+
+    def check(lifetime):
+        hold(lifetime)
+        lifetime.close()
+
+    # In mid-start: the thread is there, and cannot be seen yet.
+    count, _ = steps(hold, lambda: LeaseLifetime(store, expiry=60), check, where="/threading.py")
+    assert count > 0
+    for thread in threading.enumerate():
+        if thread.name == "psk-leases":
+            thread.join(20)
+    assert raised == []
+    assert store.uri not in keeper._keepers
+
+
+def test_a_claim_that_is_half_made_goes_in_silence(monkeypatch):
+    ignored = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: ignored.append(report.exc_type))
+    count, _ = steps(lambda _: HeldClaim(None, None), lambda: None, lambda _: gc.collect(), where="/claim.py")
+    assert count > 0
+    assert set(ignored) <= {KeyboardInterrupt}

@@ -170,8 +170,8 @@ class StoreExecutor(concurrent.futures.Executor):
 
     def _submit(self, kind: type[Task], fn: Callable[..., Any], calls: Sequence[Call]) -> TaskFuture[Any]:
         inputs = Inputs(self.store, self._hold)
-        self._ledger.open()
         try:
+            self._ledger.open(inputs)
             prepared = inputs.prepare(calls, self.should_proxy)
             future: TaskFuture[Any] = TaskFuture(inputs, retries=self.retries)
             inner = (
@@ -179,12 +179,14 @@ class StoreExecutor(concurrent.futures.Executor):
                 if inputs.awaited
                 else self._begin(kind, fn, inputs, prepared)
             )
+            future.follow(inner, self._receive, self._ledger)
         except BaseException:
-            inputs.settle()
-            inputs.release()
-            self._ledger.withdraw()
+            try:
+                inputs.settle()
+                inputs.release()
+            finally:
+                self._ledger.withdraw(inputs)
             raise
-        future.follow(inner, self._receive, self._ledger)
         return future
 
     def _complete(self, kind: type[Task], fn: Callable[..., Any], inputs: Inputs, calls: Sequence[Call]) -> Any:

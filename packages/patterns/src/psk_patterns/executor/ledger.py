@@ -13,6 +13,7 @@ from psk_patterns.errors import ExecutorClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from psk_patterns.executor.inputs import Inputs
     from psk_patterns.executor.task_future import TaskFuture
 
 _ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
@@ -31,13 +32,14 @@ class Ledger:
         self._progress = progress
         self.renew_lock()
         self._pending: set[TaskFuture[Any]] = set()
-        self._total = self._done = 0
-        self._left = 0
+        # Known by their inputs, not only counted: after an interrupt nobody knows whether one was counted.
+        self._open: set[Inputs] = set()
+        self._left = self._done = 0
         self._closed = False
         self._finally: Callable[[], object] | None = None
         _ledgers.add(self)
 
-    def open(self) -> None:
+    def open(self, task: Inputs) -> None:
         """Count a task that is about to be submitted.
 
         Raises:
@@ -48,12 +50,12 @@ class Ledger:
                 raise ExecutorClosedError(
                     f"a task was submitted to {self._name} after its shutdown", remedy="submit it before, or open one"
                 )
-            self._total += 1
+            self._open.add(task)
 
-    def withdraw(self) -> None:
-        """Count a task no more: it could not be submitted."""
+    def withdraw(self, task: Inputs) -> None:
+        """Count a task no more, if it was counted: it could not be submitted."""
         with self._lock:
-            self._total -= 1
+            self._open.discard(task)
         self._end()
 
     def enter(self, future: TaskFuture[Any]) -> None:
@@ -61,22 +63,26 @@ class Ledger:
         with self._lock:
             self._pending.add(future)
 
-    def report(self) -> None:
+    def report(self, task: Inputs) -> None:
         """Count a task as done, and tell whoever wants to know."""
         with self._lock:
+            if task not in self._open:
+                return
             self._done += 1
-            done, total = self._done, self._total
+            done, total = self._done, self._left + len(self._open)
         if self._progress is not None:
             try:
                 self._progress(done, total)
             except Exception:  # noqa: BLE001  it is the user's, and no task is to suffer from it
                 report_ignored(self._progress, "psk could not report the progress of an executor")
 
-    def leave(self, future: TaskFuture[Any]) -> None:
+    def leave(self, future: TaskFuture[Any], task: Inputs) -> None:
         """Forget a future that is done."""
         with self._lock:
             self._pending.discard(future)
-            self._left += 1
+            if task in self._open:
+                self._open.remove(task)
+                self._left += 1
         self._end()
 
     def close(self, finally_: Callable[[], object] | None) -> None:
@@ -97,11 +103,11 @@ class Ledger:
     def wait(self) -> None:
         """Wait until all tasks are done, as long as they may take."""
         with self._lock:
-            self._changed.wait_for(lambda: self._left == self._total)
+            self._changed.wait_for(lambda: not self._open)
 
     def _end(self) -> None:
         with self._lock:
-            if self._left != self._total:
+            if self._open:
                 return
             last = self._finally if self._closed else None
             if last is not None:

@@ -95,7 +95,7 @@ class TaskFuture(concurrent.futures.Future[T]):
         self._inputs.settle()
         if not self._retries:
             self._inputs.release()
-        ledger.report()
+        ledger.report(self._inputs)
         self._publish(result, error)
         # From here on the two keep each other alive no more: dropping this one is noticed.
         self._inner = None
@@ -103,7 +103,7 @@ class TaskFuture(concurrent.futures.Future[T]):
             self._inputs.release()
         if not self._is_wanted and self._evict_result is not None:
             self._evict_result()
-        ledger.leave(self)
+        ledger.leave(self, self._inputs)
 
     def _publish(self, result: Any, error: BaseException | None) -> None:
         if isinstance(error, _TaskCancelledError):

@@ -69,8 +69,8 @@ class HeldClaim:
 
     def __init__(self, claim: Claim, hold: Hold | None) -> None:
         self.claim = claim
-        self._hold = hold
         self._pid = os.getpid()
+        self._hold = hold
 
     @property
     def is_ours(self) -> bool:
@@ -85,5 +85,7 @@ class HeldClaim:
 
     def __del__(self) -> None:
         # A producer that forgets its future gives no outcome any more: those who wait are to hear of it.
-        if self._hold is not None and self.is_ours:
-            finishing.later(self._hold.close)
+        # It may be half made.
+        hold = getattr(self, "_hold", None)
+        if hold is not None and self.is_ours:
+            finishing.later(hold.close)

@@ -81,7 +81,7 @@ class _Keeper:
         if not self.leases:
             self._queue.clear()
             self._shortest = float("inf")
-            self._changed.notify()
+            self._changed.notify_all()
         elif len(self._queue) > max(SMALL_QUEUE, 2 * self._count):
             # What is held no more shall not be remembered until it would have been due.
             self._queue = [entry for entry in self._queue if not entry[2].dropped]
@@ -90,11 +90,12 @@ class _Keeper:
     def _schedule(self, lease: Lease) -> None:
         heapq.heappush(self._queue, (lease.due, next(_numbers), lease))
         if self._queue[0][2] is lease:
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _next(self) -> Lease | None:
         """Wait for the next lease that is due; None when nothing has been held for a while."""
-        while True:
+        # An interrupt in mid-start hides a thread from whoever starts the next one, which takes over.
+        while self._thread is threading.current_thread():
             while self._queue and self._queue[0][2].dropped:
                 heapq.heappop(self._queue)
             pause = self._queue[0][0] - time.monotonic() if self._queue else IDLE_SECONDS
@@ -103,7 +104,8 @@ class _Keeper:
             if not self._changed.wait(pause) and not self._queue:
                 # Whoever holds something from now on starts another thread.
                 del _keepers[self.uri]
-                return None
+                break
+        return None
 
     def run(self) -> None:
         """Renew leases, without holding the lock; the thread's own."""
