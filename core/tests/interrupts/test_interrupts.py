@@ -1,5 +1,6 @@
 """Interrupts at any instant: no key, proxy, lock or cache is left in a state that fails or hangs others."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from faults.interrupts import steps
-from psk import Proxy
+from psk import Proxy, Store
 from psk.flight import SingleFlight
 
 BOMBARDED = Path(__file__).with_name("bombarded.py")
@@ -93,6 +94,25 @@ def test_an_interrupt_at_any_instant_leaves_a_proxy_usable():
     count, amiss = steps(list, lambda: Proxy(lambda: [1, 2]), check)
     assert count > 30
     assert amiss == {}
+
+
+@pytest.mark.parametrize("operation", ["put", "get"])
+@pytest.mark.parametrize("scheme", ["file", "shm"])
+def test_an_interrupt_at_any_instant_leaves_no_file_open(scheme, operation, tmp_path):
+    uri = f"file://{tmp_path}/objects" if scheme == "file" else f"shm://opened-{os.urandom(4).hex()}"
+    operations = {"put": lambda store: store.put([1]), "get": lambda store: store.get(key)}
+
+    with Store("opened", uri, cache_size=0) as store:
+        key = store.put([1])
+        operations[operation](store)
+        gc.collect()
+        before = len(os.listdir("/proc/self/fd"))
+        count, amiss = steps(operations[operation], lambda: store, lambda _: None, where="/connectors/file/")
+        gc.collect()
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert count > 50
+        assert amiss == {}
+        store.clear()
 
 
 def bombard(manner, scheme, tmp_path, *counts):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from psk.connectors.file import mounts
@@ -117,6 +118,16 @@ def _missing(path: str) -> list[str]:
         missing.append(path)
         path = os.path.dirname(path)  # noqa: PTH120  the same
     return missing
+
+
+def open_in(directory: Directory, name: str, flags: int, mode: int = 0o600) -> int:
+    """Open a file in a directory.
+
+    No interrupt comes between the system's call, however long it takes, and the caller's having the descriptor: a call
+    by C code is no place to look for one, and nor is what follows here.
+    """
+    (descriptor,) = map(partial(os.open, dir_fd=directory.descriptor), (name,), (flags,), (mode,))
+    return descriptor
 
 
 def sync(descriptor: int) -> None:

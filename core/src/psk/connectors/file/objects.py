@@ -7,6 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from psk.connectors.file.directory import open_in
 from psk.connectors.file.expiry import (
     NEVER,
     find_record,
@@ -40,7 +41,7 @@ def open_object(directory: Directory, name: str, flags: int = _READ) -> tuple[in
         ChannelDataError: A link, a FIFO, a directory or another user's file stands there.
     """
     try:
-        descriptor = os.open(name, flags, dir_fd=directory.descriptor)
+        descriptor = open_in(directory, name, flags)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -49,11 +50,11 @@ def open_object(directory: Directory, name: str, flags: int = _READ) -> tuple[in
         raise
     try:
         found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and (found.st_uid == directory.owner or found.st_uid == os.geteuid()):
+            return descriptor, found
     except BaseException:
         os.close(descriptor)
         raise
-    if stat.S_ISREG(found.st_mode) and (found.st_uid == directory.owner or found.st_uid == os.geteuid()):
-        return descriptor, found
     os.close(descriptor)
     is_file = stat.S_ISREG(found.st_mode)
     what = f"a file of user {found.st_uid}" if is_file else "a directory, FIFO or device"

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
-from psk.connectors.file.directory import sync
+from psk.connectors.file.directory import open_in, sync
 from psk.connectors.file.expiry import record_offset, write_record
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def open_temporary(directory: Directory, mode: int) -> tuple[int, str | None]:
 
 def open_unnamed(directory: Directory, mode: int) -> int:
     """Open a file that has no name yet."""
-    return os.open(".", _UNNAMED, mode, dir_fd=directory.descriptor)
+    return open_in(directory, ".", _UNNAMED, mode)
 
 
 def open_named(directory: Directory) -> tuple[int, str]:
@@ -138,7 +138,7 @@ def open_named(directory: Directory) -> tuple[int, str]:
     while True:
         name = TEMPORARY_PREFIX + os.urandom(12).hex()
         # Writable until it is complete: some network file systems lock only what they may write.
-        descriptor = os.open(name, _NAMED, 0o600, dir_fd=directory.descriptor)
+        descriptor = open_in(directory, name, _NAMED, 0o600)
         try:
             # A sweeper may have found the name in the instant before it was locked.
             if try_lock(descriptor) is not False and os.fstat(descriptor).st_nlink:

@@ -6,6 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
+from psk.connectors.file.directory import open_in
 from psk.connectors.file.failures import failure
 from psk.connectors.shm.segment import FREE_DIRECTORY, whole_pages
 from psk.errors import ChannelFullError, PskError, ShmFullError
@@ -75,7 +76,7 @@ def used_bytes(directory: Directory) -> int:
     total = 0
     for place in (".", FREE_DIRECTORY):
         try:
-            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.descriptor)
+            descriptor = open_in(directory, place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
         try:

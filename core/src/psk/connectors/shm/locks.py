@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from psk.connectors.file.directory import open_in
 from psk.connectors.file.locks import FIRST_PAUSE, LONGEST_PAUSE, locked, try_lock, unlock
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def exclusively(directory: Directory, deadline: float, doing: str, decide: Calla
     time, because threads that shared a descriptor would share its lock. Arguments and errors as of `locked`.
     """
     # No context manager: what it holds would stay locked where an interrupt comes at the start of its `__exit__`.
-    descriptor = os.open(".", _DIRECTORY, dir_fd=directory.descriptor)
+    descriptor = open_in(directory, ".", _DIRECTORY)
     try:
         return locked(descriptor, deadline, doing, decide, nests=nests)
     finally:

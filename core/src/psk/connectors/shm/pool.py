@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from psk.connectors.file.directory import open_in
 from psk.connectors.shm.locks import try_lock, try_share, unlock
 from psk.connectors.shm.segment import FREE_DIRECTORY, Segment, whole_pages
 
@@ -169,7 +170,7 @@ class Pool:
 def free_segments(directory: Directory) -> list[Free]:
     """List the free segments of a space."""
     try:
-        descriptor = os.open(FREE_DIRECTORY, _DIRECTORY, dir_fd=directory.descriptor)
+        descriptor = open_in(directory, FREE_DIRECTORY, _DIRECTORY)
     except FileNotFoundError:
         return []
     try:

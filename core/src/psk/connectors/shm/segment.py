@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.deadline import expired
+from psk.connectors.file.directory import open_in
 from psk.connectors.file.writing import open_unnamed, write_all
 from psk.connectors.shm.expiry import set_expiry
 from psk.connectors.shm.locks import share_nothing, unlock
@@ -64,12 +65,13 @@ class Segment:
         if capacity > free.f_bavail * free.f_frsize:
             # Seen before it is tried: trying would take away, for a while, what others could have.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self = cls(open_unnamed(directory, SEGMENT_MODE), capacity, None)
+        descriptor = open_unnamed(directory, SEGMENT_MODE)
         try:
+            self = cls(descriptor, capacity, None)
             if capacity >= HUGE_BYTES:
                 self._allocate_huge()
         except BaseException:
-            self.close()
+            os.close(descriptor)
             raise
         return self
 
@@ -77,12 +79,16 @@ class Segment:
     def adopt(cls, directory: Directory, name: str) -> Segment | None:
         """Open a free segment that another process left, or this one does not hold any more; None if it is gone."""
         try:
-            descriptor = os.open(name, _OPEN, dir_fd=directory.descriptor)
+            descriptor = open_in(directory, name, _OPEN)
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
                 raise
             return None
-        return cls(descriptor, os.fstat(descriptor).st_size // PAGE_BYTES * PAGE_BYTES, name)
+        try:
+            return cls(descriptor, os.fstat(descriptor).st_size // PAGE_BYTES * PAGE_BYTES, name)
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     def is_ours(self, directory: Directory, nbytes: int) -> bool:
         """Tell whether it may be written, its lock being held: free, with no other name, and whole.
