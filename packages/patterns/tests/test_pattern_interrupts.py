@@ -1,6 +1,7 @@
 """Interrupts at any instant: the patterns keep no lock, claim or half-made owner that is in the way of others."""
 
 import gc
+import io
 import os
 import sys
 import threading
@@ -114,6 +115,6 @@ def test_a_channel_whose_leases_two_threads_renew_forgets_them_once(store, monke
 def test_a_claim_that_is_half_made_goes_in_silence(monkeypatch):
     ignored = []
     monkeypatch.setattr(sys, "unraisablehook", lambda report: ignored.append(report.exc_type))
-    count, _ = steps(lambda _: HeldClaim(None, None), lambda: None, lambda _: gc.collect(), where="/claim.py")
+    count, _ = steps(lambda _: HeldClaim(None, io.BytesIO()), lambda: None, lambda _: gc.collect(), where="/claim.py")
     assert count > 0
     assert set(ignored) <= {KeyboardInterrupt}
