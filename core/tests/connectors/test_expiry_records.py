@@ -1,5 +1,6 @@
 """Does anything but its own record let an object expire: its file's mode, times, place or copies?"""
 
+import errno
 import fcntl
 import os
 import random
@@ -154,6 +155,18 @@ def test_what_ends_like_a_record_is_no_record(channel, folder, decoded):
         value = bytes(size) + record
         time.sleep(0.001)
         assert decoded(channel.get(channel.put(encode(value)))) == value
+
+
+@pytest.mark.parametrize("lease", [None, 60.0])
+def test_a_winner_that_asks_again_without_room_keeps_its_claim(channel, monkeypatch, lease):  # C47, C48
+    def no_room(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    key = channel.put(encode([1]))
+    assert channel.take(key, "winner", lease=60.0) is not None
+    monkeypatch.setattr("psk.connectors.file.claims.place", no_room)
+    assert channel.take(key, "winner", lease=lease) is not None
+    assert channel.take(key, "other") is None
 
 
 def test_a_lease_ends_by_its_record_alone(channel, folder):  # C49

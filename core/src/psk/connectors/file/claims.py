@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from psk.connectors.file.expiry import NEVER, find_record, parse_record
+from psk.connectors.file.expiry import NEVER, find_record, parse_record, record_offset, write_record
 from psk.connectors.file.locks import locked
-from psk.connectors.file.objects import CLAIM_SUFFIX, is_named, open_object
+from psk.connectors.file.objects import CLAIM_SUFFIX, is_named, open_object, open_to_renew
 from psk.connectors.file.reading import read_frames
 from psk.connectors.file.writing import place
 from psk.errors import CapabilityError
@@ -78,21 +78,35 @@ def decide(
     holder = _holder(directory, name, clock)
     if holder is not None and holder != claim:
         return False
-    directory.remove(name + CLAIM_SUFFIX)
-    place(
-        directory,
-        name + CLAIM_SUFFIX,
-        [claim],
-        len(claim),
-        ttl=lease,
-        clock=clock,
-        durable=False,
-        deadline=deadline,
-    )
+    if holder is None or not _begin_anew(directory, name, claim, lease, clock):
+        directory.remove(name + CLAIM_SUFFIX)
+        place(
+            directory,
+            name + CLAIM_SUFFIX,
+            [claim],
+            len(claim),
+            ttl=lease,
+            clock=clock,
+            durable=False,
+            deadline=deadline,
+        )
     if is_named(directory, name, descriptor):
         return True
     directory.remove(name + CLAIM_SUFFIX)  # evicted in between
     return False
+
+
+def _begin_anew(directory: Directory, name: str, claim: bytes, lease: float | None, clock: ServerClock) -> bool:
+    """Let the lease of a claim begin anew in its own file: a claim that is held is never removed to be placed again."""
+    opened = open_to_renew(directory, name + CLAIM_SUFFIX)
+    if opened is None:
+        return False
+    try:
+        expires = NEVER if lease is None else clock.after(directory, lease)
+        write_record(opened[0], record_offset(len(claim)), clock.kind, expires)
+    finally:
+        os.close(opened[0])
+    return True
 
 
 def _holder(directory: Directory, name: str, clock: ServerClock) -> bytes | None:
