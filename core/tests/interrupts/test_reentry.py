@@ -93,7 +93,7 @@ def test_an_object_that_leaves_the_cache_may_use_it(leave):
                 store.get(store.put([number]))
 
     seen = []
-    name = f"untidy-{os.urandom(4).hex()}"
+    name = f"test-{os.urandom(4).hex()}"
     register_codec(Codec(name, lambda _: [b"x"], lambda _: Untidy(lambda: seen.append(store.get(other)))))
     with Store("objects", "local://objects", cache="objects", cache_size=2) as store:
         other = store.put([1])

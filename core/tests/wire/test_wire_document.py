@@ -155,7 +155,8 @@ def test_a_second_writer_agrees(codec, frames, signed):
 
 def test_the_tables_name_every_codec_and_limit():
     text = DOCUMENT.read_text()
-    for name in (*registry._by_name, registry.PRIVATE_CODEC):
+    own = [name for name in registry._by_name if not name.startswith("test-")]
+    for name in (*own, registry.PRIVATE_CODEC):
         assert f"`{name}`" in text
     assert f"at most {layout.MAXIMUM_FRAMES:,}" in text
     assert register_codec.__name__ in text

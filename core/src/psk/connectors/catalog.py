@@ -86,7 +86,9 @@ def join_connector(uri: str) -> Connector:
     """
     config = parse_uri(uri)
     kind = find_connector(str(config["scheme"]))
-    return cast("Connector", getattr(kind, "join", kind.from_config)(config))
+    # A class that inherits `join`, and has a `from_config` of its own, is opened by what it has of its own.
+    names = (name for base in kind.__mro__ for name in ("join", "from_config") if name in vars(base))
+    return cast("Connector", getattr(kind, next(names, "from_config"))(config))
 
 
 @lru_cache

@@ -84,10 +84,10 @@ def claimed(uri: str, key: str) -> Iterator[None]:
     try:
         with _lock:
             if _titles.get(place) or place in _claims:
-                from psk.wire.masking import masked_uri  # only failures need it
+                from psk.wire import Reference  # only failures need it
 
                 raise AlreadyOwnedError(
-                    f"object {key} of {masked_uri(uri)} has an owner in this process",
+                    f"object {key} of {Reference(uri, key).shown_uri} has an owner in this process",
                     remedy="use that one, or borrow from it",
                 )
             is_ours = True
