@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,23 @@ def pooled_store(request, address):
 def file_store(address):
     """An open store over files, for what does not depend on the channel."""
     yield from opened(address("file"))
+
+
+@pytest.fixture
+def soon():
+    """Call something in another thread a little later: `soon(seconds, call, *arguments)`.
+
+    Tests name it behind their store, so that the call is over before the store is closed.
+    """
+    timers = []
+
+    def start(seconds, call, *arguments):
+        timers.append(threading.Timer(seconds, call, arguments))
+        timers[-1].start()
+
+    yield start
+    for timer in timers:
+        timer.join()
 
 
 @pytest.fixture

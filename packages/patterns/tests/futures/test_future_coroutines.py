@@ -15,12 +15,12 @@ def away(obj):
     return pickle.loads(pickle.dumps(obj))
 
 
-def test_a_coroutine_waits_for_results_and_errors(store):
+def test_a_coroutine_waits_for_results_and_errors(store, soon):
     async def main():
         made, failing, cancelled = (future(store) for _ in range(3))
-        threading.Timer(0.05, made.set_result, [[1]]).start()
-        threading.Timer(0.1, failing.set_exception, [KeyError("no")]).start()
-        threading.Timer(0.1, cancelled.cancel).start()
+        soon(0.05, made.set_result, [1])
+        soon(0.1, failing.set_exception, KeyError("no"))
+        soon(0.1, cancelled.cancel)
         # As coroutines: `gather` takes equal futures for one.
         ends = map(sole, (made, away(made), failing, cancelled))
         first, *others = await asyncio.gather(*ends, return_exceptions=True)
@@ -56,11 +56,11 @@ async def sole(made):
     return await made
 
 
-def test_the_loop_goes_on_meanwhile(file_store):
+def test_the_loop_goes_on_meanwhile(file_store, soon):
     async def main():
         made, longest, last = future(file_store), 0.0, time.monotonic()
         waiting = asyncio.ensure_future(sole(made))
-        threading.Timer(0.3, made.set_result, [1]).start()
+        soon(0.3, made.set_result, 1)
         while not waiting.done():
             await asyncio.sleep(0.001)
             longest, last = max(longest, time.monotonic() - last), time.monotonic()

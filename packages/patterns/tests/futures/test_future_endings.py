@@ -17,10 +17,10 @@ def away(obj):
     return pickle.loads(pickle.dumps(obj))
 
 
-def test_a_closed_store_is_no_obstacle(file_store):
+def test_a_closed_store_is_no_obstacle(file_store, soon):
     made, copy = future(file_store), None
-    threading.Timer(0.2, file_store.close).start()
-    threading.Timer(0.5, lambda: copy.set_result(3)).start()
+    soon(0.2, file_store.close)
+    soon(0.5, lambda: copy.set_result(3))
     copy = away(made)
     assert made.result(20) == 3
     made.release()

@@ -1,7 +1,6 @@
 """Does a future give what was set, once, to everybody, and nothing that is shared?"""
 
 import pickle
-import threading
 from concurrent.futures import CancelledError, InvalidStateError
 
 import future_peers
@@ -199,10 +198,10 @@ def test_times_that_make_no_sense_are_refused(file_store):
         future(file_store).result("soon")
 
 
-def test_a_proxy_waits_for_the_result(store):
+def test_a_proxy_waits_for_the_result(store, soon):
     made = future(store)
     proxy = away(made.proxy())
-    threading.Timer(0.1, made.set_result, [[1, 2]]).start()
+    soon(0.1, made.set_result, [1, 2])
     assert proxy == [1, 2]
     made.release()
 

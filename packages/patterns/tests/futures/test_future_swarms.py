@@ -86,12 +86,12 @@ def test_waiting_ends_when_it_was_asked_to(file_store):
     release_all(futures)
 
 
-def test_an_abandoned_iterator_leaves_no_thread(file_store):
+def test_an_abandoned_iterator_leaves_no_thread(file_store, soon):
     futures = [future(file_store) for _ in range(3)]
     futures[0].set_result(1)
     ends = as_completed(futures, 60)
     assert next(ends) == futures[0]
-    threading.Timer(0.1, futures[1].set_result, [2]).start()
+    soon(0.1, futures[1].set_result, 2)
     assert next(ends) == futures[1]
     del ends
     gc.collect()
