@@ -18,6 +18,7 @@ from faults.killer import Victim
 from psk.connectors import format_uri, open_connector
 from psk.connectors.shm import ShmConnector, sweep
 from psk.connectors.shm.options import ROOT, session_path
+from psk.connectors.shm.pool import Pool
 from psk.errors import ChannelUnavailableError, ConnectorConfigError, PskError
 from psk.wire import encode
 
@@ -384,3 +385,13 @@ def test_a_senseless_address_is_refused(address):  # C4, C36
 def test_a_foreign_token_has_ended():
     with pytest.raises(ChannelUnavailableError, match=r"shm://~0123456789abcdef has ended.*keep the process running"):
         open_connector("shm://~0123456789abcdef/0123")
+
+
+def test_a_session_ends_while_another_thread_opens_a_space_in_it(monkeypatch):
+    with open_connector(f"shm://ending-{os.urandom(4).hex()}") as connector:
+        space = connector._space
+        session = space.session
+        monkeypatch.setattr(Pool, "let_go", lambda _: session.spaces.setdefault("opened meanwhile", space))
+        session.finish()
+        monkeypatch.undo()
+        del session.spaces["opened meanwhile"]

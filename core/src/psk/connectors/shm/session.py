@@ -137,7 +137,7 @@ class Session:
         self._is_over = True
         if self._is_guest or self._hold < 0:
             return
-        for space in self.spaces.values():
+        for space in list(self.spaces.values()):  # daemon threads may be opening others
             space.pool.let_go()
         share_nothing(self._pulse)  # guests hear it now, and put nothing more
         self._pulse = -1
