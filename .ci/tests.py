@@ -75,7 +75,8 @@ def finish(run: Run) -> dict[str, int]:
     run.output.close()
     seconds = time.monotonic() - run.began
     print(f"\n===== {run.part.distribution}: {seconds:.0f} s, exit {run.process.returncode}\n{text}", flush=True)
-    return {outcome: int(count) for count, outcome in COUNTED.findall(text.rstrip().rpartition("\n")[2])}
+    counts = [line for line in text.splitlines() if line.startswith("=") and " in " in line]  # the last one of pytest
+    return {outcome: int(count) for count, outcome in COUNTED.findall(counts[-1] if counts else "")}
 
 
 def run_all(waiting: list[Part]) -> tuple[dict[str, int], list[str]]:

@@ -24,3 +24,13 @@ def test_a_process_ends_though_daemon_threads_are_at_work(scheme, tmp_path, scal
         assert (done.returncode, done.stderr) == (0, b"")
     # What a stopped thread had just begun is removed by the next one to open a channel.
     open_connector("shm://").close()
+
+
+@pytest.mark.parametrize("scheme", ["local", "shm"])
+def test_a_finaliser_is_silent_when_its_module_has_been_emptied(scheme, monkeypatch):
+    connector = open_connector(f"{scheme}://emptied-{os.getpid()}")
+    for name in ("sys", "suppress"):
+        monkeypatch.setitem(vars(sys.modules[type(connector).__module__]), name, None)
+    connector.__del__()
+    monkeypatch.undo()
+    connector.close()

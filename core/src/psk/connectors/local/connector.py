@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
@@ -226,6 +225,8 @@ class LocalConnector(Batches, Coroutines, ContextManaged):
     def __del__(self) -> None:
         # A finaliser never raises: the instance may be half made. And at the interpreter's end there is nothing to let
         # go of that does not go by itself, but locks may be held for ever, by threads that were stopped.
-        with suppress(Exception):
+        try:
             if not sys.is_finalizing():
                 self.close()
+        except Exception:  # noqa: BLE001, S110  at the very end `suppress` has gone with its module
+            pass
