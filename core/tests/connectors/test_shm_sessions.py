@@ -18,7 +18,6 @@ from faults.killer import Victim
 from psk.connectors import format_uri, open_connector
 from psk.connectors.shm import ShmConnector, sweep
 from psk.connectors.shm.options import ROOT, session_path
-from psk.connectors.shm.pool import Pool
 from psk.errors import ChannelUnavailableError, ConnectorConfigError, PskError
 from psk.wire import encode
 
@@ -387,11 +386,16 @@ def test_a_foreign_token_has_ended():
         open_connector("shm://~0123456789abcdef/0123")
 
 
-def test_a_session_ends_while_another_thread_opens_a_space_in_it(monkeypatch):
-    with open_connector(f"shm://ending-{os.urandom(4).hex()}") as connector:
-        space = connector._space
-        session = space.session
-        monkeypatch.setattr(Pool, "let_go", lambda _: session.spaces.setdefault("opened meanwhile", space))
-        session.finish()
-        monkeypatch.undo()
-        del session.spaces["opened meanwhile"]
+OPENING_AS_IT_ENDS = """
+from psk.connectors import open_connector
+from psk.connectors.shm.pool import Pool
+
+connector = open_connector("shm://")
+space = connector._space
+Pool.let_go = lambda _: space.session.spaces.setdefault("opened meanwhile", space)
+"""
+
+
+def test_a_session_ends_while_another_thread_opens_a_space_in_it():
+    done = subprocess.run([sys.executable, "-c", OPENING_AS_IT_ENDS], stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
