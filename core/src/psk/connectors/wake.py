@@ -1,6 +1,7 @@
-"""Waking one thread: an event that a finaliser or a signal handler may set in the middle of anything.
+"""Wake a waiting thread; a finaliser or a signal handler may do so in the middle of anything.
 
-`threading.Event` has a lock inside, which hangs where its own thread is interrupted while it holds it.
+`threading.Event` takes a lock in Python code: its own thread hangs if it is interrupted while it holds it, and a signal
+handler that raises at that moment leaves it locked for good. What is here is one call of C.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ __all__ = ["Wake"]
 
 
 class Wake:
-    """Remembers that it was set until one thread, the only one to wait for it, has seen it."""
+    """Remembers that it was set until one of the threads that wait for it has seen it."""
 
-    __slots__ = ("_lock",)
+    __slots__ = ("__weakref__", "_lock")
 
     def __init__(self) -> None:
         self._lock = allocate_lock()
         self._lock.acquire()
 
     def set(self) -> None:
-        """Wake the thread, or let its next wait return at once."""
-        with suppress(RuntimeError):  # it is set already
-            self._lock.release()
+        """Wake one thread, or let the next wait return at once."""
+        if self._lock.locked():  # else it is set already
+            with suppress(RuntimeError):  # another thread was faster
+                self._lock.release()
 
     def wait(self, seconds: float) -> bool:
         """Wait until it is set, and see it; tell whether it was before time was up."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from redis.exceptions import RedisError
 
 from psk.connectors import deadline_error
+from psk.connectors.wake import Wake
 from psk_connector_redis.resp import pack
-from psk_connector_redis.wake import Wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,9 +19,9 @@ from psk_connector_redis.subscription import Subscription
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
+    from psk.connectors.wake import Wake
     from psk_connector_redis.addresses import Address
     from psk_connector_redis.server import Server
-    from psk_connector_redis.wake import Wake
 
 IDLE_SECONDS: Final = 1.0
 """How long the thread and its connection outlive the last wait."""

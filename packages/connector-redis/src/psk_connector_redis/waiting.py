@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors import deadline_error, listed, poll, validate_plain_key
+from psk.connectors.wake import Wake
 from psk.errors import ChannelUnavailableError, DeadlineError
 from psk_connector_redis.batches import exist
 from psk_connector_redis.subscriber import Waiter
-from psk_connector_redis.wake import Wake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
