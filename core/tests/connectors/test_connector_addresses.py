@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import psk
 from psk.connectors import find_connector, format_uri, open_connector, parse_uri
-from psk.connectors.catalog import BUILT_IN, FIRST_PARTY
+from psk.connectors.catalog import BUILT_IN
 from psk.errors import (
     ChannelUnavailableError,
     ConnectorConfigError,
@@ -19,6 +19,7 @@ from psk.errors import (
     UnknownConnectorError,
 )
 from psk.plugins import installed
+from psk.plugins.builtin import FIRST_PARTY
 
 TEXT = st.text(st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=("Cs",)), max_size=60)
 PATHS = TEXT.map(lambda text: "/" + text).filter(lambda path: not {".", ".."} & set(path.split("/")))

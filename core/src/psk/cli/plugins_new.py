@@ -56,9 +56,10 @@ def check_name(name: str) -> None:
         UsageError: It cannot, or another one has it.
     """
     from psk.cli.project import LONGEST_NAME, is_name
-    from psk.connectors.catalog import BUILT_IN, FIRST_PARTY
+    from psk.connectors.catalog import BUILT_IN
     from psk.errors import UsageError
     from psk.plugins import installed
+    from psk.plugins.builtin import FIRST_PARTY
 
     if not is_name(name) or len(name) > LONGEST_NAME:
         raise UsageError(

@@ -69,7 +69,7 @@ def find_plugin(written: str) -> InstalledPlugin:
 
 
 def _remedy(kind: str | None, name: str) -> str:
-    from psk.connectors.catalog import FIRST_PARTY
+    from psk.plugins.builtin import FIRST_PARTY
 
     if kind in {None, "connector"} and name in FIRST_PARTY:
         return f"pip install {FIRST_PARTY[name]}"

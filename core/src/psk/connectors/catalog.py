@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from psk.connectors.key import shown
 from psk.connectors.uri import is_scheme, parse_uri
 from psk.errors import UnknownConnectorError, UnknownPluginError
-from psk.plugins.builtin import TARGETS
+from psk.plugins.builtin import FIRST_PARTY, TARGETS
 from psk.plugins.importing import import_target, on_demand
 from psk.wire.names import is_distribution_name
 
@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 
 BUILT_IN = TARGETS["connector"]
 """Where the core's own connectors are, by scheme: looked up first, so that nothing is scanned for them."""
-
-FIRST_PARTY = {
-    "keydb": "psk-connector-redis",
-    "keydbs": "psk-connector-redis",
-    "redis": "psk-connector-redis",
-    "rediss": "psk-connector-redis",
-    "valkey": "psk-connector-redis",
-    "valkeys": "psk-connector-redis",
-}
-"""Which of our own distributions provides a scheme: those that exist, as a test compares with their entry points.
-
-No other distribution is recommended for installation: a name that is free could be registered by anybody.
-"""
 
 # The worker of a proxy cannot choose another scheme, and only the producer's environment knows the distribution.
 _ASK = (

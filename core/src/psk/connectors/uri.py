@@ -105,7 +105,7 @@ def _meant(text: str) -> str | None:
     """Guess the URI behind a path, the name of a scheme, or a URI without its slashes."""
     import os
 
-    from psk.connectors.catalog import FIRST_PARTY
+    from psk.plugins.builtin import FIRST_PARTY
 
     scheme, colon, rest = text.partition(":")
     if text in {"local", "shm", *FIRST_PARTY}:

@@ -31,6 +31,19 @@ CONNECTORS = {
 }
 """By scheme: target, summary and form of the URI. Those that need only the standard library."""
 
+FIRST_PARTY = {
+    "keydb": "psk-connector-redis",
+    "keydbs": "psk-connector-redis",
+    "redis": "psk-connector-redis",
+    "rediss": "psk-connector-redis",
+    "valkey": "psk-connector-redis",
+    "valkeys": "psk-connector-redis",
+}
+"""Which of our own distributions provides a scheme: those that exist, as a test compares with their entry points.
+
+No other distribution is recommended for installation: a name that is free could be registered by anybody.
+"""
+
 CODECS = {
     "bytearray": ("psk.wire.raw:BYTEARRAY", "bytearray, as it is."),
     "bytes": ("psk.wire.raw:BYTES", "bytes, as they are."),

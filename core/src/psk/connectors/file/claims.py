@@ -13,13 +13,13 @@ from psk.connectors.file.writing import place
 from psk.errors import CapabilityError
 
 if TYPE_CHECKING:
-    from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
+    from psk.connectors.file.expiry import Clock
     from psk.wire import Frames
 
 
 def take_object(
-    directory: Directory, name: str, claim: str, lease: float | None, *, clock: ServerClock, deadline: float
+    directory: Directory, name: str, claim: str, lease: float | None, *, clock: Clock, deadline: float
 ) -> Frames | None:
     """Claim an object and read it.
 
@@ -69,7 +69,7 @@ def decide(
     claim: bytes,
     *,
     lease: float | None,
-    clock: ServerClock,
+    clock: Clock,
     deadline: float,
 ) -> bool:
     """Tell whether a claim wins an open, unexpired object, and write it down; called by one claimant at a time."""
@@ -96,7 +96,7 @@ def decide(
     return False
 
 
-def _begin_anew(directory: Directory, name: str, claim: bytes, lease: float | None, clock: ServerClock) -> bool:
+def _begin_anew(directory: Directory, name: str, claim: bytes, lease: float | None, clock: Clock) -> bool:
     """Let the lease of a claim begin anew in its own file: a claim that is held is never removed to be placed again."""
     opened = open_to_renew(directory, name + CLAIM_SUFFIX)
     if opened is None:
@@ -109,7 +109,7 @@ def _begin_anew(directory: Directory, name: str, claim: bytes, lease: float | No
     return True
 
 
-def _holder(directory: Directory, name: str, clock: ServerClock) -> bytes | None:
+def _holder(directory: Directory, name: str, clock: Clock) -> bytes | None:
     opened = open_object(directory, name + CLAIM_SUFFIX)
     if opened is None:
         return None

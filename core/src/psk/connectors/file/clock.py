@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from psk.connectors.file.expiry import UNIX_TIME
+from psk.connectors.file.expiry import UNIX_TIME, Clock
 from psk.connectors.file.writing import open_temporary
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC",
 _REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 
-class ServerClock:
+class ServerClock(Clock):
     """Keep the difference between the file server's time and a clock that nobody sets.
 
     Every 10 seconds at most a temporary file is made in the directory to read its time. On a local file system
@@ -29,7 +29,6 @@ class ServerClock:
     __slots__ = ("_known",)
 
     kind: ClassVar[bytes] = UNIX_TIME
-    """How the records begin that are written by this clock."""
 
     def __init__(self) -> None:
         self._known: tuple[int, int] | None = None
@@ -42,10 +41,6 @@ class ServerClock:
             # One tuple, so that threads never combine two measurements.
             known = self._known = (_server_time(directory) - here, here)
         return here + known[0]
-
-    def after(self, directory: Directory, seconds: float) -> int:
-        """Return the time some seconds from now, as `now` does."""
-        return self.now(directory) + int(seconds * 1e9)
 
 
 def _server_time(directory: Directory) -> int:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import errno
 import os
 from struct import Struct
-from typing import Final
+from typing import TYPE_CHECKING, ClassVar, Final
 from zlib import crc32
 
 from psk.wire.layout import ALIGNMENT, MAGIC
+
+if TYPE_CHECKING:
+    from psk.connectors.file.directory import Directory
 
 UNIX_TIME: Final = b"\x93PSK-unix"
 """How a record begins whose time is nanoseconds since 1970."""
@@ -29,6 +32,23 @@ _RECORD: Final = Struct("<9sQI")
 RECORD_BYTES: Final = _RECORD.size
 ATTEMPTS: Final = 3
 """How often a record is read that seems damaged: it may be written at this instant."""
+
+
+class Clock:
+    """A clock by which objects expire."""
+
+    __slots__ = ()
+
+    kind: ClassVar[bytes]
+    """How the records begin that are written by this clock."""
+
+    def now(self, directory: Directory) -> int:
+        """Return the time by which the objects of a directory expire, in nanoseconds."""
+        raise NotImplementedError
+
+    def after(self, directory: Directory, seconds: float) -> int:
+        """Return the time some seconds from now, as `now` does."""
+        return self.now(directory) + int(seconds * 1e9)
 
 
 def record_offset(nbytes: int) -> int:

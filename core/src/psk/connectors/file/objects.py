@@ -22,8 +22,8 @@ from psk.connectors.file.writing import RENEWABLE_MODE
 from psk.errors import ChannelDataError
 
 if TYPE_CHECKING:
-    from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
+    from psk.connectors.file.expiry import Clock
 
 CLAIM_SUFFIX: Final = ".claim"
 
@@ -75,7 +75,7 @@ def open_to_renew(directory: Directory, name: str) -> tuple[int, os.stat_result]
     return open_object(directory, name, _CHANGE)
 
 
-def has_expired(directory: Directory, descriptor: int, size: int, clock: ServerClock) -> bool:
+def has_expired(directory: Directory, descriptor: int, size: int, clock: Clock) -> bool:
     """Tell whether the time of an open object of so many bytes has come."""
     if not has_room_for_record(size):
         return False
@@ -83,7 +83,7 @@ def has_expired(directory: Directory, descriptor: int, size: int, clock: ServerC
     return expires != NEVER and clock.now(directory) >= expires
 
 
-def is_present(directory: Directory, name: str, clock: ServerClock) -> bool:
+def is_present(directory: Directory, name: str, clock: Clock) -> bool:
     """Tell whether an unexpired object stands under a name."""
     opened = open_object(directory, name)
     if opened is None:
@@ -136,7 +136,7 @@ def remove_both(directory: Directory, name: str) -> bool:
     return there
 
 
-def remove_expired(directory: Directory, name: str, clock: ServerClock) -> int | None:
+def remove_expired(directory: Directory, name: str, clock: Clock) -> int | None:
     """Remove an object if it has expired; return its time, which may be `NEVER`, or None if it is gone.
 
     Done under the file's lock, so that a renewal that succeeded is never undone.
@@ -161,7 +161,7 @@ def remove_expired(directory: Directory, name: str, clock: ServerClock) -> int |
             os.close(descriptor)
 
 
-def reap_object(directory: Directory, name: str, clock: ServerClock) -> float | None:
+def reap_object(directory: Directory, name: str, clock: Clock) -> float | None:
     """Remove an object if it has expired; return in how many seconds it will, None if it is gone or stays."""
     expires = remove_expired(directory, name, clock)
     if expires is None or expires == NEVER:
@@ -169,7 +169,7 @@ def reap_object(directory: Directory, name: str, clock: ServerClock) -> float | 
     return max(expires - clock.now(directory), 0) / 1e9
 
 
-def renew(directory: Directory, name: str, ttl: float | None, clock: ServerClock, deadline: float) -> bool:
+def renew(directory: Directory, name: str, ttl: float | None, clock: Clock, deadline: float) -> bool:
     """Let an object expire `ttl` seconds from now by the file server's time, or never; False if gone."""
     opened = open_to_renew(directory, name)
     if opened is None:

@@ -18,8 +18,8 @@ from psk.wire.layout import MAGIC
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
+    from psk.connectors.file.expiry import Clock
     from psk.wire import Payload
     from psk.wire.frames import Buffer
 
@@ -28,7 +28,7 @@ def put_object(
     directory: Directory,
     payload: Payload,
     ttl: float | None,
-    clock: ServerClock,
+    clock: Clock,
     deadline: float,
     *,
     durable: bool,
@@ -53,9 +53,7 @@ def put_object(
     return name
 
 
-def _is_the_same(
-    directory: Directory, name: str, buffers: Sequence[Buffer], clock: ServerClock, *, durable: bool
-) -> bool:
+def _is_the_same(directory: Directory, name: str, buffers: Sequence[Buffer], clock: Clock, *, durable: bool) -> bool:
     opened = open_object(directory, name)
     if opened is None:
         return False  # evicted meanwhile: the name is free again

@@ -18,8 +18,8 @@ from psk.wire.memory import allocate
 if TYPE_CHECKING:
     from _queue import SimpleQueue
 
-    from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
+    from psk.connectors.file.expiry import Clock
 
 PIPELINE_BYTES: Final = 4 * 1024 * 1024
 """From here on a second thread sums what has arrived while more is read: 100 MB in 25 ms, not 41."""
@@ -27,7 +27,7 @@ PIPELINE_BYTES: Final = 4 * 1024 * 1024
 STEP_BYTES: Final = 1024 * 1024
 
 
-def read_object(directory: Directory, name: str, clock: ServerClock, deadline: float) -> Frames | None:
+def read_object(directory: Directory, name: str, clock: Clock, deadline: float) -> Frames | None:
     """Read the object under a name; None if it is missing or has expired, which also removes it."""
     opened = open_object(directory, name)
     if opened is None:
@@ -45,7 +45,7 @@ def read_object(directory: Directory, name: str, clock: ServerClock, deadline: f
         os.close(descriptor)
 
 
-def read_part(directory: Directory, name: str, clock: ServerClock, offset: int, length: int) -> memoryview | None:
+def read_part(directory: Directory, name: str, clock: Clock, offset: int, length: int) -> memoryview | None:
     """Read a part of the object under a name: fewer bytes at its end, None if missing or expired."""
     opened = open_object(directory, name)
     if opened is None:

@@ -24,8 +24,8 @@ from psk.connectors.file.writing import TEMPORARY_PREFIX
 from psk.errors import PskError
 
 if TYPE_CHECKING:
-    from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
+    from psk.connectors.file.expiry import Clock
 
 ABANDONED_NANOSECONDS: Final = 3600 * 1_000_000_000
 """How old a temporary must be where no lock proves that its writer is dead: on network file systems."""
@@ -35,7 +35,7 @@ _is_claim_name = re.compile(r"[0-9a-f]{32}\.claim").fullmatch
 _is_temporary_name = re.compile(r"\.tmp-[0-9a-f]{24}").fullmatch
 
 
-def sweep(directory: Directory, clock: ServerClock) -> None:
+def sweep(directory: Directory, clock: Clock) -> None:
     """Remove what has outlived its purpose; whatever cannot be removed is left to the next one who opens."""
     try:
         names = directory.names()
@@ -56,7 +56,7 @@ def sweep(directory: Directory, clock: ServerClock) -> None:
             unmark(directory, lambda: _anything_expires(directory, clock))
 
 
-def _anything_expires(directory: Directory, clock: ServerClock) -> bool:
+def _anything_expires(directory: Directory, clock: Clock) -> bool:
     """Tell whether any object expires later; those that have expired already are removed."""
     found = False
     for name in filter(is_object_name, directory.names()):
@@ -76,7 +76,7 @@ def tidy(directory: Directory) -> None:
         unmark(directory, lambda: any(map(is_object_name, directory.names())))
 
 
-def _sweep_temporary(directory: Directory, name: str, clock: ServerClock) -> None:
+def _sweep_temporary(directory: Directory, name: str, clock: Clock) -> None:
     opened = open_object(directory, name) if _is_temporary_name(name) else None
     if opened is None:
         return
@@ -102,7 +102,7 @@ def _sweep_claim(directory: Directory, name: str) -> None:
         directory.remove(name)
 
 
-def live_names(directory: Directory, clock: ServerClock, deadline: float) -> list[str]:
+def live_names(directory: Directory, clock: Clock, deadline: float) -> list[str]:
     """Return the names of completed, unexpired objects."""
     live = []
     for name in filter(is_object_name, directory.names()):
@@ -120,7 +120,7 @@ def live_names(directory: Directory, clock: ServerClock, deadline: float) -> lis
     return live
 
 
-def clear(directory: Directory, clock: ServerClock, deadline: float) -> int:
+def clear(directory: Directory, clock: Clock, deadline: float) -> int:
     """Delete every object that psk wrote; return how many that were."""
     count = 0
     for name in filter(is_object_name, directory.names()):

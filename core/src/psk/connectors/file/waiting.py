@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psk.connectors.file.channel import Channel
-    from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
+    from psk.connectors.file.expiry import Clock
 
 GRACE_SECONDS: Final = 1.0
 """How long the directory may be missing during a wait: who cleared it by removing it makes it again."""
@@ -70,5 +70,5 @@ class _Look:
         return found
 
 
-def _present(directory: Directory, names: Sequence[str], clock: ServerClock) -> list[str]:
+def _present(directory: Directory, names: Sequence[str], clock: Clock) -> list[str]:
     return [name for name in names if is_present(directory, name, clock)]

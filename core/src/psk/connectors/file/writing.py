@@ -13,8 +13,8 @@ from psk.connectors.file.expiry import record_offset, write_record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psk.connectors.file.clock import ServerClock
     from psk.connectors.file.directory import Directory
+    from psk.connectors.file.expiry import Clock
     from psk.wire.frames import Buffer
 
 PERMANENT_MODE: Final = 0o400
@@ -41,7 +41,7 @@ def place(
     nbytes: int,
     *,
     ttl: float | None,
-    clock: ServerClock,
+    clock: Clock,
     durable: bool,
     deadline: float,
 ) -> bool:

@@ -10,11 +10,11 @@ import os
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from psk.connectors.file.clock import ServerClock
 from psk.connectors.file.expiry import (
     BOOT_TIME,
     NEVER,
     RECORD_BYTES,
+    Clock,
     find_record,
     has_room_for_record,
     read_record,
@@ -33,7 +33,7 @@ SEGMENT_BYTES: Final = 64 * 1024
 CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", 0))
 
 
-class BootClock(ServerClock):
+class BootClock(Clock):
     """Give the time since this host was started, its sleep included: the same for all its processes."""
 
     __slots__ = ()
