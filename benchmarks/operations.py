@@ -1,4 +1,4 @@
-"""How long does an operation on a resolved proxy take?"""
+"""Time operations on a resolved proxy, and what making and resolving one costs."""
 
 from __future__ import annotations
 
@@ -27,25 +27,41 @@ OPERATIONS: list[tuple[str, Any, float | None]] = [
     ("p.attr", SimpleNamespace(attr=1), 0.25),
     ("p + 1", 1, None),
     ("p()", int, None),
+    ("p.__name__", len, None),
+    ("for _ in p: pass", NUMBERS, None),
+    ("isinstance(p, list)", NUMBERS, None),
 ]
+#: The same for programs that begin with a factory.
+BEGINNINGS: dict[str, str] = {
+    "Proxy(factory)": "Proxy(factory)",
+    "create, resolve, use once": "p = Proxy(factory); p[0]",
+    "create, resolve, use four times": "p = Proxy(factory); p[0]; p[0]; p[0]; p[0]",
+}
 
 
 def measure() -> Iterator[Row]:
     """Time operations in a loop of bytecode, as code that uses proxies meets them."""
     for operation, target, ratio in OPERATIONS:
-        samples = take_turns(
-            {
-                name: partial(repeat, operation, kind(partial(identity, target)), target)
-                for name, kind in (("psk", Proxy), ("proxystore", TheirProxy))
-            },
-            REPETITIONS,
-        )
-        ours, theirs = samples["psk"]["operation"], samples["proxystore"]["operation"]
-        yield Row(f"resolved proxy: {operation}", "ns", ours, theirs, ratio=ratio, digits=0)
+        yield compare(f"resolved proxy: {operation}", operation, target, ratio)
+    for label, program in BEGINNINGS.items():
+        yield compare(f"proxy: {label}", program, NUMBERS, None)
 
 
-def repeat(operation: str, proxy: Any, target: Any) -> dict[str, float]:
-    return {"operation": Timer(operation, globals={"p": proxy, "x": target}).timeit(TIMES) / TIMES}
+def compare(label: str, operation: str, target: Any, ratio: float | None) -> Row:
+    samples = take_turns(
+        {
+            name: partial(repeat, operation, kind, partial(identity, target), target)
+            for name, kind in (("psk", Proxy), ("proxystore", TheirProxy))
+        },
+        REPETITIONS,
+    )
+    ours, theirs = samples["psk"]["operation"], samples["proxystore"]["operation"]
+    return Row(label, "ns", ours, theirs, ratio=ratio, digits=0)
+
+
+def repeat(operation: str, kind: Any, factory: Any, target: Any) -> dict[str, float]:
+    known = {"Proxy": kind, "factory": factory, "p": kind(factory), "x": target}
+    return {"operation": Timer(operation, globals=known).timeit(TIMES) / TIMES}
 
 
 def identity(target: Any) -> Any:
