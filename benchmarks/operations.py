@@ -7,6 +7,7 @@ from timeit import Timer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from proxystore.proxy import Proxy as TheirProxy
 from row import Row
 from timing import take_turns
@@ -27,7 +28,7 @@ OPERATIONS: list[tuple[str, Any, float | None]] = [
     ("p.attr", SimpleNamespace(attr=1), 0.25),
     ("p + 1", 1, None),
     ("p()", int, None),
-    ("p.__name__", len, None),
+    ("p.size", np.zeros(3), None),
     ("for _ in p: pass", NUMBERS, None),
     ("isinstance(p, list)", NUMBERS, None),
 ]
