@@ -1,23 +1,20 @@
-"""Where does work run that nobody waits for yet? In a bounded pool of daemon threads that end when idle."""
+"""Run work in a bounded pool of daemon threads, which end when idle."""
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections import deque
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from psk.errors import ShortageError
+from psk.fork import after_fork_in_child
+from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
-
-#: What other distributions may use; the pool is the core's own.
-__all__ = ["report_ignored"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -116,13 +113,10 @@ class _Pool:
 _pool = _Pool()
 
 
+@after_fork_in_child
 def _replace_pool() -> None:
     global _pool  # noqa: PLW0603  # after a fork the threads are gone, and the lock may have been copied held
     _pool = _Pool()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_replace_pool)
 
 
 def start(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -184,30 +178,3 @@ def stepping_aside() -> Iterator[None]:
     finally:
         if stepped_aside:
             pool.come_back()
-
-
-def report_ignored(source: object, message: str, error: BaseException | None = None) -> None:
-    """Hand an exception to `sys.unraisablehook`, since nobody is there to catch it; never raises.
-
-    Args:
-        source: Where it comes from.
-        message: What was ignored, or not done.
-        error: The exception; None is the one that is being handled.
-    """
-    error = sys.exc_info()[1] if error is None else error
-    hook: Callable[[Any], object] = sys.unraisablehook
-    if hook is sys.__unraisablehook__:
-        _print_ignored(source, message, error)  # the interpreter's own takes only what the interpreter makes
-        return
-    from types import SimpleNamespace
-
-    kind, trace = type(error), None if error is None else error.__traceback__
-    with suppress(Exception):  # as the interpreter does with a hook that fails
-        hook(SimpleNamespace(exc_type=kind, exc_value=error, exc_traceback=trace, err_msg=message, object=source))
-
-
-def _print_ignored(source: object, message: str, error: BaseException | None) -> None:
-    from traceback import format_exception
-
-    with suppress(Exception):  # nobody may be reading, or there may be no stderr at all
-        sys.stderr.write(f"{message}: {source!r}\n{''.join(format_exception(error))}")

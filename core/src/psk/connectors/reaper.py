@@ -9,7 +9,7 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from psk.background import report_ignored
+from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
     from typing import Protocol

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from _thread import TIMEOUT_MAX, get_ident
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import ProxyResolveError
 from psk.flight import SingleFlight, forget_other_threads
+from psk.fork import after_fork_in_child
 from psk.proxy.forms import adopt_target
 from psk.proxy.layout import UNRESOLVED, read_factory, read_target
 
@@ -44,14 +44,11 @@ class _Resolutions(SingleFlight):
 _resolutions = _Resolutions()
 
 
+@after_fork_in_child
 def _continue_in_child() -> None:
     global _resolutions  # noqa: PLW0603  those under way are of threads that are not here
     _resolutions = _Resolutions()
     forget_other_threads()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_continue_in_child)
 
 
 def target_of(proxy: Any) -> Any:

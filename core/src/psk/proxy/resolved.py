@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from functools import partial
@@ -10,6 +9,7 @@ from operator import eq, getitem
 from types import FunctionType
 from typing import Any
 
+from psk.fork import after_fork_in_child
 from psk.proxy.forms import adopt_target, fast_form, form_for
 from psk.proxy.layout import (
     FAST_OPERATIONS,
@@ -37,13 +37,10 @@ _write_getattribute, _write_len, _write_getitem, _write_eq, _write_call = (
 )
 
 
+@after_fork_in_child
 def _replace_lock() -> None:
     global _switching  # noqa: PLW0603  # a fork may have copied the lock held by a thread that is not here
     _switching = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_replace_lock)
 
 
 def fast_target_of(proxy: Any) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from psk.background import report_ignored
 from psk.plugins import installed, load
 from psk.plugins.record import NOT_ALLOWED
+from psk.unraisable import report_ignored
 
 
 class Observer:

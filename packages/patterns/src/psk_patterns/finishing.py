@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
-from psk.background import report_ignored
+from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

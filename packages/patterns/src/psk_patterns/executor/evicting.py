@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psk.background import report_ignored
+from psk.unraisable import report_ignored
 from psk_patterns.leases import reopened
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from psk.background import report_ignored
+from psk.unraisable import report_ignored
 from psk_patterns.executor.evicting import evict_quietly
 from psk_patterns.executor.references import end_borrows, lend, take_back
 from psk_patterns.executor.search import Search, is_task_future

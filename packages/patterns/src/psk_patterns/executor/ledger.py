@@ -7,7 +7,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from psk.background import report_ignored
+from psk.unraisable import report_ignored
 from psk_patterns.errors import ExecutorClosedError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pickle
 import threading
 from typing import TYPE_CHECKING, Any
 
-from psk.background import report_ignored
+from psk.unraisable import report_ignored
 from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.ownership import accept, is_owned, mark_refs_out_of_scope, withdraw
 from psk_patterns.walking import transform

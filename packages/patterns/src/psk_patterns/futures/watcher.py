@@ -7,7 +7,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from psk.background import report_ignored
 from psk.errors import (
     ChannelUnavailableError,
     ConnectorClosedError,
@@ -17,6 +16,7 @@ from psk.errors import (
     StoreClosedError,
     UntrustedChannelError,
 )
+from psk.unraisable import report_ignored
 from psk_patterns.errors import FutureError
 from psk_patterns.futures.bell import Bell
 from psk_patterns.futures.vigil import LOOK_SECONDS

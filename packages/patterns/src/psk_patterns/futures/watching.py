@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from psk.background import report_ignored
 from psk.connectors import shown
 from psk.errors import InvalidArgumentError
+from psk.unraisable import report_ignored
 from psk_patterns.errors import FutureError
 from psk_patterns.futures.interest import Interest
 from psk_patterns.futures.waiting import glance

@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from psk import Store
-from psk.background import report_ignored
 from psk.errors import ConnectorClosedError, PskError, StoreClosedError
+from psk.unraisable import report_ignored
 from psk_patterns.errors import LeaseLostError, LifetimeEndedError
 from psk_patterns.leases.lease import Lease
 
