@@ -91,13 +91,13 @@ FAULTY = '''
             return cls(config.get("authority"))
 
     class ClosesTooMuch(LocalConnector):
-        def close(self):
+        def close(self, timeout=None):
             if self._space is not None:
                 self.clear()
             super().close()
 
     class NeverCloses(LocalConnector):
-        def close(self):
+        def close(self, timeout=None):
             pass
 
     class PromisesTheSky(LocalConnector):

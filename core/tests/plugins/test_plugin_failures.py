@@ -70,7 +70,7 @@ IN_THE_CONNECTOR = {
     "no class": ("TheirConnector = 7", "names 7 as its connector, which is no class"),
     "no connector": (
         "class TheirConnector:\n    def put(self): pass\n    scheme = 'theirs'",
-        "lacks get, exists, evict, close, config, from_config, leaves_host, durabilities",
+        "lacks get, exists, evict, close, uri, config, from_config",
     ),
 }
 

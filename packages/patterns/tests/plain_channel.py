@@ -39,7 +39,7 @@ class PlainConnector:
     """
 
     scheme: ClassVar[str] = "plain"
-    leaves_host: ClassVar[bool] = True
+    leaves_host: bool = True
 
     def __init__(self, channel: str, *powers: str) -> None:
         self.channel = channel
@@ -74,7 +74,7 @@ class PlainConnector:
     def put(self, *_args: Any, **_options: Any) -> Any:
         raise NotImplementedError
 
-    get = exists = evict = close = put
+    get = exists = evict = close = uri = put
 
 
 @contextmanager

@@ -71,14 +71,14 @@ def _connector_facts(kind: Any) -> dict[str, Any]:
     from psk.cli.documented import first_sentence, options_of
     from psk.connectors import CAPABILITIES
 
-    durabilities = kind.durabilities
+    durabilities, leaves_host = (getattr(kind, name, None) for name in ("durabilities", "leaves_host"))
     return {
         "description": first_sentence(kind),
         "options": options_of(kind),
         "capabilities": [power.__name__ for power in CAPABILITIES if issubclass(kind, power)],
         # Many a connector finds out where it is opened: then the class has a property or a slot.
         "durabilities": list(durabilities) if isinstance(durabilities, tuple) else None,
-        "leaves_host": kind.leaves_host,
+        "leaves_host": leaves_host if isinstance(leaves_host, bool) else None,
     }
 
 
@@ -101,7 +101,11 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         shown |= {
             "able to": ", ".join(name.removeprefix("Supports").lower() for name in document["capabilities"]) or "-",
             "promises": ", ".join(document["durabilities"] or ("depends on where it is opened",)),
-            "bytes": "leave this host's memory" if document["leaves_host"] else "stay in this host's memory",
+            "bytes": {
+                True: "leave this host's memory",
+                False: "stay in this host's memory",
+                None: "depends on where it is opened",
+            }[document["leaves_host"]],
         }
     for name, value in shown.items():
         if value:

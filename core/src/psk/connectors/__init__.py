@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors.catalog import find_connector, join_connector, open_connector
 from psk.connectors.claim import check_claim
-from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector, ContextManaged
+from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector, ContextManaged, Rebuilding
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.key import Key, check_object_id, key_of, listed, shown, validate_key, validate_plain_key
 from psk.connectors.options import as_count, as_flag, as_seconds, as_text, read_options
@@ -21,6 +21,8 @@ from psk.wire.memory import allocate
 if TYPE_CHECKING:
     from psk.connectors.capabilities import (
         CAPABILITIES,
+        Allocation,
+        SupportsAllocate,
         SupportsAsync,
         SupportsBatch,
         SupportsExpiry,
@@ -30,17 +32,23 @@ if TYPE_CHECKING:
         SupportsSwap,
         SupportsTake,
         SupportsWait,
+        SupportsWatch,
+        Watcher,
+        capabilities_of,
     )
 
 __all__ = [
     "CAPABILITIES",
     "DEFAULT_TIMEOUT",
     "DURABILITIES",
+    "Allocation",
     "Connector",
     "ContextManaged",
     "Frames",
     "Key",
     "Payload",
+    "Rebuilding",
+    "SupportsAllocate",
     "SupportsAsync",
     "SupportsBatch",
     "SupportsExpiry",
@@ -50,11 +58,14 @@ __all__ = [
     "SupportsSwap",
     "SupportsTake",
     "SupportsWait",
+    "SupportsWatch",
+    "Watcher",
     "allocate",
     "as_count",
     "as_flag",
     "as_seconds",
     "as_text",
+    "capabilities_of",
     "check_claim",
     "check_object_id",
     "check_range",
@@ -79,7 +90,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The protocols cost as much to build as all else here, and whoever puts and gets never asks for one.
+    # The protocols cost as much to import as everything else here, and put and get need none of them.
     if name in __all__:
         with on_demand:
             from psk.connectors import capabilities

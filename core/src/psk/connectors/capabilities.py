@@ -1,17 +1,18 @@
-"""What can some channels do beyond the contract? One small protocol for each optional power.
+"""Define one small protocol for each capability that only some channels have.
 
-`isinstance(connector, SupportsTake)` says that the connector knows how; where the place it was opened on
-cannot (a lock on a network file system, say) the method raises `CapabilityError`.
+`isinstance(connector, SupportsTake)` says that the connector has the methods. If the place it was opened on cannot
+do it (a lock on a network file system, say), the method raises `CapabilityError`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, Self, runtime_checkable
 
 from psk.connectors.contract import KeyT_co
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
 
     from psk.connectors.key import Key
     from psk.wire import Frames, Payload
@@ -22,7 +23,7 @@ class SupportsReserve(Protocol[KeyT_co]):
     """Name an object before it exists."""
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
-        """Return the key under which the object with this 16-byte id will stand."""
+        """Return the key that the object with this 16-byte id will have."""
         ...
 
     def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
@@ -41,7 +42,7 @@ class SupportsWait(Protocol):
 
 @runtime_checkable
 class SupportsBatch(Protocol):
-    """Do many operations in one exchange; each answer stands at the place of its question."""
+    """Do many operations in one exchange; answers come in the order of the arguments."""
 
     def put_batch(
         self,
@@ -54,12 +55,20 @@ class SupportsBatch(Protocol):
         """Put each payload, as `put` does; atomic per object, not for the batch."""
         ...
 
-    def get_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Frames | None]:
-        """Get each key, as `get` does."""
+    def get_batch(
+        self, keys: Sequence[Key], *, sizes: Sequence[int | None] | None = None, timeout: float | None = None
+    ) -> list[Frames | None]:
+        """Get each key, as `get` does.
+
+        Args:
+            keys: The objects.
+            sizes: For each key the bytes that its payload has, or None: hints as in `get`.
+            timeout: Seconds for all of them together.
+        """
         ...
 
     def exists_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[bool]:
-        """Tell for each key whether an object stands there."""
+        """Tell for each key whether the channel holds its object."""
         ...
 
     def evict_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> None:
@@ -69,7 +78,7 @@ class SupportsBatch(Protocol):
 
 @runtime_checkable
 class SupportsExpiry(Protocol):
-    """Keep `ttl` in the channel, whatever becomes of the process that put the object."""
+    """Let the channel expire objects, also after the process that put them has ended."""
 
     def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let the object expire `ttl` seconds from now (None: never); False if it is already gone."""
@@ -80,27 +89,36 @@ class SupportsExpiry(Protocol):
 class SupportsTake(Protocol):
     """Give one object to exactly one of many claimants."""
 
-    def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
+    def take(
+        self,
+        key: Key,
+        claim: str,
+        *,
+        lease: float | None = None,
+        size: int | None = None,
+        timeout: float | None = None,
+    ) -> Frames | None:
         """Claim the object and fetch it.
 
-        The first claim wins; the same claim asking again gets the same object, its lease starting anew; any
-        other gets None, as for a missing object. `evict` ends it.
+        The first claim wins. The same claim asking again gets the same object, and its lease starts anew; any
+        other claim gets None, as for a missing object. `evict` ends the claim.
 
         Args:
             key: The object.
-            claim: Who asks: 1 to 128 printable ASCII characters, the same for every attempt of one claimant.
-            lease: Seconds after which an object that was not evicted may be claimed by others; None: never.
+            claim: The claimant: 1 to 128 printable ASCII characters, the same for each of its attempts.
+            lease: Seconds after which an object that was not evicted can be claimed by others; None: never.
+            size: Bytes that the payload has, a hint as in `get`.
             timeout: Seconds this call may take.
 
         Raises:
-            CapabilityError: The place cannot decide between claimants.
+            CapabilityError: This place cannot decide between claimants.
         """
         ...
 
 
 @runtime_checkable
 class SupportsSwap(Protocol):
-    """Replace an object by its next version, if nobody else did so first."""
+    """Replace an object by its next version, unless another writer did so first."""
 
     def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Put `payload` in place of the current version.
@@ -109,8 +127,8 @@ class SupportsSwap(Protocol):
         again is one swap. `ttl` None leaves the expiry as it is.
 
         Raises:
-            RevisionConflictError: The current version is another; its revision is named.
-            MissingKeyError: No object stands under the key.
+            RevisionConflictError: The current version has another revision, which is named.
+            MissingKeyError: The channel holds no object of this key.
         """
         ...
 
@@ -120,20 +138,20 @@ class SupportsRange(Protocol):
     """Read a part of a payload."""
 
     def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
-        """Return up to `length` bytes of the payload from `offset` on: fewer at its end, None if missing."""
+        """Return up to `length` bytes of the payload from `offset` on: fewer at its end, None without an object."""
         ...
 
 
 @runtime_checkable
 class SupportsList(Protocol):
-    """Tell what is there, and delete it on purpose."""
+    """List and clear what the channel holds."""
 
     def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
         """Iterate over the keys of completed, unexpired objects; concurrent changes may be seen or not."""
         ...
 
     def clear(self, *, timeout: float | None = None) -> int:
-        """Delete every object that psk wrote here, and nothing else; return how many that were."""
+        """Delete every object that psk wrote here, and nothing else; return their number."""
         ...
 
 
@@ -181,7 +199,99 @@ class SupportsAsync(Protocol):
         ...
 
 
-CAPABILITIES = (
+class Allocation(Protocol):
+    """Memory of the channel that is being filled, and is not an object yet.
+
+    Used in a `with` block, it is aborted at the end of the block unless it was committed.
+    """
+
+    @property
+    def buffer(self) -> memoryview:
+        """The memory: writable, of the size that was asked for, valid until `commit` or `abort`."""
+        ...
+
+    def commit(self, *, ttl: float | None = None, timeout: float | None = None) -> Key:
+        """Make the payload in the buffer an object, by the rules of `put`, and return its key.
+
+        The object id is that of the payload's header.
+
+        Raises:
+            PayloadError: The buffer does not hold one whole payload of its size; the allocation is aborted.
+            InvalidArgumentError: The caller still holds views of the buffer, and the channel cannot copy it.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Give the memory back; after `commit` or `abort` this does nothing."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Return this allocation."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Abort what was not committed."""
+        ...
+
+
+@runtime_checkable
+class SupportsAllocate(Protocol):
+    """Receive a payload straight into the channel's own memory."""
+
+    def allocate(self, nbytes: int, *, timeout: float | None = None) -> Allocation:
+        """Return writable memory for one payload of `nbytes` bytes; ChannelFullError without room."""
+        ...
+
+
+class Watcher(Protocol):
+    """Registered waits of one thread: callbacks by key, served by one event loop.
+
+    One thread uses a watcher at a time; `close` may be called by any.
+    """
+
+    def add(self, key: Key, callback: Callable[[Key], object]) -> None:
+        """Have `callback(key)` called once, by a later `dispatch`, when the object exists.
+
+        An object that exists already counts. A key that was added before gets the new callback.
+        """
+        ...
+
+    def discard(self, key: Key) -> None:
+        """Forget a key; an unknown one is not an error."""
+        ...
+
+    def fileno(self) -> int | None:
+        """Return a descriptor that is readable when `dispatch` has something to do; None if the system has none."""
+        ...
+
+    def dispatch(self) -> float | None:
+        """Call the callbacks of the objects that exist now, in the calling thread, without waiting.
+
+        Returns:
+            The seconds after which to call it again; None if only when the descriptor is readable.
+
+        Raises:
+            ConnectorClosedError: The connector or the watcher is closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Forget every key and release the descriptor; closing twice is not an error."""
+        ...
+
+
+@runtime_checkable
+class SupportsWatch(Protocol):
+    """Register waits, so that one loop can serve thousands of them."""
+
+    def watcher(self) -> Watcher:
+        """Return a new watcher of this channel, without keys."""
+        ...
+
+
+CAPABILITIES: Final = (
     SupportsReserve,
     SupportsWait,
     SupportsBatch,
@@ -191,5 +301,23 @@ CAPABILITIES = (
     SupportsRange,
     SupportsList,
     SupportsAsync,
+    SupportsAllocate,
+    SupportsWatch,
 )
-"""Every capability there is, in the order of the map in docs/contract.md."""
+"""Every capability, in the order of the table in docs/contract.md."""
+
+_METHODS: Final = {
+    capability: tuple(name for name in vars(capability) if not name.startswith("_")) for capability in CAPABILITIES
+}
+
+
+def capabilities_of(connector: object) -> frozenset[type]:
+    """Return the capabilities that a connector, or a class of connectors, has.
+
+    The answer is that of `isinstance(connector, capability)` for each capability, and takes a few microseconds.
+    """
+    return frozenset(
+        capability
+        for capability, methods in _METHODS.items()
+        if all(callable(getattr(connector, name, None)) for name in methods)
+    )

@@ -23,8 +23,7 @@ _ASK = (
     "install the distribution that provides it (`psk plugins list` names it where the scheme works), "
     "or correct the scheme"
 )
-METHODS = ("put", "get", "exists", "evict", "close", "config", "from_config")
-ATTRIBUTES = ("scheme", "leaves_host", "durabilities")
+METHODS = ("put", "get", "exists", "evict", "close", "uri", "config", "from_config")
 
 
 def find_connector(scheme: str) -> type[Connector]:
@@ -114,7 +113,7 @@ def _checked(scheme: str, found: Any) -> type[Connector]:
     if not isinstance(found, type):
         raise broken("connector", scheme, f"names {shown(found)} as its connector, which is no class")
     missing = [name for name in METHODS if not callable(getattr(found, name, None))]
-    missing += [name for name in ATTRIBUTES if not hasattr(found, name)]
+    missing += [] if hasattr(found, "scheme") else ["scheme"]
     if missing:
         raise broken(
             "connector",

@@ -1,4 +1,4 @@
-"""What does each rule of docs/contract.md say? By number, so that a failed test or check can tell."""
+"""Quote the rules of docs/contract.md by number, so that a failed test or check can name its rule."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ RULES: Final = {
     ),
     "C3": (
         "Every method that takes a key refuses anything else with `InvalidKeyError` before it touches the "
-        "channel. The message shows at most about 100 characters of it. A channel without places refuses keys"
-        " that name one."
+        "channel. The message shows at most about 100 characters of it. A channel without places refuses keys "
+        "that name one."
     ),
     "C4": (
         "No key, whatever it says and whatever was planted under its name, makes a connector touch anything "
-        "outside its own key space, follow a link, or wait for another program."
+        "outside its own key space, follow a link, wait for another program, or contact an address. Where a "
+        "place is reached, the URI says, or a list of members that the URI fixes."
     ),
     "C5": (
         "A call ends in a value or in an error from `psk.errors`, within its deadline and half a second. "
-        "`MemoryError` and `KeyboardInterrupt` pass. Native code that may take longer, or for ever, runs where it"
-        " can be abandoned. (A kernel stuck on a dead hard mount cannot be interrupted.)"
+        "`MemoryError` and `KeyboardInterrupt` pass. Native code that may take longer, or for ever, runs "
+        "where it can be abandoned. (A kernel stuck on a dead hard mount cannot be interrupted.)"
     ),
     "C6": (
-        "`timeout` is seconds, 0 or more; `None` means the connector's own default, which is finite. Anything"
-        " else, infinity and NaN included, is an `InvalidArgumentError`."
+        "`timeout` is seconds, 0 or more; `None` means the connector's own default, which is finite. Anything "
+        "else, infinity and NaN included, is an `InvalidArgumentError`."
     ),
     "C7": "One instance serves any number of threads. No lock is held while bytes move.",
     "C8": (
-        "After a fork the child can use it, or gets `ForkedConnectorError` at once. It never hangs. That holds "
-        "while other threads use it at the fork, and also for a connector that the child opens beside the one "
-        "that it has from its parent."
+        "After a fork the child can use it, or gets `ForkedConnectorError` at once. It never hangs. That "
+        "holds while other threads use it at the fork, and also for a connector that the child opens beside "
+        "the one that it has from its parent."
     ),
     "C9": "It works inside a running event loop, and starts none in the caller's thread.",
     "C10": "After `close()` every call that needs the channel raises `ConnectorClosedError`.",
@@ -50,16 +51,16 @@ RULES: Final = {
         "put whose answer was lost may be repeated."
     ),
     "C16": (
-        "A `put` never overwrites. Another payload with the same object id is a `KeyExistsError`; what stands"
-        " there is not touched. Of two writers at the same instant one wins."
+        "A `put` never overwrites. A different payload with the same object id is a `KeyExistsError`, and the "
+        "object that the channel holds is not touched. C58 is about writers at the same moment."
     ),
     "C17": (
-        "It keeps no buffer of the caller that could change: what the caller does to the object after the "
-        "return is never seen."
+        "It keeps no buffer of the caller after the call has ended, with a value, an error or an interrupt. "
+        "What the caller does to its memory afterwards never reaches the channel."
     ),
     "C18": (
-        "`ttl` is positive seconds, at most a century (`InvalidArgumentError`). A channel that cannot keep it"
-        " raises `CapabilityError`; it is never ignored."
+        "`ttl` is positive seconds, at most a century (`InvalidArgumentError`). A channel that cannot keep it "
+        "raises `CapabilityError`; it is never ignored."
     ),
     "C19": "`hints` are wishes by name. A connector uses those that it knows and ignores the others.",
     "C20": (
@@ -68,9 +69,9 @@ RULES: Final = {
     ),
     "C21": "`get` returns the bytes of one whole completed `put`, or `None`; never a mixture, never a part.",
     "C22": (
-        "`None` means that the channel holds no object: it was never put, was evicted, or has expired. A channel "
-        "that is not there, or cannot be reached, is a `ChannelUnavailableError`, and never looks like an empty "
-        "one; a `put` may make it."
+        "`None` means that the channel holds no object: it was never put, was evicted, or has expired. A "
+        "channel that is not there, or cannot be reached, is a `ChannelUnavailableError`, and never looks "
+        "like an empty one; a `put` may make it."
     ),
     "C23": (
         "It returns `Frames`: one buffer with the whole payload, or the header block and one buffer for each "
@@ -79,10 +80,13 @@ RULES: Final = {
     ),
     "C24": (
         "It interprets nothing: damage is for `Payload` to find. Bytes that vanish during the read are a "
-        "`PayloadError`; something that cannot be an object of psk (a link, a FIFO, another user's file) is a"
-        " `ChannelDataError`."
+        "`PayloadError`; something that cannot be an object of psk (a link, a FIFO, another user's file) is a "
+        "`ChannelDataError`."
     ),
-    "C25": "`size` is a hint, so that a receive can be posted. It is never trusted.",
+    "C25": (
+        "`size` (of `get`, `aget` and `take`) and `sizes` (of `get_batch`, one for each key) are hints, so "
+        "that a receive can be posted. They are never trusted."
+    ),
     "C26": "It allocates what the channel holds, never what a reference or a header claims.",
     "C27": "`exists` is true exactly when `get` would return an object.",
     "C28": (
@@ -96,12 +100,12 @@ RULES: Final = {
     ),
     "C31": ("The return of `put` means that the level was reached, also for a payload that was there already (C15)."),
     "C32": (
-        "`durabilities` lists what the connector can promise where it was opened. Asking for more is a "
+        "`durabilities` of an instance lists what it can promise where it was opened. Asking for more is a "
         "`DurabilityError` at once, never a weaker promise in silence."
     ),
     "C33": (
-        "`leaves_host` says whether bytes leave this host's memory. Where they do, payloads carry a checksum "
-        "unless the user says otherwise."
+        "`leaves_host` of an instance says whether bytes leave this host's memory. If they do, payloads carry "
+        "a checksum unless the user says otherwise."
     ),
     "C34": (
         "`close` releases what this instance opened and deletes nothing. Closing twice is no error. A `with` "
@@ -138,9 +142,9 @@ RULES: Final = {
     "C42": (
         "`wait(keys)` returns as soon as at least one object exists: those that do, in the order given. It "
         "wakes up by notification; where nothing notifies (a network file system, a limit of the system that "
-        "is reached) it looks, every 2 ms at most in the first second and every 50 ms later. An expired or "
-        "evicted object does not exist, and one that comes and goes at once may be missed. When time is up it"
-        " raises `DeadlineError`."
+        "is reached) it looks, every 2 ms at most in the first second and every 50 ms later, or as C61 says. "
+        "An expired or evicted object does not exist, and one that comes and goes at once may be missed. When "
+        "time is up it raises `DeadlineError`."
     ),
     "C43": "Each answer stands at the place of its question. A batch is not atomic; each object in it is.",
     "C44": (
@@ -156,8 +160,8 @@ RULES: Final = {
         "whoever meets the object or opens the channel next."
     ),
     "C47": (
-        "Of any number of `take(key, claim)` with different claims, in any threads and processes, exactly one"
-        " returns the object; the others return `None`, and so do later ones."
+        "Of any number of `take(key, claim)` with different claims, in any threads and processes, exactly one "
+        "returns the object; the others return `None`, and so do later ones."
     ),
     "C48": (
         "The same claim asking again gets the same object, so that a lost answer costs nothing. Its lease starts anew."
@@ -191,10 +195,63 @@ RULES: Final = {
         "many. What psk did not write stays."
     ),
     "C57": "`aput`, `aget`, `aexists` and `aevict` do what the methods without `a` do, and never block the loop.",
+    "C58": (
+        "Of several writers that put different payloads with one object id at the same moment exactly one "
+        "succeeds, and the others get `KeyExistsError`. This is a duty of channels with SupportsReserve, "
+        "where the outcome of a reservation depends on it."
+    ),
+    "C59": (
+        "`uri()` returns the URI that opens this channel elsewhere, also if the connector was opened by a URI "
+        "that names no place, such as `shm://`."
+    ),
+    "C60": (
+        "In a channel with places, a key without a place means the place of this instance, and `keys` and "
+        "`clear` are about that place alone."
+    ),
+    "C61": (
+        "A connector whose looks are expensive, and which cannot notify, declares `look_interval`, in "
+        "seconds. A process that waits looks at once and then no more often than that."
+    ),
+    "C62": (
+        "A channel that delivers in the background may return from `put` when the delivery is accepted. Until "
+        "the delivery is complete, every other call for the object waits, within its deadline; no call "
+        "answers that the object is missing. A delivery that failed is a `ChannelUnavailableError`."
+    ),
+    "C63": (
+        "`close(timeout)` waits until the deliveries that this instance accepted are complete. If they are "
+        "not in time it raises `DeadlineError`; the instance is closed all the same."
+    ),
+    "C64": "Opening a channel takes the same time however much it holds.",
+    "C65": (
+        "`allocate(nbytes)` returns an allocation whose `buffer` is writable, has this size, and is memory of "
+        "the channel. Without room it raises `ChannelFullError`. It counts towards the channel's limit, in "
+        "all processes. No other call sees it."
+    ),
+    "C66": (
+        "`commit` is a `put` (C2, C13 to C20) of the payload in the buffer. A buffer that does not hold one "
+        "whole payload of its size is a `PayloadError`, and nothing is stored. What is written through an "
+        "older view of the buffer never reaches the object: the connector stores a copy, or refuses with "
+        "`InvalidArgumentError` while such views exist."
+    ),
+    "C67": (
+        "After `abort`, at the end of a `with` block without `commit`, and after the death of the process "
+        "nothing of the allocation is left. `buffer` cannot be used after `commit` or `abort`. A second "
+        "`abort`, and one after `commit`, does nothing."
+    ),
+    "C68": (
+        "`dispatch` calls the callback of each key of the watcher whose object exists, in the calling thread, "
+        "and forgets the key. This holds for objects that exist when they are added and for those that come "
+        "later, also between `add` and `dispatch`. It never waits."
+    ),
+    "C69": (
+        "`fileno()` is readable when `dispatch` has something to do. Where there is no descriptor, or the "
+        "channel cannot notify, `dispatch` returns the seconds after which it must be called again. A "
+        "dispatch without anything to do takes the same time however many keys there are."
+    ),
 }
 """The text of every rule, as docs/contract.md has it."""
 
 
 def rule_text(number: str) -> str:
-    """Quote a rule, for people who have to do with a connector that breaks it."""
+    """Return a rule with its number and source, for messages."""
     return f"rule {number} of docs/contract.md: {RULES[number]}"

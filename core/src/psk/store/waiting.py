@@ -47,7 +47,7 @@ def wait_for_any(connector: Connector, keys: Sequence[str], timeout: float | Non
             left = max(deadline - time.monotonic(), SHORTEST_LOOK)
             return [key for key in keys if connector.exists(key, timeout=left)]
 
-        if present := poll(look, deadline):
+        if present := poll(look, deadline, interval=getattr(connector, "look_interval", None)):
             return present
     raise DeadlineError(
         f"none of {len(keys)} keys had an object within {timeout:g} s (first: {keys[0] if keys else None})",

@@ -9,7 +9,7 @@ from psk.errors import MissingKeyError
 
 
 class WithTwoWinners(LocalConnector):
-    def take(self, key, claim, *, lease=None, timeout=None):
+    def take(self, key, claim, *, lease=None, size=None, timeout=None):
         held = self._writable().claims.get(key, (claim, 0))
         time.sleep(0.001)
         if held[0] != claim and time.monotonic() < held[1]:

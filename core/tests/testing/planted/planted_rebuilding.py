@@ -42,7 +42,7 @@ class HidingThatItLeaves(LocalConnector):
 
 
 class DeletingOnClose(LocalConnector):
-    def close(self):
+    def close(self, timeout=None):
         if self._space is not None:
             self._space.clear()
         super().close()

@@ -52,7 +52,13 @@ class Batches:
         put_objects(self._channel, payloads, left, self._channel.deadline(timeout))
         return [payload.key for payload in payloads]
 
-    def get_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Frames | None]:
+    def get_batch(
+        self,
+        keys: Sequence[Key],
+        *,
+        sizes: Sequence[int | None] | None = None,  # noqa: ARG002  the server says how much comes before it comes
+        timeout: float | None = None,
+    ) -> list[Frames | None]:
         """Get each key; small objects come many in one packet."""
         wanted = [validate_plain_key(key) for key in keys]
         return get_objects(self._channel, wanted, self._channel.deadline(timeout))

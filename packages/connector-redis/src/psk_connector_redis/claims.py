@@ -23,7 +23,15 @@ class Claims:
     __slots__ = ()
     _channel: Channel
 
-    def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
+    def take(
+        self,
+        key: Key,
+        claim: str,
+        *,
+        lease: float | None = None,
+        size: int | None = None,  # noqa: ARG002  the server says how much comes before it comes
+        timeout: float | None = None,
+    ) -> Frames | None:
         """Claim the object and fetch it; see `SupportsTake.take`."""
         deadline = self._channel.deadline(timeout)
         validate_plain_key(key)

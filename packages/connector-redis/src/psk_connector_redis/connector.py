@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from psk.connectors import (
     DEFAULT_TIMEOUT,
     ContextManaged,
+    Rebuilding,
     check_object_id,
     check_range,
     check_timeout,
@@ -29,14 +30,14 @@ from psk_connector_redis.swap import Swapping
 from psk_connector_redis.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from redis.credentials import CredentialProvider
 
     from psk.connectors import Frames, Key, Payload
 
 
-class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, ContextManaged):
+class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, ContextManaged, Rebuilding):
     """Keep objects in a Redis, Valkey or KeyDB server, or in a cluster of them.
 
     Args:
@@ -73,7 +74,7 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
     __slots__ = ("__weakref__", "_channel")
 
     scheme: ClassVar[str] = "redis"
-    leaves_host: ClassVar[bool] = True
+    leaves_host: bool = True
 
     def __init__(
         self,
@@ -160,7 +161,7 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
         channel = self._channel
         evict(channel, validate_plain_key(key), channel.deadline(timeout))
 
-    def close(self) -> None:
+    def close(self, timeout: float | None = None) -> None:  # noqa: ARG002  nothing is under way
         """Close the connections of this process, and end its waits; the objects stay."""
         self._channel.server.close()
         dismiss(self._channel.server)
@@ -194,9 +195,6 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
         check_range(offset, length)
         channel = self._channel
         return get_range(channel, validate_plain_key(key), offset, length, channel.deadline(timeout))
-
-    def __reduce__(self) -> tuple[Callable[..., Self], tuple[dict[str, object]]]:
-        return type(self).from_config, (self.config(),)
 
     def __repr__(self) -> str:
         return f"RedisConnector.from_config({self.config()!r})"

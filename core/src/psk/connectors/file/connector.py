@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
-from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged
+from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged, Rebuilding
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.file.channel import Channel
 from psk.connectors.file.claims import take_object
@@ -21,13 +21,13 @@ from psk.connectors.ranges import check_range
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from psk.connectors.key import Key
     from psk.wire import Frames, Payload
 
 
-class FileConnector(ContextManaged):
+class FileConnector(ContextManaged, Rebuilding):
     """Keep objects in a directory, one file each, readable by their owner only.
 
     Args:
@@ -45,7 +45,7 @@ class FileConnector(ContextManaged):
     __slots__ = ("__weakref__", "_channel", "_durability", "_durable", "_timeout", "durabilities")
 
     scheme: ClassVar[str] = "file"
-    leaves_host: ClassVar[bool] = True
+    leaves_host: bool = True
     durabilities: tuple[str, ...]
 
     def __init__(
@@ -104,7 +104,7 @@ class FileConnector(ContextManaged):
         self._channel.run("remove from", remove, key, deadline_after(timeout, self._timeout))
         self._channel.expect(key, None)
 
-    def close(self) -> None:
+    def close(self, timeout: float | None = None) -> None:  # noqa: ARG002  nothing is under way
         """Close the directory; its files stay."""
         self._channel.close()
 
@@ -173,7 +173,15 @@ class FileConnector(ContextManaged):
             channel.expect(key, ttl)
         return there
 
-    def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
+    def take(
+        self,
+        key: Key,
+        claim: str,
+        *,
+        lease: float | None = None,
+        size: int | None = None,  # noqa: ARG002  fstat knows better
+        timeout: float | None = None,
+    ) -> Frames | None:
         """Claim the object; the first claim wins. On local file systems only."""
         validate_plain_key(key)
         check_claim(claim)
@@ -199,9 +207,6 @@ class FileConnector(ContextManaged):
         """Delete every object that psk wrote into the directory, whichever store did."""
         deadline = deadline_after(timeout, self._timeout)
         return self._channel.run("clear", clear, self._channel.clock, deadline)
-
-    def __reduce__(self) -> tuple[Callable[..., Self], tuple[dict[str, object]]]:
-        return type(self).from_config, (self.config(),)
 
     def __repr__(self) -> str:
         return f"FileConnector({self._channel.path!r}, durability={self._durability!r})"

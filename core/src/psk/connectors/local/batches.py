@@ -28,7 +28,13 @@ class Batches:
         """Put each payload."""
         return [self.put(payload, ttl=ttl, timeout=timeout, hints=hints) for payload in payloads]
 
-    def get_batch(self: Connector, keys: Sequence[Key], *, timeout: float | None = None) -> list[Frames | None]:
+    def get_batch(
+        self: Connector,
+        keys: Sequence[Key],
+        *,
+        sizes: Sequence[int | None] | None = None,  # noqa: ARG002  nothing is received
+        timeout: float | None = None,
+    ) -> list[Frames | None]:
         """Get each key."""
         return [self.get(key, timeout=timeout) for key in keys]
 

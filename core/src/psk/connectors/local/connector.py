@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
-from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged
+from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged, Rebuilding
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.key import check_object_id, key_of, listed, shown, validate_plain_key
 from psk.connectors.local.batches import Batches, Coroutines
@@ -30,7 +30,7 @@ _is_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}").fullmatch
 _READERS = {"name": as_text, "authority": as_text, "process": as_text}
 
 
-class LocalConnector(Batches, Coroutines, ContextManaged):
+class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
     """Keep objects in this process's memory, under a name that all its threads can open.
 
     Data stays until it is evicted, cleared or expires, also after `close()`. A forked child sees a snapshot
@@ -46,8 +46,8 @@ class LocalConnector(Batches, Coroutines, ContextManaged):
     __slots__ = ("__weakref__", "_name", "_space")
 
     scheme: ClassVar[str] = "local"
-    leaves_host: ClassVar[bool] = False
-    in_memory: ClassVar[bool] = True
+    leaves_host: bool = False
+    in_memory: bool = True
     durabilities: tuple[str, ...] = ("volatile",)
 
     def __init__(self, name: str | None = None) -> None:
@@ -112,7 +112,7 @@ class LocalConnector(Batches, Coroutines, ContextManaged):
         check_timeout(timeout)
         self._writable().remove(validate_plain_key(key))
 
-    def close(self) -> None:
+    def close(self, timeout: float | None = None) -> None:  # noqa: ARG002  nothing is under way
         """Leave the space; its objects stay."""
         space, self._space = self._space, None
         if space is not None:
@@ -158,7 +158,15 @@ class LocalConnector(Batches, Coroutines, ContextManaged):
         expires = None if ttl is None else time.monotonic() + check_ttl(ttl)
         return self._writable().renew(validate_plain_key(key), expires)
 
-    def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
+    def take(
+        self,
+        key: Key,
+        claim: str,
+        *,
+        lease: float | None = None,
+        size: int | None = None,  # noqa: ARG002  nothing is received
+        timeout: float | None = None,
+    ) -> Frames | None:
         """Claim the object; the first claim wins."""
         check_timeout(timeout)
         until = float("inf") if lease is None else time.monotonic() + check_ttl(lease, "lease")
@@ -215,9 +223,6 @@ class LocalConnector(Batches, Coroutines, ContextManaged):
                 remedy="return the value to the parent, or use a file:// store",
             )
         return space
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self).from_config, (self.config(),)
 
     def __repr__(self) -> str:
         return f"LocalConnector({self._name!r})"

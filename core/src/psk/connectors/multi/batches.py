@@ -51,7 +51,13 @@ class Batches:
                 keys[place] = key
         return keys
 
-    def get_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Frames | None]:
+    def get_batch(
+        self,
+        keys: Sequence[Key],
+        *,
+        sizes: Sequence[int | None] | None = None,  # noqa: ARG002  passed on when channels use it
+        timeout: float | None = None,
+    ) -> list[Frames | None]:
         """Get each key from its channel."""
         return self._ask(
             keys,

@@ -81,12 +81,12 @@ class Child:
         kept = self._kept.get("connector")
         return self._open() if kept is None else kept
 
-    def close(self) -> None:
+    def close(self, timeout: float | None = None) -> None:
         """Close the connector, for good."""
         self._closed = True
         kept = self._kept.pop("connector", None)
         if kept is not None:
-            kept.close()
+            kept.close(timeout)
 
     def undo(self) -> None:
         """Close the connector if this child opened it, for a multi connector that comes to nothing."""
@@ -141,7 +141,7 @@ class Child:
         if "authority" not in config and "path" not in config:
             return True
         served_by = self.connector_class
-        return served_by is not None and not served_by.leaves_host
+        return served_by is not None and getattr(served_by, "leaves_host", True) is False
 
     def _open_at_once(self) -> None:
         try:

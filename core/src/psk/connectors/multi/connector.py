@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.catalog import join_connector, open_connector
-from psk.connectors.contract import DURABILITIES, ContextManaged
+from psk.connectors.contract import DURABILITIES, ContextManaged, Rebuilding
 from psk.connectors.key import shown
 from psk.connectors.multi.child import Child
 from psk.connectors.multi.configuration import check_name, read_config, write_config
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psk.wire import Frames, Payload
 
 
-class MultiConnector(ContextManaged):
+class MultiConnector(ContextManaged, Rebuilding):
     """Route each object to one of several channels by size, tags, host and priority.
 
     An object goes to the channel with the highest priority whose policy takes it, or to the next if that one is full.
@@ -46,8 +46,8 @@ class MultiConnector(ContextManaged):
     __slots__ = ("__weakref__", "_routes")
 
     scheme: ClassVar[str] = "multi"
-    leaves_host: ClassVar[bool] = True
-    in_memory: ClassVar[bool] = False
+    leaves_host: bool = True
+    in_memory: bool = False
 
     def __init__(
         self,
@@ -122,11 +122,12 @@ class MultiConnector(ContextManaged):
         """Remove the object from the channel that the key names, or from each if it names none."""
         self._routes.first(key, timeout, lambda one, inner, left: one.evict(inner, timeout=left))
 
-    def close(self) -> None:
+    def close(self, timeout: float | None = None) -> None:
         """Close every channel that is open, whoever opened it."""
+        left = shared_time(timeout)
         with ExitStack() as stack:
             for child in self._routes.children:
-                stack.callback(child.close)
+                stack.callback(lambda child: child.close(left()), child)
 
     def config(self) -> dict[str, object]:
         """Describe every channel with its policy."""

@@ -57,7 +57,7 @@ def equip(plain: type[T], children: Sequence[Child]) -> type[T]:
     return _equipped(
         vars(plain).get("_plain", plain),
         tuple(power for power in CAPABILITIES if known and all(issubclass(one, power) for one in known)),
-        leaves_host=len(known) < len(children) or any(one.leaves_host for one in known),
+        leaves_host=len(known) < len(children) or any(getattr(one, "leaves_host", True) is not False for one in known),
         in_memory=len(known) == len(children) and all(getattr(one, "in_memory", False) for one in known),
     )
 

@@ -59,12 +59,20 @@ class Claims:
     __slots__ = ()
     _routes: Routes
 
-    def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
+    def take(
+        self,
+        key: Key,
+        claim: str,
+        *,
+        lease: float | None = None,
+        size: int | None = None,
+        timeout: float | None = None,
+    ) -> Frames | None:
         """Claim the object in its channel; the first claim wins."""
 
         def ask(one: Connector, inner: Key, left: float | None) -> Frames | None:
             connector: SupportsTake = able(one, SupportsTake)
-            return connector.take(inner, claim, lease=lease, timeout=left)
+            return connector.take(inner, claim, lease=lease, size=size, timeout=left)
 
         return self._routes.first(key, timeout, ask)
 

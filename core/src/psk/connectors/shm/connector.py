@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors.claim import check_claim
-from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged
+from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged, Rebuilding
 from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.file.failures import failure
 from psk.connectors.key import check_object_id, key_of, listed, validate_plain_key
@@ -25,14 +25,14 @@ from psk.errors import ConnectorClosedError, ConnectorError, PskError
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from psk.connectors.key import Key
     from psk.connectors.shm.space import Space
     from psk.wire import Frames, Payload
 
 
-class ShmConnector(ContextManaged):
+class ShmConnector(ContextManaged, Rebuilding):
     """Keep objects in this host's shared memory; a reader gets its own copy-on-write view of them.
 
     Without a name they belong to this process, whoever puts them, and go when it ends. The connector's URI opens
@@ -56,8 +56,8 @@ class ShmConnector(ContextManaged):
     __slots__ = ("__weakref__", "_config", "_entered", "_limits", "_space", "_timeout", "_was_waited_on")
 
     scheme: ClassVar[str] = "shm"
-    leaves_host: ClassVar[bool] = False
-    in_memory: ClassVar[bool] = True
+    leaves_host: bool = False
+    in_memory: bool = True
     durabilities: tuple[str, ...] = ("volatile",)
 
     def __init__(
@@ -153,7 +153,7 @@ class ShmConnector(ContextManaged):
         space.run("remove from", remove_object, space.pool, key, self._limits.reuse_bytes, deadline)
         space.expect(key, None)
 
-    def close(self) -> None:
+    def close(self, timeout: float | None = None) -> None:  # noqa: ARG002  nothing is under way
         """Leave the space; its objects stay until the session ends."""
         self._space = None
         with suppress(IndexError):  # whoever closes it first leaves, and only once
@@ -231,7 +231,15 @@ class ShmConnector(ContextManaged):
             space.expect(key, ttl)
         return there
 
-    def take(self, key: Key, claim: str, *, lease: float | None = None, timeout: float | None = None) -> Frames | None:
+    def take(
+        self,
+        key: Key,
+        claim: str,
+        *,
+        lease: float | None = None,
+        size: int | None = None,  # noqa: ARG002  nothing is received
+        timeout: float | None = None,
+    ) -> Frames | None:
         """Claim the object; the first claim wins."""
         validate_plain_key(key)
         check_claim(claim)
@@ -265,9 +273,6 @@ class ShmConnector(ContextManaged):
                 f"the connector to shm://{self._config['authority']} is closed", remedy="open a new one"
             )
         return space
-
-    def __reduce__(self) -> tuple[Callable[..., Self], tuple[dict[str, object]]]:
-        return type(self).from_config, (self.config(),)
 
     def __repr__(self) -> str:
         where = f"{self._config['authority']}{self._config.get('path', '')}" if hasattr(self, "_config") else "?"

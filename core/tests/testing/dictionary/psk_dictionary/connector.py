@@ -8,6 +8,7 @@ from psk.connectors import (
     DEFAULT_TIMEOUT,
     ContextManaged,
     Frames,
+    Rebuilding,
     as_seconds,
     as_text,
     check_claim,
@@ -28,7 +29,7 @@ READERS = {"authority": as_text, "path": as_text, "timeout": as_seconds}
 is_address = re.compile(r"([\w.-]+):(\d{1,5})").fullmatch
 
 
-class DictionaryConnector(ContextManaged):
+class DictionaryConnector(ContextManaged, Rebuilding):
     """Keep objects in the dictionary of a server.
 
     Args:
@@ -74,7 +75,7 @@ class DictionaryConnector(ContextManaged):
     def evict(self, key, *, timeout=None):
         self.expect(self.ask("evict", validate_plain_key(key), deadline_after(timeout, self.timeout))[0], "done")
 
-    def close(self):
+    def close(self, timeout=None):
         if self.links is not None:
             self.links.close()
 
@@ -122,7 +123,7 @@ class DictionaryConnector(ContextManaged):
         said, _ = self.ask("renew", validate_plain_key(key), deadline, ttl=ttl)
         return self.expect(said, "found", "missing") == "found"
 
-    def take(self, key, claim, *, lease=None, timeout=None):
+    def take(self, key, claim, *, lease=None, size=None, timeout=None):
         deadline = deadline_after(timeout, self.timeout)
         lease = None if lease is None else check_ttl(lease, "lease")
         return self.frames(self.ask("take", validate_plain_key(key), deadline, claim=check_claim(claim), lease=lease))
@@ -182,9 +183,6 @@ class DictionaryConnector(ContextManaged):
     @staticmethod
     def is_key(name):
         return len(name) == 32 and not set(name) - set("0123456789abcdef")
-
-    def __reduce__(self):
-        return type(self).from_config, (self.config(),)
 
     def __repr__(self):
         return f"DictionaryConnector({self.address!r}, space={self.space!r})"
