@@ -11,7 +11,7 @@ import pytest
 
 from faults.interrupts import steps
 from psk import Proxy, Store
-from psk.flight import SingleFlight
+from psk.singleflight import SingleFlight
 
 BOMBARDED = Path(__file__).with_name("bombarded.py")
 
@@ -80,7 +80,7 @@ def test_an_interrupt_at_any_instant_leaves_those_who_wait_their_result():
             follower.join(10)
             assert results[0] in {"value", "other"}
 
-    count, amiss = steps(follow, SingleFlight, check_flight, stride=7, where="psk/flight")
+    count, amiss = steps(follow, SingleFlight, check_flight, stride=7, where="psk/singleflight")
     assert count > 5
     assert amiss == {}
 

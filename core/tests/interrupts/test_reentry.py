@@ -11,7 +11,7 @@ import pytest
 from faults.interrupts import elsewhere
 from psk import Proxy, Store, register_codec
 from psk.connectors.local import LocalConnector
-from psk.flight import SingleFlight
+from psk.singleflight import SingleFlight
 from psk.wire import Codec
 
 SIGNALLED = Path(__file__).with_name("signalled.py")

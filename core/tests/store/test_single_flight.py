@@ -11,7 +11,7 @@ import psk
 from psk import Store
 from psk.connectors.local import LocalConnector
 from psk.errors import DeadlineError
-from psk.flight import SingleFlight
+from psk.singleflight import SingleFlight
 
 
 class SlowConnector(LocalConnector):

@@ -7,15 +7,14 @@ from _thread import TIMEOUT_MAX, get_ident
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import ProxyResolveError
-from psk.flight import SingleFlight, forget_other_threads
-from psk.fork import after_fork_in_child
 from psk.proxy.forms import adopt_target
 from psk.proxy.layout import UNRESOLVED, read_factory, read_target
+from psk.singleflight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from psk.flight import Flight
+    from psk.singleflight import Flight
 
 # A signal handler or a finaliser may use the proxy that its thread is resolving, and another may come in between.
 _DEEPEST = 8
@@ -42,13 +41,6 @@ class _Resolutions(SingleFlight):
 
 
 _resolutions = _Resolutions()
-
-
-@after_fork_in_child
-def _continue_in_child() -> None:
-    global _resolutions  # noqa: PLW0603  those under way are of threads that are not here
-    _resolutions = _Resolutions()
-    forget_other_threads()
 
 
 def target_of(proxy: Any) -> Any:

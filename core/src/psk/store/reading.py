@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import PayloadError
-from psk.flight import SingleFlight
+from psk.singleflight import SingleFlight
 from psk.store.cache import Cache
 from psk.store.checking import Checker, check_agreement
 from psk.store.limits import Limit, handing_on
@@ -47,7 +45,6 @@ class Reader:
         self._codecs = config.codecs
         self._limits: Limits = () if config.trusted is None else (Limit(config),)
         self._shares_objects = config.cache == "objects"
-        _readers.add(self)
 
     def read(self, key: str, *, deserializer: Any = None, timeout: float | None = None) -> Any:
         """Give the object of a key, or `MISSING`.
@@ -141,10 +138,6 @@ class Reader:
                 remedy="use the deserializer that matches the serializer",
             ) from error
 
-    def forget_flights(self) -> None:
-        """Start afresh in a forked child: threads that led flights are not there."""
-        self._flights = SingleFlight()
-
     def _fetch_once(self, key: str, size: int | None, timeout: float | None) -> Any:
         if self._in_memory:
             return self.fetch(key, size, timeout)
@@ -184,15 +177,3 @@ class Reader:
 
 def _shareable(source: Any) -> Any:
     return Pristine(source) if type(source) is Payload else source
-
-
-_readers: weakref.WeakSet[Reader] = weakref.WeakSet()
-
-
-def _forget_flights_after_fork() -> None:
-    for reader in list(_readers):
-        reader.forget_flights()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_flights_after_fork)

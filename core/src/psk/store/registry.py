@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors import format_uri, parse_uri
 from psk.errors import ProxyStoreFactoryError, StoreExistsError, UnsignedError
-from psk.flight import SingleFlight
+from psk.fork import after_fork_in_child
 from psk.proxy import Proxy, get_factory
+from psk.singleflight import SingleFlight
 from psk.store.arguments import check_kind
 from psk.store.config import StoreConfig
 from psk.store.factory import StoreFactory
@@ -221,11 +221,7 @@ def get_key(proxy: Proxy[Any]) -> str:
     return store_factory(proxy).reference.key
 
 
-def _renew_locks_after_fork() -> None:
-    global _lock, _openings  # noqa: PLW0603  their holders do not exist in the child
+@after_fork_in_child
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603  its holder does not exist in the child
     _lock = threading.RLock()
-    _openings = SingleFlight()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks_after_fork)

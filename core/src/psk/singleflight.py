@@ -1,8 +1,8 @@
-"""Single flight: of several threads that want the same thing at once, one does the work and the others wait for it.
+"""Deduplicate concurrent work: the first caller for a key does it, and the others wait for its result.
 
-There is no lock here that a finaliser, a signal handler, a fork or a thread that the ending interpreter stopped could
-hold. What must not be torn apart by an interrupt, such as Ctrl-C, is written without a call: CPython looks for
-interrupts, and changes threads, after calls, at the start of functions and when it jumps back, and nowhere else.
+No lock is held that a finaliser, a signal handler, a fork or a thread stopped by the ending interpreter could leave
+locked. State that an interrupt such as Ctrl-C must not tear apart changes in statements without a call: CPython
+switches threads and handles signals only after calls, at the start of functions and at backward jumps.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from psk.errors import DeadlineError
+from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-_waits: dict[int, Flight] = {}  # thread -> what it waits for, of whatever kind
+#: The flight that each thread waits for, by thread.
+_waits: dict[int, Flight] = {}
 _release = methodcaller("release")
 _NOTHING = object()
 
 
 class _Seal:
-    """Ends a list of waiters: whoever stands behind it came too late. Released like a lock, it does nothing."""
+    """The end of a list of waiters: one that was appended after it came too late. Releasing it does nothing."""
 
     release = bool
 
@@ -33,33 +35,33 @@ _SEAL = _Seal()
 
 
 class Flight:
-    """One piece of work under way: who does it, and the locks of those who wait for it.
+    """One piece of work in progress: the thread that does it, and the locks of the threads that wait for it.
 
     Attributes:
-        leader: The thread that does it.
-        reentered: How often that thread, while at it, is doing it anew; see `SingleFlight.reenter`.
+        leader: The thread that does the work.
+        reentered: How many nested calls in that thread are doing the same work; see `SingleFlight.reenter`.
     """
 
-    # Defaults on the class, and no __init__: a flight that nobody joins is made in a third of the time.
+    # Defaults on the class and no __init__: creating a flight that nobody joins takes a third of the time.
     leader: int
     waiters: list[LockType | _Seal]
-    wake: map[Any] | None = None  # what wakes them all as it is run through; made by the first of them
+    wake: map[Any] | None = None  # releases the waiters as it is iterated over; created by the first of them
     result: Any = _NOTHING
     error: Exception | None = None
     reentered = 0
 
     def wait(self, deadline: float) -> bool | None:
-        """Wait for the end, or the deadline.
+        """Wait for the end of the work, or for the deadline.
 
         Returns:
-            Whether the leader woke us, so that its outcome is ours too; None at once if it never would.
+            Whether the leader woke this thread, which then shares its outcome; None at once if it never would.
         """
         me = get_ident()
-        before = _waits.get(me)  # of the code that a signal handler or a finaliser, in which we may be, came in between
+        before = _waits.get(me)  # not None in a signal handler or finaliser that interrupted a wait of this thread
         try:
-            # First said, then looked: of threads that wait for each other in a ring at least one sees it.
+            # Announce first, then look: of threads that wait for each other in a ring, at least one sees the ring.
             _waits[me] = self
-            # The interpreter's end stops all other threads.
+            # At its end, the interpreter stops all other threads.
             if self._depends_on(me) or sys.is_finalizing():
                 return None
             waiter = allocate_lock()
@@ -67,7 +69,7 @@ class Flight:
             if self.wake is None:
                 self.wake = map(_release, self.waiters)
             self.waiters.append(waiter)
-            # Appending is atomic: the leader cares for those before the seal, and for nobody behind it.
+            # Appending is atomic: the leader wakes those before the seal, and nobody after it.
             if _SEAL in self.waiters[: self.waiters.index(waiter)]:
                 return False
             return waiter.acquire(timeout=min(max(0.0, deadline - time.monotonic()), TIMEOUT_MAX))
@@ -78,7 +80,7 @@ class Flight:
                 del _waits[me]
 
     def _depends_on(self, thread: int) -> bool:
-        """Tell whether a thread leads this, or what its leader waits for, and so on."""
+        """Tell whether a thread leads this flight, or the one that its leader waits for, and so on."""
         ahead: Flight | None = self
         while ahead is not None and ahead.leader != thread:
             ahead = _waits.get(ahead.leader)
@@ -88,18 +90,19 @@ class Flight:
 class SingleFlight:
     """Let the first caller for a key do the work and the others wait for its result.
 
-    No lock is held meanwhile, and a caller who stays alone pays for two dictionary operations. Nobody waits for
-    himself: a thread that wants what depends on its own work, as a finaliser or a signal handler that came in between
-    may, does that work too.
+    No lock is held during the work, and a caller that stays alone pays for two dictionary operations. No thread waits
+    for itself: where the work depends on the calling thread, as in a finaliser or a signal handler that interrupted
+    it, the caller does the work as well. A forked child starts with nothing in progress.
     """
 
-    __slots__ = ("_flights",)
+    __slots__ = ("__weakref__", "_flights")
 
-    #: How many seconds a follower waits that gives no timeout; the leader's own calls all end by far shorter deadlines.
+    #: Seconds that a follower without a timeout waits; the leader's own calls all have far shorter deadlines.
     patience: ClassVar[float] = 600.0
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, Flight] = {}
+        after_fork_in_child(self, SingleFlight._start_afresh)
 
     def run(
         self,
@@ -110,21 +113,21 @@ class SingleFlight:
         share: Callable[[Any], Any] | None = None,
         timeout: float | None = None,
     ) -> Any:
-        """Do the work for a key, or wait for the caller who is doing it.
+        """Do the work for a key, or wait for the caller that is doing it.
 
         Args:
-            key: Names the work; a text or a number, whose comparison runs no code of others.
-            work: Called once, by the first caller, in its own thread.
-            arguments: What to call it with.
+            key: Names the work: a string or a number, whose comparison runs no foreign code.
+            work: Called once, in the thread of the first caller.
+            arguments: Its arguments.
             share: Turns the result into something that several callers can use; called only if there are several.
-            timeout: Seconds a follower waits at most.
+            timeout: Seconds that a follower waits at most.
 
         Returns:
-            The result, or what `share` made of it.
+            The result of `work`, or of `share`.
 
         Raises:
             DeadlineError: The leader has not finished in time.
-            Exception: Whatever `work` raised, for all who waited.
+            Exception: What `work` raised, for every caller that waited.
         """
         flights = self._flights
         flight = own = Flight()
@@ -148,7 +151,7 @@ class SingleFlight:
         else:
             return result
         finally:
-            # There is no call here, so no interrupt.
+            # No call before the seal, so no interrupt.
             if own.result is _NOTHING:
                 if key in flights and flights[key] is own:
                     del flights[key]
@@ -157,14 +160,16 @@ class SingleFlight:
                 _ = [*own.wake]
             del own, flight  # the error's traceback holds this frame: else a cycle
 
-    def reenter(self, flight: Flight, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:  # noqa: ARG002  for those who limit it
-        """Do the work of a flight that depends on this very thread, or whose own was stopped."""
+    def reenter(self, flight: Flight, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:  # noqa: ARG002  for subclasses that limit it
+        """Do the work of a flight that depends on the calling thread, or whose thread was stopped."""
         return work(*arguments)
 
     def _follow(self, flight: Flight, key: Hashable, own: Flight, timeout: float | None) -> Flight:
-        """Wait for a flight, or the one that follows it; give the one with a result, or that must not be waited for.
+        """Wait for a flight, or for the one after it.
 
-        Where no other is under way any more, that is our own, and the work ours.
+        Returns:
+            The flight that has a result, or one that must not be waited for, or `own`: then no other is in progress,
+            and the caller does the work.
         """
         patience = self.patience if timeout is None else timeout
         deadline = time.monotonic() + patience
@@ -172,8 +177,8 @@ class SingleFlight:
             woken = flight.wait(deadline)
             if woken is None or (woken and flight.result is not _NOTHING):
                 return flight
-            # The leader's deadline may have been shorter than ours, and what interrupted its thread was not meant for
-            # this one: try again in our own time.
+            # The leader's deadline may have been shorter than ours, and an interrupt was meant for its thread alone:
+            # try again within our own time.
             if woken and flight.error is not None and not isinstance(flight.error, DeadlineError):
                 raise flight.error
             if not woken and time.monotonic() >= deadline and self._flights.get(key) is flight:
@@ -184,7 +189,10 @@ class SingleFlight:
             flight = self._flights.setdefault(key, own)
         return own
 
+    def _start_afresh(self) -> None:
+        self._flights = {}
 
-def forget_other_threads() -> None:
-    """Forget in a forked child who waits for whom."""
+
+@after_fork_in_child
+def _forget_other_threads() -> None:
     _waits.clear()
