@@ -1,3 +1,10 @@
 """Which checks surround every test of the workspace?"""
 
-pytest_plugins = ["faults.temporary", "faults.leaks", "faults.ports", "faults.scale"]
+pytest_plugins = [
+    "faults.temporary",
+    "faults.channels",
+    "faults.commands",
+    "faults.leaks",
+    "faults.ports",
+    "faults.scale",
+]

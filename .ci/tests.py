@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 AT_ONCE = len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 2
 #: The slowest folders of the core, which has more tests than all the others, run as a process of their own.
-CORE_CHANNELS = ("connectors", "testing")
+CORE_CHANNELS = ("connectors",)
 COUNTED = re.compile(r"(\d+) (passed|failed|error|skipped)")
 
 

@@ -93,6 +93,10 @@ def use_channel(environment, uri):
     assert key in json.dumps(environment.psk("ls", uri))
     environment.psk("rm", uri, key)
     environment.psk("get", uri, key, code=1)
+
+
+def try_channel(environment, uri):
+    """Check and measure a channel with the commands of psk-testing and psk-bench."""
     environment.psk("plugins", "check", uri)
     environment.psk("bench", uri, "--sizes", "1k,100k", "--count", "5")
 
@@ -113,6 +117,12 @@ def test_the_core_alone(environment):
     answer = environment.psk("put", "redis://127.0.0.1", "pyvenv.cfg", code=3)
     assert "pip install psk-connector-redis" in json.dumps(answer)
     environment.psk("sweep")
+    for words in (("plugins", "check", "shm"), ("plugins", "new", "outside"), ("bench", "local://")):
+        assert "pip install psk-" in environment.psk(*words, code=3)["remedy"]
+    environment.install("psk-testing", "psk-bench")
+    try_channel(environment, f"file://{environment.place}/objects")
+    with environment.session("shm://outside"):
+        try_channel(environment, "shm://outside")
 
 
 USES_PATTERNS = """
@@ -142,14 +152,15 @@ def test_the_core_and_patterns(environment):
 
 
 def test_the_core_and_redis(environment, redis_uri):
-    environment.install("psk-connector-redis")
+    environment.install("psk-connector-redis", "psk-testing", "psk-bench")
     assert names(environment)["connector.redis"] == "not loaded yet"
     assert environment.psk("plugins", "show", "redis")["schemes"][0] == "redis"
     use_channel(environment, redis_uri)
+    try_channel(environment, redis_uri)
 
 
 def test_the_core_and_a_connector_written_elsewhere(environment, tmp_path, capsys):
-    environment.install("psk-core")
+    environment.install("psk-testing", "psk-bench")
     begin = time.monotonic()
     environment.psk("plugins", "new", "outside", "--directory", tmp_path)
     project = next(path.parent for path in tmp_path.glob("*/pyproject.toml"))
@@ -163,6 +174,7 @@ def test_the_core_and_a_connector_written_elsewhere(environment, tmp_path, capsy
         print(f"\nfrom `psk plugins new` to a passing suite: {seconds:.1f} s")  # noqa: T201
     assert names(environment)["connector.outside"] == "not loaded yet"
     use_channel(environment, f"outside://{tmp_path}/channel.db")
+    try_channel(environment, f"outside://{tmp_path}/channel.db")
 
 
 def test_every_wheel_holds_its_types_and_nothing_stray(wheels):

@@ -11,7 +11,7 @@ import pytest
 
 from faults import audit, killer
 from faults.history import Event, record, violations
-from psk.testing.network import FaultProxy
+from psk_testing.network import FaultProxy
 
 pytest_plugins = ["faults.tmpfs"]
 

@@ -1,8 +1,17 @@
 """Can a plug-in add commands, and does one that is broken say so without disturbing the others?"""
 
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
 import pytest
 
+import psk as psk_package
 from psk.cli import exits
+from psk.cli.added import typed_name
+from psk.plugins.builtin import FIRST_PARTY_COMMANDS
 
 PLUGIN = """
     from psk.plugins import CommandPlugin, hookimpl
@@ -15,6 +24,9 @@ PLUGIN = """
             CommandPlugin("their-object", target="their_trace:TRACE", summary="An object can be a command."),
             CommandPlugin("their-void", target="their_trace:Void"),
             CommandPlugin("their-shy", target="their_trace:Shy"),
+            CommandPlugin("plugins.their-count", target="their_trace:Trace", summary="Count plug-ins."),
+            CommandPlugin("plugins.list", target="their_trace:Trace"),
+            CommandPlugin("their-parts", target="their_trace:Parts"),
         ]
 """
 COMMAND = """
@@ -40,10 +52,21 @@ COMMAND = """
 
     TRACE = Trace()
     class Void: pass
+    class Parts:
+        def add_arguments(self, parser):
+            parser.add_argument("--depth", type=int, default=1)
+            parser.add_subparsers(dest="part").add_parser("front")
+
+        def run(self, arguments):
+            answer(arguments, {"depth": arguments.depth, "part": arguments.part}, "")
+            return 0
     class Shy:
         def __init__(self): raise RuntimeError("shy")
 """
-NAMES = ("their-trace", "their-object", "their-void", "their-shy", "their-gone")
+NAMES = (
+    *("their-trace", "their-object", "their-void", "their-shy", "their-gone", "their-parts"),
+    *("plugins.their-count", "plugins.list"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +88,65 @@ def test_its_help_ends_with_its_example(psk):
     assert page.startswith("usage: psk their-trace")
     assert "Trace things." in page
     assert page.endswith("example:\n  psk their-trace --depth 3 here\n")
+
+
+def test_options_may_stand_between_arguments(psk):
+    assert psk("their-trace", "--depth", "0", "x", "--json").document == {"depth": 0}
+
+
+def test_it_may_have_subparsers(psk):
+    assert psk("their-parts", "--depth", "2", "front", "--json").code == exits.USAGE  # unknown to the part
+    assert psk("their-parts", "--json", "--depth", "2", "front").document == {"depth": 2, "part": "front"}
+
+
+def test_it_may_join_a_group(psk):
+    assert psk("plugins", "their-count", "x", "--depth", "0", "--json").document == {"depth": 0}
+    assert ["plugins", "their-count", "(added", "by", "their-commands", "1.2)"] in [
+        line.split() for line in psk("plugins", "--help").out.splitlines()
+    ]
+    assert psk("plugins", "their-count", "--help").out.endswith("example:\n  psk plugins their-count\n")
+    assert "plugins their-count" in psk("plugins", "their-nothing").err
+
+
+def test_a_command_of_the_program_itself_cannot_be_replaced(psk):
+    assert psk("plugins", "list").out.startswith("KIND ")
+    records = psk("plugins", "list", "--kind", "command", "--json").document
+    (record,) = [record for record in records if record["name"] == "plugins.list"]
+    assert (record["status"], record["distribution"]) == ("duplicate", "their-commands")
+
+
+ALONE = """
+import sys
+sys.path.insert(0, {source!r})
+from psk.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("name", FIRST_PARTY_COMMANDS)
+def test_a_command_of_a_distribution_that_is_missing_says_what_to_install(name):
+    def run(*words):
+        program = ALONE.format(source=str(Path(psk_package.__file__).parents[1]))
+        command = [sys.executable, "-I", "-S", "-c", program, *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    done = run(*name.split(), "x", "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["error"]) == (exits.FAILED, "UnknownPluginError")
+    assert document["remedy"] == f"pip install {FIRST_PARTY_COMMANDS[name]}"
+    (row,) = [line for line in run("--help").stdout.splitlines() if line.startswith(f"  {name} ")]
+    assert row.endswith(f"(pip install {FIRST_PARTY_COMMANDS[name]})")
+
+
+def test_the_table_of_own_commands_is_that_of_the_distributions():
+    provided = {}
+    for project in (Path(__file__).parents[3] / "packages").glob("*/pyproject.toml"):
+        described = tomllib.loads(project.read_text())["project"]
+        for entry_point in described.get("entry-points", {}).get("psk", {}):
+            kind, _, name = entry_point.partition(".")
+            if kind == "command":
+                provided[typed_name(name)] = described["name"]
+    assert provided == FIRST_PARTY_COMMANDS
 
 
 def test_the_overview_names_it_without_importing_it(psk):
@@ -96,17 +178,15 @@ def test_its_failures_end_as_those_of_others(psk, what, code, says):
     ],
 )
 def test_a_broken_one_says_whose_it_is(psk, name, says):
-    for words in ([name], ["plugins", "check", name]):
-        done = psk(*words)
-        assert done.code in {exits.FAILED, exits.NO}
-        assert says in done.out + done.err
-        assert "their-commands 1.2" in done.out + done.err
+    done = psk(name)
+    assert done.code == exits.FAILED
+    assert says in done.err
+    assert "their-commands 1.2" in done.err
 
 
-def test_it_can_be_shown_and_checked(psk):
+def test_it_can_be_shown(psk):
     shown = psk("plugins", "show", "their-trace", "--json").document
     assert (shown["summary"], shown["example"]) == ("Trace things.", "psk their-trace --depth 3 here")
-    assert psk("plugins", "check", "their-trace").code == exits.DONE
 
 
 def test_a_name_that_nobody_has_lists_those_there_are(psk):

@@ -29,16 +29,6 @@ def place(tmp_path, monkeypatch):
         ("put {uri} note.txt --ttl 0", exits.USAGE, "argument --ttl: '0' is not a time; write 30s, 10m, 1h or 2d"),
         ("put {uri} note.txt --ttl 99999d", exits.USAGE, "argument --ttl: '99999d' is longer than a century"),
         ("get {uri} {key} --timeout never", exits.USAGE, "argument --timeout: 'never' is not a time"),
-        ("plugins check shm --timeout soon", exits.USAGE, "argument --timeout: 'soon' is not a time"),
-        ("bench {uri} --seconds x", exits.USAGE, "argument --seconds: 'x' is not a time"),
-        (
-            "bench {uri} --sizes 1k,1x",
-            exits.USAGE,
-            "argument --sizes: '1x' is not a size; write 512, 100k, 10MB or 1GiB",
-        ),
-        ("bench {uri} --sizes 0", exits.USAGE, "argument --sizes: '0' is not a size"),
-        ("bench {uri} --count many", exits.USAGE, "argument --count: 'many' is not a number from 1 to 1000000"),
-        ("bench {uri} --count 0", exits.USAGE, "argument --count: '0' is not a number from 1 to 1000000"),
         ("put {uri} folder", exits.USAGE, "folder is not a file; give a file, or - and pipe the bytes in"),
         ("put {uri} note.txt --payload", exits.FAILED, "note.txt is not a whole payload: 7 bytes"),
         ("put {uri} note.txt --payload", exits.FAILED, "omit --payload to put the file as it is"),
@@ -56,7 +46,6 @@ def place(tmp_path, monkeypatch):
         ("ls multi://near", exits.FAILED, "needs the option 'to1'; add to1=... to the URI"),
         ("ls file://", exits.FAILED, "needs the option 'path'; write file:///the/path"),
         ("ls file://here", exits.FAILED, "the authority of a 'file' URI cannot be 'here'; give three slashes"),
-        ("plugins check mine:///tmp/x.db", exits.NO, "no connector for 'mine' is installed"),
     ],
 )
 def test_it_says_what_is_wrong_and_what_to_do(psk, place, words, code, says):

@@ -7,7 +7,7 @@ import pytest
 from faults.side_doors import side_door
 from psk.connectors import open_connector
 from psk.errors import ConnectorConfigError, DurabilityError
-from psk.testing import ConnectorTests
+from psk_testing import ConnectorTests
 
 pytest_plugins = ["faults.tmpfs"]
 

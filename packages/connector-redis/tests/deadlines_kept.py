@@ -7,9 +7,9 @@ import threading
 import time
 
 from psk.errors import PskError
-from psk.testing.deadlines import GRACE_SECONDS, timed
-from psk.testing.operations import all_calls
 from psk.wire import encode
+from psk_testing.deadlines import GRACE_SECONDS, timed
+from psk_testing.operations import all_calls
 
 LARGE = 3_000_000
 

@@ -10,9 +10,9 @@ from servers import RedisServer
 
 from faults.scale import COLUMN
 from psk.connectors import format_uri, parse_uri
-from psk.testing import ConnectorTests
-from psk.testing.processes import Processes
 from psk_connector_redis import link
+from psk_testing import ConnectorTests
+from psk_testing.processes import Processes
 
 _is_key = re.compile(r"[0-9a-f]{32}").fullmatch
 PASSWORD = "correct-horse-battery"

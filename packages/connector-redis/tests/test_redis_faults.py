@@ -10,10 +10,10 @@ from servers import RedisServer
 from usage import joined, opened
 
 from psk.errors import PskError
-from psk.testing.deadlines import timed
-from psk.testing.network import FaultProxy
 from psk.wire import encode
 from psk_connector_redis import link, socket_link
+from psk_testing.deadlines import timed
+from psk_testing.network import FaultProxy
 
 TIMEOUT = 0.3
 PATIENT = 10.0

@@ -10,9 +10,9 @@ from usage import LARGE, value_of
 
 from psk.connectors import open_connector
 from psk.errors import ChannelUnavailableError, DeadlineError, PskError
-from psk.testing.network import FaultProxy
 from psk.wire import Payload, decode, encode
 from psk_connector_redis.socket_link import SocketLink
+from psk_testing.network import FaultProxy
 
 
 @pytest.mark.parametrize("size", [10, LARGE])

@@ -8,12 +8,12 @@ from clusters import Sentinels
 
 from psk.connectors import open_connector
 from psk.errors import ChannelUnavailableError, PskError
-from psk.testing.values import value_of
 from psk.wire import encode
 from psk_connector_redis.addresses import Address
 from psk_connector_redis.refusal import GarbledError, Refusal
 from psk_connector_redis.resp import pack
 from psk_connector_redis.sentinel import read_primary
+from psk_testing.values import value_of
 
 
 def soon(seconds=10.0):

@@ -13,11 +13,11 @@ import pytest
 
 from psk.connectors import find_connector, format_uri, open_connector, parse_uri
 from psk.errors import ConnectorClosedError, DeadlineError
-from psk.testing.values import value_of
 from psk.wire import encode
 from psk_connector_redis.refusal import Refusal
 from psk_connector_redis.resp import pack
 from psk_connector_redis.server import Server
+from psk_testing.values import value_of
 
 
 def soon(seconds=5.0):

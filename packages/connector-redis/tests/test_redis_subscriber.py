@@ -10,11 +10,11 @@ from listening import is_listening, listeners, subscribers, waiting_for
 from usage import eventually, opened
 
 from psk.errors import ConnectorClosedError, DeadlineError
-from psk.testing.network import FaultProxy
 from psk.wire import encode
 from psk_connector_redis import subscriber, subscription, waiting
 from psk_connector_redis.server import Server
 from psk_connector_redis.socket_link import SocketLink
+from psk_testing.network import FaultProxy
 
 MISSING = "0" * 32
 

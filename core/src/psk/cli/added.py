@@ -21,7 +21,7 @@ class AddedCommand:
 
     def __init__(self, described: CommandPlugin, command: Any) -> None:
         self.SUMMARY = described.summary or "A plug-in's command, which says nothing about itself."
-        self.EXAMPLE = described.example or f"psk {described.name}"
+        self.EXAMPLE = described.example or f"psk {typed_name(described.name)}"
         self._name = described.name
         self._command = command
 
@@ -38,12 +38,23 @@ class AddedCommand:
         return 0 if code is None else int(code) if isinstance(code, int) else 1
 
 
+def plugin_name(name: str) -> str:
+    """Return the name of a command's plug-in: `plugins.check` for what is typed as `psk plugins check`."""
+    return name.replace(" ", ".")
+
+
+def typed_name(name: str) -> str:
+    """Return what is typed to run the command of a plug-in: the reverse of `plugin_name`."""
+    return name.replace(".", " ")
+
+
 def find_added_command(name: str) -> AddedCommand:
-    """Return the command that a plug-in adds under a name.
+    """Return the command that a plug-in adds, by the words that are typed to run it.
 
     Raises:
         PluginError: There is none, or it cannot be used.
     """
+    name = plugin_name(name)
     described = find("command", name)
     command = load_command(name)
     return AddedCommand(described, command)  # type: ignore[arg-type]  # the kind says what it is

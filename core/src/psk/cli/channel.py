@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from psk.cli.output import without_secrets
@@ -33,12 +34,36 @@ def open_store(uri: str, *, create: bool = False, **options: str) -> Iterator[St
         create: Whether to make its directory or session if there is none.
         options: As of `Store`.
     """
-    from psk.cli.checking.scratch import given_uri
     from psk.store import Store
 
     opened = Store.from_uri if create else Store.join
     with given_uri(uri), opened(uri, cache_size=0, **options) as store:
         yield store
+
+
+@contextmanager
+def given_uri(uri: str) -> Iterator[str]:
+    """Give the URI that the user named; a directory that only the check made goes again."""
+    from psk.connectors import parse_uri
+
+    path = str(parse_uri(uri).get("path", ""))
+    was_there = not path or os.path.lexists(path)
+    try:
+        yield uri
+    finally:
+        if not was_there:
+            with suppress(OSError):  # it is no directory, or somebody uses it by now
+                _remove_unused(path)
+
+
+def _remove_unused(directory: str) -> None:
+    """Remove a directory that holds at most empty files of a connector's own, such as a mark."""
+    with os.scandir(directory) as entries:
+        kept = list(entries)
+    if all(it.name.startswith(".") and it.is_file(follow_symlinks=False) and not it.stat().st_size for it in kept):
+        for entry in kept:
+            os.unlink(entry.path)  # noqa: PTH108  pathlib would cost 10 ms at import
+        os.rmdir(directory)  # noqa: PTH106  as above
 
 
 def check_outlives(uri: str) -> None:
@@ -74,8 +99,6 @@ def missing(uri: str, *keys: str) -> MissingKeyError:
 
 def _is_held(config: dict[str, object]) -> bool:
     """Tell whether a session of shared memory is alive: what the dead left is removed first."""
-    import os
-
     from psk.connectors.shm.options import ROOT, session_path
     from psk.connectors.shm.sweep import sweep
 

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 def overview() -> str:
     """Give the page of the program: its commands, and those of plug-ins, which are not imported for that."""
-    return "\n".join([*_page("psk", "Pass objects between processes by reference.", list(COMMANDS), _added())])
+    return "\n".join([*_page("psk", "Pass objects between processes by reference.", list(COMMANDS), _added(""))])
 
 
 def group_overview(group: str) -> str:
     """Give the page of the commands that begin with one word."""
-    return "\n".join(_page(f"psk {group}", GROUPS[group], [it for it in COMMANDS if it.startswith(f"{group} ")], {}))
+    beginning = f"{group} "
+    own = [name for name in COMMANDS if name.startswith(beginning)]
+    return "\n".join(_page(f"psk {group}", GROUPS[group], own, _added(beginning)))
 
 
 def _page(prog: str, summary: str, names: list[str], added: dict[str, str]) -> Iterator[str]:
@@ -37,11 +39,17 @@ def _page(prog: str, summary: str, names: list[str], added: dict[str, str]) -> I
     yield example_text(EXAMPLE)
 
 
-def _added() -> dict[str, str]:
+def _added(beginning: str) -> dict[str, str]:
+    """Give the commands of plug-ins, and those of our own distributions that are not installed."""
+    from psk.cli.added import typed_name
     from psk.cli.output import plain
     from psk.cli.subject import all_plugins
+    from psk.plugins.builtin import FIRST_PARTY_COMMANDS
     from psk.plugins.record import DUPLICATE, INCOMPATIBLE, NOT_ALLOWED
 
     useless = {DUPLICATE, INCOMPATIBLE, NOT_ALLOWED}
-    commands = [record for record in all_plugins() if record.kind == "command" and record.status not in useless]
-    return {plain(record.name): plain(f"(added by {record.origin})") for record in commands}
+    rows = {name: f"(pip install {distribution})" for name, distribution in FIRST_PARTY_COMMANDS.items()}
+    for record in all_plugins():
+        if record.kind == "command" and record.status not in useless:
+            rows[plain(typed_name(record.name))] = plain(f"(added by {record.origin})")
+    return {name: says for name, says in rows.items() if name.startswith(beginning)}

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentError, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import (
+    ArgumentError,
+    ArgumentParser,
+    RawDescriptionHelpFormatter,
+    _SubParsersAction,
+)
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 from psk.cli import exits
 from psk.cli.output import report, say, without_secrets
 from psk.errors import InvalidKeyError, UnknownPluginError, UsageError
+from psk.plugins.builtin import FIRST_PARTY_COMMANDS
 from psk.plugins.importing import import_target
 
 if TYPE_CHECKING:
@@ -20,16 +26,14 @@ if TYPE_CHECKING:
 COMMANDS = {
     "plugins list": "psk.cli.plugins_list",
     "plugins show": "psk.cli.plugins_show",
-    "plugins check": "psk.cli.checking.command",
-    "plugins new": "psk.cli.plugins_new",
     "put": "psk.cli.put",
     "get": "psk.cli.get",
     "ls": "psk.cli.ls",
     "rm": "psk.cli.rm",
-    "bench": "psk.cli.benching.command",
     "sweep": "psk.cli.sweep",
     "inspect": "psk.cli.inspection.command",
 }
+#: Words with which the names of several commands begin. Plug-ins add to them: entry point `command.plugins.check`.
 GROUPS = {"plugins": "See, check and make plug-ins."}
 EXAMPLE = "psk plugins list"
 HELP = ("-h", "--help")
@@ -139,6 +143,7 @@ def find_command(name: str) -> Command:
 
     Raises:
         UsageError: There is none; lists those there are.
+        UnknownPluginError: It belongs to another distribution of psk, which is not installed.
         PluginError: A plug-in has it, and cannot be used.
     """
     if name in COMMANDS:
@@ -147,14 +152,19 @@ def find_command(name: str) -> Command:
         if name == "--json":
             raise UsageError("psk has no option '--json' before a command", remedy="write it after the command")
         raise UsageError(f"psk has no option {without_secrets(name)!r:.80}", remedy="see psk --help")
-    from psk.cli.added import find_added_command
+    from psk.cli.added import find_added_command, typed_name
 
     try:
         return find_added_command(name)
     except UnknownPluginError as error:
+        if distribution := FIRST_PARTY_COMMANDS.get(name):
+            raise UnknownPluginError(
+                f"psk {name} is a command of {distribution}, which is not installed",
+                remedy=f"pip install {distribution}",
+            ) from None
         raise UsageError(
             f"psk has no command {without_secrets(name)!r:.80}",
-            found=[*COMMANDS, *error.found],
+            found=[*COMMANDS, *map(typed_name, error.found)],
             remedy="see psk --help",
         ) from None
 
@@ -184,8 +194,9 @@ def _formatter(prog: str) -> RawDescriptionHelpFormatter:
 
 def _run_command(name: str, command: Command, argv: Sequence[str]) -> int:
     parser = command_parser(name, command)
-    # Intermixed, so that options may stand between arguments; what plug-ins add may have sub-commands, which cannot be.
-    read = parser.parse_intermixed_args if name in COMMANDS else parser.parse_args
+    # Intermixed, so that options may stand between arguments. Arguments that have subparsers cannot be.
+    has_subparsers = any(isinstance(action, _SubParsersAction) for action in parser._actions)  # noqa: SLF001  argparse has no public way to ask
+    read = parser.parse_args if has_subparsers else parser.parse_intermixed_args
     try:
         arguments = read(list(argv))
     except ArgumentError as error:

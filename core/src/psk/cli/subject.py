@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from psk.cli.output import report, without_secrets
-from psk.cli.program import COMMANDS
+from psk.cli.program import COMMANDS, GROUPS
 from psk.errors import UnknownPluginError, UsageError
 from psk.plugins import installed
 from psk.plugins.discovery import KINDS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def all_plugins() -> list[InstalledPlugin]:
     """List what is installed, the names of this program's own commands being taken."""
-    own = {name.partition(" ")[0] for name in COMMANDS}
+    own = {name.replace(" ", ".") for name in COMMANDS} | set(GROUPS)
     records = installed()
     for record in records:
         if record.kind == "command" and record.name in own:

@@ -119,6 +119,6 @@ def _checked(scheme: str, found: Any) -> type[Connector]:
             "connector",
             scheme,
             f"names {found.__qualname__} as its connector, which lacks {', '.join(missing)}",
-            remedy="its author must keep the contract: docs/contract.md, psk.testing",
+            remedy="its author must keep the contract: docs/contract.md, psk-testing",
         )
     return cast("type[Connector]", found)

@@ -44,6 +44,13 @@ FIRST_PARTY = {
 No other distribution is recommended for installation: a name that is free could be registered by anybody.
 """
 
+FIRST_PARTY_COMMANDS = {
+    "bench": "psk-bench",
+    "plugins check": "psk-testing",
+    "plugins new": "psk-testing",
+}
+"""Which of our own distributions adds a command to the program `psk`, by what is typed."""
+
 CODECS = {
     "bytearray": ("psk.wire.raw:BYTEARRAY", "bytearray, as it is."),
     "bytes": ("psk.wire.raw:BYTES", "bytes, as they are."),

@@ -110,7 +110,8 @@ class CommandPlugin(Description):
     """A command of the program `psk`, for hook `psk_commands`.
 
     Args:
-        name: What is typed behind `psk`; its entry point is `command.<name>`.
+        name: What is typed after `psk`; its entry point is `command.<name>`. A command of the group `plugins` has a dot
+            in its name: `plugins.check` is typed as `psk plugins check`.
         target: Something with `add_arguments(parser)` and `run(arguments) -> int`, as `module:attribute`.
         summary: One line for `psk --help`.
         example: A command line that `psk <name> --help` ends with.

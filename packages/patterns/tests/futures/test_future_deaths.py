@@ -9,9 +9,9 @@ import time
 import pytest
 
 from faults.killer import Victim
-from psk.testing.deadlines import timed
 from psk_patterns import as_completed, future
 from psk_patterns.errors import FutureClaimedError, FutureDoneError, FutureTimeoutError, ProducerDied
+from psk_testing.deadlines import timed
 
 TTL = 1.0
 TOLD_SECONDS = TTL + 1.0

@@ -10,9 +10,9 @@ from servers import MissingServerError, RedisServer
 from psk import Store
 from psk.errors import DeadlineError, PskError
 from psk.store import close_opened_stores
-from psk.testing.deadlines import timed
 from psk_patterns import as_completed, future
 from psk_patterns.errors import ProducerDied
+from psk_testing.deadlines import timed
 
 
 @pytest.fixture

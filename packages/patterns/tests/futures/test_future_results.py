@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from psk.errors import DeadlineError, InvalidArgumentError, ProxyResolveError, SerializationError
-from psk.testing.deadlines import timed
 from psk_patterns import Future, future
 from psk_patterns.errors import (
     FutureCancelledError,
@@ -17,6 +16,7 @@ from psk_patterns.errors import (
     FutureTimeoutError,
     RemoteError,
 )
+from psk_testing.deadlines import timed
 
 
 def away(obj):

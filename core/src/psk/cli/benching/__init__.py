@@ -1,1 +1,0 @@
-"""How quick is a channel, at which sizes, and beside which other?"""

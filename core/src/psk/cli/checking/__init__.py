@@ -1,1 +1,0 @@
-"""Does a plug-in do what it must? Quick checks of the contract on a live channel; `psk.testing` has all of them."""

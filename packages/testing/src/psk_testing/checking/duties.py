@@ -1,0 +1,147 @@
+"""Does a connector do what each must: put, get, exists, evict? Numbers as in docs/contract.md."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from psk.errors import InvalidArgumentError, InvalidKeyError, KeyExistsError
+from psk.wire import Payload, encode
+from psk_testing.checking.outcome import Check, checks, require, require_error
+
+if TYPE_CHECKING:
+    from psk_testing.checking.channel import Channel
+
+DUTIES: list[Check] = []
+MALFORMED_KEYS = ("", "x", "0" * 31, "0" * 33, "A" * 32, "0" * 32 + "@", "../" + "0" * 29, "0" * 32 + "@" + "x" * 64)
+SENSELESS_TIMES = (-1, math.nan, math.inf, "soon")
+FRAME_BYTES = 10_000
+
+
+@checks(
+    DUTIES, "C2", "put returns a key that begins with the object id", fix="return payload.key, or payload.key@where"
+)
+def _key(channel: Channel) -> None:
+    payload = channel.payload()
+    key = channel.put(payload)
+    require(isinstance(key, str) and key.partition("@")[0] == payload.key, f"the key of {payload.key} is {key!r:.120}")
+
+
+@checks(DUTIES, "C21", "get returns the bytes that were put", fix="write payload.buffers() one after the other")
+def _whole(channel: Channel) -> None:
+    of_many_frames = encode([bytearray(os.urandom(FRAME_BYTES)), b"a", bytearray(os.urandom(FRAME_BYTES + 1))])
+    for payload in (channel.payload(), channel.payload(0), channel.remembered(of_many_frames)):
+        require(
+            channel.get(channel.put(payload)) == payload.tobytes(),
+            f"{payload.nbytes} bytes in {len(payload.frame_sizes)} frames did not come back as they were",
+        )
+
+
+@checks(DUTIES, "C22", "get of a key that was never put gives None", fix="tell a missing object from an error")
+def _missing(channel: Channel) -> None:
+    found = channel.connector.get(os.urandom(16).hex(), timeout=channel.timeout)
+    require(found is None, f"it gave {type(found).__name__}")
+
+
+@checks(DUTIES, "C27", "exists is true exactly when there is an object", fix="look at the same place as get")
+def _exists(channel: Channel) -> None:
+    payload = channel.payload()
+    require(channel.connector.exists(payload.key, timeout=channel.timeout) is False, "it is not False before the put")
+    key = channel.put(payload)
+    require(channel.connector.exists(key, timeout=channel.timeout) is True, "it is not True after the put")
+
+
+@checks(DUTIES, "C28", "evict removes the object, and may be repeated", fix="let a missing key pass")
+def _evict(channel: Channel) -> None:
+    key = channel.put(channel.payload())
+    channel.evict(key)
+    require(channel.get(key) is None, "the object is still there")
+    channel.evict(key)
+
+
+@checks(
+    DUTIES,
+    "C15",
+    "the same payload put twice is one put",
+    fix="compare what is there with the payload: psk.connectors.holds",
+)
+def _repeated(channel: Channel) -> None:
+    payload = channel.payload()
+    first, second = channel.put(payload), channel.put(payload)
+    require(first == second, f"two keys: {first} and {second}")
+    channel.evict(first)
+    require(channel.get(first) is None, "one evict did not remove it")
+
+
+@checks(DUTIES, "C16", "put never overwrites", fix="place it so that only the first wins: link, INSERT, SET NX")
+def _overwriting(channel: Channel) -> None:
+    payload = channel.payload()
+    key = channel.put(payload)
+    other = channel.payload(object_id=payload.object_id)
+    require_error(KeyExistsError, lambda: channel.put(other), "another payload under the same object id")
+    require(channel.get(key) == payload.tobytes(), "the object that was there is not there any more")
+
+
+@checks(DUTIES, "C17", "put keeps no buffer of the caller", fix="copy the payload's buffers before put returns")
+def _aliasing(channel: Channel) -> None:
+    data = bytearray(os.urandom(FRAME_BYTES))
+    payload = channel.remembered(encode(data))
+    before = payload.tobytes()
+    key = channel.put(payload)
+    data[:] = bytes(len(data))
+    require(channel.get(key) == before, "what the caller did afterwards is seen in the object")
+
+
+@checks(
+    DUTIES, "C23", "what get returns is private, or nobody can write it", fix="return memory of psk.connectors.allocate"
+)
+def _private(channel: Channel) -> None:
+    payload = channel.payload()
+    key = channel.put(payload)
+    frames = channel.connector.get(key, timeout=channel.timeout)
+    require(frames is not None, "the object is not there")
+    for buffer in frames.buffers:
+        with memoryview(buffer) as view:
+            if not view.readonly:
+                view.cast("B")[:] = bytes(view.nbytes)
+    require(channel.get(key) == payload.tobytes(), "what one reader wrote is seen by the next")
+
+
+@checks(DUTIES, "C25", "size is a hint that is not believed", fix="read what the channel holds, however long that is")
+def _size(channel: Channel) -> None:
+    payload = channel.payload()
+    key = channel.put(payload)
+    for size in (0, payload.nbytes * 2):
+        frames = channel.connector.get(key, size=size, timeout=channel.timeout)
+        found = None if frames is None else Payload.parse(frames).tobytes()
+        require(found == payload.tobytes(), f"with size={size} it did not come back as it was")
+
+
+@checks(DUTIES, "C3", "malformed keys are refused", fix="call psk.connectors.validate_plain_key first in each method")
+def _keys(channel: Channel) -> None:
+    for key in MALFORMED_KEYS:
+        for method in (channel.connector.get, channel.connector.exists, channel.connector.evict):
+            require_error(InvalidKeyError, partial(method, key), f"{method.__name__}({key!r:.50})")
+
+
+@checks(DUTIES, "C6", "senseless timeouts are refused", fix="use psk.connectors.deadline_after or check_timeout")
+def _timeouts(channel: Channel) -> None:
+    payload = channel.payload()
+    calls = {"put": partial(channel.connector.put, payload), "get": partial(channel.connector.get, payload.key)}
+    for timeout in SENSELESS_TIMES:
+        for name, call in calls.items():
+            require_error(InvalidArgumentError, partial(call, timeout=timeout), f"{name} with timeout={timeout!r}")
+
+
+@checks(DUTIES, "C19", "hints that it does not know are ignored", fix="take hints by name, and only those you know")
+def _hints(channel: Channel) -> None:
+    channel.put(channel.payload(), hints={"something_unheard_of": "7"})
+
+
+@checks(DUTIES, "C18", "a senseless ttl is refused", fix="call psk.connectors.check_ttl")
+def _ttl(channel: Channel) -> None:
+    with suppress(NotImplementedError):  # of which CapabilityError is one: then no ttl is kept at all
+        require_error(InvalidArgumentError, lambda: channel.put(channel.payload(), ttl=-1), "ttl=-1")

@@ -1,0 +1,104 @@
+"""Does the channel keep expiries as C44 to C46 say?"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from psk.connectors import SupportsExpiry
+from psk.wire import encode
+from psk_testing.citing import rule
+from psk_testing.pace import at_some_pace
+from psk_testing.suite import Suite
+from psk_testing.values import MISSING, value_of
+
+STEP_SECONDS = 5000.0
+
+
+class Expiring(Suite):
+    """Test `ttl` and `renew`."""
+
+    @rule(
+        "C18",
+        "C44",
+        needs=(SupportsExpiry,),
+        fix="look at the expiry in every call that reads, not only in the sweeper",
+    )
+    def test_an_expired_object_is_gone(self, connector: Any) -> None:
+        calls = {"get": connector.get, "exists": connector.exists, "renew": lambda key: connector.renew(key, 9)}
+        if hasattr(connector, "take"):
+            calls["take"] = lambda key: connector.take(key, "me")
+        if hasattr(connector, "get_range"):
+            calls["get_range"] = lambda key: connector.get_range(key, 0, 9)
+        if hasattr(connector, "keys"):
+            calls["keys"] = lambda key: key in set(connector.keys())
+        if hasattr(connector, "get_batch"):
+            calls["get_batch"] = lambda key: connector.get_batch([key])[0]
+            calls["exists_batch"] = lambda key: connector.exists_batch([key])[0]
+
+        def attempt(pace: float) -> None:
+            keys = {name: connector.put(encode("brief"), ttl=0.1 * pace) for name in calls}
+            assert all(map(connector.exists, keys.values()))
+            time.sleep(0.12 * pace)
+            assert [name for name, call in calls.items() if call(keys[name])] == []
+
+        at_some_pace(attempt)
+
+    @rule("C44", needs=(SupportsExpiry,), fix="let the placing step of `put` replace an expired object")
+    def test_an_expired_name_is_free_again(self, connector: Any) -> None:
+        payload = encode("again")
+        connector.put(payload, ttl=0.02)
+        time.sleep(0.03)
+        connector.put(payload)
+        time.sleep(0.03)
+        assert value_of(connector.get(payload.key)) == "again"
+
+    @rule("C44", needs=(SupportsExpiry,), fix="let the channel count the time: its server's clock, or a monotonic one")
+    @pytest.mark.parametrize("step", [-STEP_SECONDS, STEP_SECONDS])
+    def test_a_step_of_the_clock_changes_nothing(
+        self, connector: Any, monkeypatch: pytest.MonkeyPatch, step: float
+    ) -> None:
+        lasting, brief = connector.put(encode("lasting"), ttl=1000), connector.put(encode("brief"), ttl=0.05)
+        now, now_ns = time.time, time.time_ns
+        monkeypatch.setattr(time, "time", lambda: now() + step)
+        monkeypatch.setattr(time, "time_ns", lambda: now_ns() + int(step * 1e9))
+        assert connector.exists(lasting)
+        assert value_of(connector.get(lasting)) == "lasting"
+        time.sleep(0.07)
+        assert not connector.exists(brief)
+        assert connector.get(brief) is None
+
+    @rule("C15", needs=(SupportsExpiry,), fix="leave the expiry alone when the payload is there already")
+    def test_the_first_expiry_stays(self, connector: Any) -> None:
+        payload = encode("same")
+        connector.put(payload)
+        connector.put(payload, ttl=0.01)
+        time.sleep(0.02)
+        assert connector.exists(payload.key)
+
+    @rule("C45", needs=(SupportsExpiry,), fix="set the expiry anew, longer, shorter or none; False for what is gone")
+    def test_renewing_moves_the_expiry(self, connector: Any) -> None:
+        def attempt(pace: float) -> None:
+            key = connector.put(encode("longer"), ttl=0.1 * pace)
+            assert connector.renew(key, 1000) is True
+            forever = connector.put(encode("forever"), ttl=0.1 * pace)
+            assert connector.renew(forever, None) is True
+            shorter = connector.put(encode("shorter"))
+            assert connector.renew(shorter, 0.1 * pace) is True
+            time.sleep(0.12 * pace)
+            assert connector.exists(key)
+            assert connector.exists(forever)
+            assert not connector.exists(shorter)
+
+        at_some_pace(attempt)
+        assert connector.renew(MISSING, 1) is False
+
+    @rule("C15", "C44", needs=(SupportsExpiry,), fix="compare payloads without looking at their expiries")
+    def test_an_expiry_outlives_the_connector_that_set_it(self, connector: Any, reopened: Any) -> None:
+        brief, lasting = connector.put(encode("brief"), ttl=0.1), connector.put(encode("lasting"), ttl=1000)
+        connector.close()
+        time.sleep(0.12)
+        assert reopened.get(brief) is None
+        assert value_of(reopened.get(lasting)) == "lasting"
