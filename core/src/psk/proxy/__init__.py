@@ -15,6 +15,7 @@ from psk.proxy.functions import (
 )
 from psk.proxy.locker import ProxyLocker
 from psk.proxy.making import make_proxy, protocols_of
+from psk.proxy.proxy import rebuild_proxy
 
 if TYPE_CHECKING:
     from psk.proxy.static import Proxy
@@ -40,6 +41,7 @@ __all__ = [
     "is_resolved",
     "make_proxy",
     "protocols_of",
+    "rebuild_proxy",
     "resolve",
     "resolve_async",
 ]

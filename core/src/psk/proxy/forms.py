@@ -259,11 +259,7 @@ def _metaclass(own: Any) -> Any:
 
 
 def _reduce_form(form: Any) -> tuple[Any, ...]:
-    return _same, (form.__proxy_public__,)
-
-
-def _same(cls: Any) -> Any:
-    return cls
+    return getattr, (form.__proxy_public__, "__proxy_public__")
 
 
 def _register(cls: Any) -> None:

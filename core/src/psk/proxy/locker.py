@@ -21,6 +21,7 @@ class ProxyLocker(Generic[T]):
         proxy: The proxy to lock away; it is not resolved.
     """
 
+    __module__ = "psk.proxy"  # where pickles name it
     __slots__ = ("_proxy",)
 
     def __init__(self, proxy: Proxy[T]) -> None:

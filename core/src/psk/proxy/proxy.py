@@ -273,6 +273,9 @@ def rebuild_proxy(
     return made
 
 
+rebuild_proxy.__module__ = "psk.proxy"  # where pickles name it
+
+
 def _copy_of(proxy: Any, factory: Any) -> Any:
     protocols = type(proxy).__proxy_protocols__
     return rebuild_proxy(public_class(proxy), factory, known_class(proxy), known_hash(proxy), protocols)
