@@ -22,7 +22,7 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 
 from psk_patterns import ProxySize, ProxyType, StoreExecutor, borrow
-from psk_patterns.finishing import flush
+from psk_patterns.deferred_cleanup import flush
 
 if TYPE_CHECKING:
     from argparse import Namespace

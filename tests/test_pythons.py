@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 #: What depends on the interpreter; the rest speaks to the operating system, which is the same for all of them.
 DEPENDENT = (
     *(f"core/tests/{area}" for area in ("proxy", "wire", "store", "background")),
-    "packages/patterns/tests/test_finishing.py",
+    "packages/patterns/tests/test_deferred_cleanup.py",
     "packages/patterns/tests/lifetimes/test_lifetimes_at_exit.py",
 )
 OTHERS = [version for version in SUPPORTED if version != f"{sys.version_info[0]}.{sys.version_info[1]}"]

@@ -10,7 +10,7 @@ from mistakes import CASES
 import psk
 from psk.errors import PskError
 from psk_patterns import errors, future, owned_proxy, release, withdraw
-from psk_patterns.finishing import flush
+from psk_patterns.deferred_cleanup import flush
 
 PUBLIC = {each for each in vars(errors).values() if getattr(each, "__module__", "") == errors.__name__}
 

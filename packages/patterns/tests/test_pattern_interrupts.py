@@ -11,10 +11,9 @@ import pytest
 
 from faults.interrupts import steps
 from psk import Store
-from psk_patterns import LeaseLifetime, StoreExecutor, future
-from psk_patterns.finishing import flush
+from psk_patterns import LeaseLifetime, StoreExecutor, future, leases
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.futures.claim import HeldClaim
-from psk_patterns.leases import keeper
 from psk_patterns.ownership.living import claimed
 
 # What interrupts a finaliser can be raised nowhere.
@@ -26,7 +25,7 @@ def store():
     with Store("interrupted", f"local://interrupted-{os.urandom(4).hex()}") as opened:
         yield opened
         # An interrupt in a finaliser ends that, and nobody can raise it: what it was to end goes on.
-        for kept in list(keeper._keepers.values()):
+        for kept in list(leases._renewers.values()):
             for hold in list(kept.leases):
                 hold.close()
         for thread in threading.enumerate():
@@ -109,7 +108,7 @@ def test_a_channel_whose_leases_two_threads_renew_forgets_them_once(store, monke
         if thread.name == "psk-leases":
             thread.join(20)
     assert raised == []
-    assert store.uri not in keeper._keepers
+    assert store.uri not in leases._renewers
 
 
 def test_a_claim_that_is_half_made_goes_in_silence(monkeypatch):

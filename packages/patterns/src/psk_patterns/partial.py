@@ -8,7 +8,7 @@ from psk import Proxy, extract
 from psk.errors import InvalidArgumentError, StoreConfigError
 from psk_patterns.arguments import check_lifetime, check_store
 from psk_patterns.policies import DEFAULT_BYTES, check_policy
-from psk_patterns.walking import is_structure, transform
+from psk_patterns.traversal import is_structure, transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

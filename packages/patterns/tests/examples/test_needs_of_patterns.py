@@ -20,8 +20,8 @@ from psk_patterns import (
     scatter,
     update,
 )
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import FutureTimeoutError
-from psk_patterns.finishing import flush
 
 
 @pytest.fixture

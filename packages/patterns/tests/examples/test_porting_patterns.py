@@ -25,8 +25,8 @@ from psk_patterns import (
     owned_proxy,
     update,
 )
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import BorrowedError, OwnershipError, ReferenceInvalidError
-from psk_patterns.finishing import flush
 
 
 @pytest.fixture

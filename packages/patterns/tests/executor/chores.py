@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from psk import Proxy, extract, get_key, is_resolved
 from psk.store import close_opened_stores
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.executor import settings
-from psk_patterns.finishing import flush
 
 LARGE = 1000
 

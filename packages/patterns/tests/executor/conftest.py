@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import psk
-from psk_patterns import finishing
-from psk_patterns.finishing import flush
-from psk_patterns.leases import keeper, reopened
+from psk_patterns import deferred_cleanup, leases
+from psk_patterns.deferred_cleanup import flush
+from psk_patterns.leases import reopened
 
 PATIENCE_SECONDS = 5.0
 #: Where workers find the functions that tests submit.
@@ -86,6 +86,6 @@ def pool(workers, open_store):
 def _short_of_patience():
     # The threads end when there is nothing to do; each test waits for that.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keeper, "IDLE_SECONDS", 0.02)
-        patch.setattr(finishing, "IDLE_SECONDS", 0.02)
+        patch.setattr(leases, "IDLE_SECONDS", 0.02)
+        patch.setattr(deferred_cleanup, "IDLE_SECONDS", 0.02)
         yield

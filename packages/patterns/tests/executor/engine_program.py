@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from psk import Store
 from psk.errors import ProxyResolveError
 from psk_patterns import ProxySize, ProxyType, StoreExecutor
-from psk_patterns.finishing import flush
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.ownership import is_owned
 
 LARGE = 10_000

@@ -10,7 +10,7 @@ from chores import LARGE, Pair, fail, fill, kinds, same, total, wait_for
 
 from psk import Proxy
 from psk_patterns import ProxySize, StoreExecutor
-from psk_patterns.finishing import flush
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.ownership import is_owned
 
 

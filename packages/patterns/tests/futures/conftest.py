@@ -10,9 +10,8 @@ from servers import MissingServerError, RedisServer
 
 import psk
 from psk import background
-from psk_patterns import finishing
+from psk_patterns import deferred_cleanup, leases
 from psk_patterns.futures import watcher
-from psk_patterns.leases import keeper
 
 # For `future_peers`, whose functions run in other processes.
 sys.path.append(str(Path(__file__).parent))
@@ -36,7 +35,7 @@ def future_server(tmp_path_factory):
 def _threads_that_end_soon():
     # Each test waits for the threads that it started; nothing else depends on how long these linger.
     with pytest.MonkeyPatch.context() as patch:
-        for module in (keeper, finishing, watcher, background):
+        for module in (leases, deferred_cleanup, watcher, background):
             patch.setattr(module, "IDLE_SECONDS", 0.05)
         yield
 

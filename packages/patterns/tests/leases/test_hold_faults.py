@@ -11,8 +11,9 @@ from servers import RedisServer
 import psk
 from faults.killer import Victim
 from psk.errors import ChannelUnavailableError
+from psk_patterns import leases
 from psk_patterns.errors import LeaseLostError
-from psk_patterns.leases import Hold, keeper
+from psk_patterns.leases import LeaseHolder
 
 TTL = 0.6
 
@@ -28,7 +29,7 @@ def server(tmp_path, patterns_server):
 def test_a_server_that_is_frozen_for_a_part_of_the_lease_costs_nothing(server):
     with psk.Store("frozen", server.uri) as store:
         lost = []
-        hold = Hold(store, TTL, on_lost=lost.append)
+        hold = LeaseHolder(store, TTL, on_lost=lost.append)
         key = store.put("held", ttl=TTL)
         hold.add(key)
         for _ in range(2):
@@ -45,7 +46,7 @@ def test_what_a_dead_server_took_with_it_is_reported(server, monkeypatch):
     ignored = []
     monkeypatch.setattr("sys.unraisablehook", ignored.append)
     with psk.Store("gone", server.uri) as store:
-        hold = Hold(store, TTL)
+        hold = LeaseHolder(store, TTL)
         key = store.put("held", ttl=TTL)
         hold.add(key)
         server.kill()
@@ -72,7 +73,7 @@ def test_an_object_that_is_slow_costs_no_other_its_lease(open_channel, monkeypat
 
     monkeypatch.setattr(type(store.connector), "renew", slowly)
     lost = []
-    hold = Hold(store, TTL, on_lost=lost.append)
+    hold = LeaseHolder(store, TTL, on_lost=lost.append)
     hold.add(*keys)
     time.sleep(2.5 * TTL)
     assert set(lost) == slow
@@ -87,7 +88,7 @@ def test_a_process_that_was_stopped_for_a_whole_lease_is_told(open_channel):
     def run(report):
         with psk.Store("child", store.uri) as own:
             lost = threading.Event()
-            hold = Hold(own, TTL, on_lost=lambda key: (report(f"lost {key}"), lost.set()))
+            hold = LeaseHolder(own, TTL, on_lost=lambda key: (report(f"lost {key}"), lost.set()))
             key = own.put("held", ttl=TTL)
             hold.add(key)
             report(f"has {key}")
@@ -106,7 +107,7 @@ def test_a_process_that_was_stopped_for_a_whole_lease_is_told(open_channel):
 
 def test_a_forked_child_holds_nothing_of_its_parent(open_channel):
     store = open_channel("redis")
-    hold = Hold(store, TTL)
+    hold = LeaseHolder(store, TTL)
     key = store.put("held", ttl=TTL)
     hold.add(key)
 
@@ -121,7 +122,7 @@ def test_a_forked_child_holds_nothing_of_its_parent(open_channel):
             hold.close()
         report("closed")
 
-    with keeper._lock:  # as another thread may at that moment
+    with leases._lock:  # as another thread may at that moment
         victim = Victim(run)
     # What the parent lets go the child does not keep.
     hold.close()

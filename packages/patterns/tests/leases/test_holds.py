@@ -8,7 +8,7 @@ import pytest
 
 from psk.errors import CapabilityError, ChannelUnavailableError, InvalidArgumentError
 from psk_patterns.errors import LeaseLostError, LifetimeEndedError
-from psk_patterns.leases import Hold
+from psk_patterns.leases import LeaseHolder
 
 TTL = 1.0
 KINDS = ["local", "file", "shm", "redis"]
@@ -40,7 +40,7 @@ def ignored(monkeypatch):
 
 def test_what_is_held_stays_and_what_is_not_goes(open_channel):
     stores = [open_channel(kind) for kind in KINDS]
-    holds = [Hold(store, TTL) for store in stores]
+    holds = [LeaseHolder(store, TTL) for store in stores]
     for hold in holds:
         kept, discarded, _ = keys = (
             hold.store.put("0", ttl=TTL),
@@ -64,14 +64,14 @@ def test_what_is_held_stays_and_what_is_not_goes(open_channel):
 
 
 def test_holds_of_one_channel_share_a_thread_that_ends_with_them(store, open_channel):
-    holds = [Hold(store, TTL), Hold(store, 2 * TTL), Hold(open_channel("local"), TTL)]
+    holds = [LeaseHolder(store, TTL), LeaseHolder(store, 2 * TTL), LeaseHolder(open_channel("local"), TTL)]
     for hold in holds:
         hold.add(hold.store.put("held", ttl=hold.ttl))
     assert len(lease_threads()) == 2
     for hold in holds:
         hold.close()
     assert wait_until(lambda: not lease_threads())
-    again = Hold(store, TTL)
+    again = LeaseHolder(store, TTL)
     key = store.put("held again", ttl=TTL)
     again.add(key)
     time.sleep(2 * TTL)
@@ -81,7 +81,7 @@ def test_holds_of_one_channel_share_a_thread_that_ends_with_them(store, open_cha
 
 def test_what_is_held_outlives_the_closing_of_its_store(open_channel):
     stores = [open_channel(kind) for kind in [*KINDS, "local", "redis"]]
-    holds = [Hold(store, TTL) for store in stores]
+    holds = [LeaseHolder(store, TTL) for store in stores]
     keys = [store.put("held", ttl=TTL) for store in stores]
     for hold, key in zip(holds, keys, strict=True):
         hold.add(key)
@@ -98,21 +98,21 @@ def test_what_is_held_outlives_the_closing_of_its_store(open_channel):
 
 def test_a_hold_that_is_garbage_keeps_what_it_has(store):
     key = store.put("held", ttl=TTL)
-    hold = Hold(store, TTL)
+    hold = LeaseHolder(store, TTL)
     hold.add(key)
     name = id(hold)
     del hold
     gc.collect()
     time.sleep(2 * TTL)
     assert store.exists(key)
-    (hold,) = [one for one in gc.get_objects() if type(one) is Hold and id(one) == name]
+    (hold,) = [one for one in gc.get_objects() if type(one) is LeaseHolder and id(one) == name]
     hold.close()
 
 
 def test_a_guard_says_when_a_key_is_no_longer_wanted(store, ignored):
     answers = {"kept": True, "dropped": False}
     keys = {name: store.put(name, ttl=TTL) for name in [*answers, "unknown", "broken"]}
-    hold = Hold(store, TTL)
+    hold = LeaseHolder(store, TTL)
     for name, answer in answers.items():
         hold.add(keys[name], guard=lambda answer=answer: answer)
 
@@ -130,7 +130,7 @@ def test_a_guard_says_when_a_key_is_no_longer_wanted(store, ignored):
 
 def test_who_evicts_what_is_held_is_believed(store, ignored):
     lost = []
-    told, silent = Hold(store, TTL, on_lost=lost.append), Hold(store, TTL)
+    told, silent = LeaseHolder(store, TTL, on_lost=lost.append), LeaseHolder(store, TTL)
     keys = [store.put(number, ttl=TTL) for number in range(2)]
     told.add(keys[0])
     silent.add(keys[1])
@@ -142,7 +142,7 @@ def test_who_evicts_what_is_held_is_believed(store, ignored):
 
 
 def test_an_error_of_who_is_told_is_reported(store, ignored):
-    hold = Hold(store, TTL, on_lost=lambda _: 1 / 0)
+    hold = LeaseHolder(store, TTL, on_lost=lambda _: 1 / 0)
     other = store.put("other", ttl=TTL)
     hold.add("0" * 32, other)
     assert wait_until(lambda: ignored)
@@ -154,7 +154,7 @@ def test_an_error_of_who_is_told_is_reported(store, ignored):
 
 def test_a_key_that_is_awaited_is_held_from_its_object_on(store):
     lost = []
-    hold = Hold(store, TTL, on_lost=lost.append)
+    hold = LeaseHolder(store, TTL, on_lost=lost.append)
     key = store.reserve()
     hold.add(key, awaited=True)
     time.sleep(2 * TTL)
@@ -167,28 +167,28 @@ def test_a_key_that_is_awaited_is_held_from_its_object_on(store):
 
 
 def test_many_come_and_go(store):
-    hold = Hold(store, 60)
+    hold = LeaseHolder(store, 60)
     key = store.put("held", ttl=60)
     for _ in range(2000):
         hold.add(key)
         hold.discard(key)
         hold.add(key)
         hold.add(key)
-    from psk_patterns.leases import keeper
+    from psk_patterns import leases
 
-    assert len(keeper._keepers[store.uri]._queue) < 200
+    assert len(leases._renewers[store.uri]._queue) < 200
     assert hold.keys == {key}
     hold.close()
 
 
 def test_what_is_impossible_is_refused(store, plain_store):
     with pytest.raises(CapabilityError, match=r"plain.*SupportsExpiry.*evict"):
-        Hold(plain_store("reserve"), 1)
-    assert Hold(plain_store("expiry"), 1).keys == frozenset()
+        LeaseHolder(plain_store("reserve"), 1)
+    assert LeaseHolder(plain_store("expiry"), 1).keys == frozenset()
     for ttl in (0.1, 0, -1, float("nan"), "1", None):
         with pytest.raises(InvalidArgumentError):
-            Hold(store, ttl)
-    hold = Hold(store, 1)
+            LeaseHolder(store, ttl)
+    hold = LeaseHolder(store, 1)
     hold.close()
     with pytest.raises(LifetimeEndedError, match="closed"):
         hold.add("0" * 32)
@@ -199,7 +199,7 @@ def test_without_threads_nothing_can_be_held(store, monkeypatch):
     def refuse(_):
         raise RuntimeError("can't start new thread")
 
-    hold = Hold(store, 1)
+    hold = LeaseHolder(store, 1)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(LeaseLostError, match="no thread"):

@@ -137,10 +137,10 @@ def test_a_forked_child_ends_nothing_of_its_parent(open_channel):
             report(f"{any(map(own.exists, mine))} {all(map(own.exists, keys))}")
 
     for lifetime in lifetimes:
-        lifetime._members.lock.acquire()  # as another thread may at that moment
+        lifetime._lock.acquire()  # as another thread may at that moment
     victim = Victim(run)
     for lifetime in lifetimes:
-        lifetime._members.lock.release()
+        lifetime._lock.release()
     assert victim.join() == ["6", "False True"]
     time.sleep(1.5 * TTL)
     assert all(map(store.exists, keys))

@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 import psk
 from psk_patterns import ContextLifetime, LeaseLifetime
 from psk_patterns.errors import LifetimeEndedError
-from psk_patterns.lifetimes.members import Members
+from psk_patterns.lifetimes.lifetime import EvictingLifetime
 
 
 class Lifetimes(RuleBasedStateMachine):
@@ -122,22 +122,22 @@ def test_exactly_the_objects_exist_that_must(scale):
 
 
 def test_a_lifetime_that_forgets_an_object_is_noticed(monkeypatch):
-    by_store = Members.by_store
+    by_store = EvictingLifetime._by_store
 
-    def forgetful(members):
-        return {store: keys[: 2 * len(keys) - 2] for store, keys in by_store(members).items()}
+    def forgetful(lifetime):
+        return {store: keys[: 2 * len(keys) - 2] for store, keys in by_store(lifetime).items()}
 
-    monkeypatch.setattr(Members, "by_store", forgetful)
+    monkeypatch.setattr(EvictingLifetime, "_by_store", forgetful)
     with pytest.raises(AssertionError):
         find_bug()
 
 
 def test_a_lifetime_that_takes_what_comes_too_late_is_noticed(monkeypatch):
-    def accept(members, keys, store):
-        with members.lock:
-            members._keys.setdefault(store, {}).update(dict.fromkeys(keys))
+    def accept(lifetime, keys, store):
+        with lifetime._lock:
+            lifetime._attached.setdefault(store, {}).update(dict.fromkeys(keys))
 
-    monkeypatch.setattr(Members, "add", accept)
+    monkeypatch.setattr(EvictingLifetime, "_attach", accept)
     # Objects are left, or an error is not raised.
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         find_bug()

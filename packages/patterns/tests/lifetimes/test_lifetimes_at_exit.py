@@ -192,14 +192,14 @@ FileConnector.evict = hang
 
 
 def test_a_registered_lifetime_can_be_ended_before(open_channel):
-    from psk_patterns import finishing
+    from psk_patterns import deferred_cleanup
 
     store = open_channel("local")
     lifetime = ContextLifetime(store)
     key = store.put("brief", lifetime=lifetime)
     end = register_lifetime_atexit(lifetime)
     end()
-    assert finishing.flush(5)
+    assert deferred_cleanup.flush(5)
     assert lifetime.done()
     assert not store.exists(key)
     import atexit

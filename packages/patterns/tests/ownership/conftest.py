@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 import psk
-from psk_patterns import finishing
-from psk_patterns.leases import keeper
+from psk_patterns import deferred_cleanup, leases
 
 # For the functions that other processes run.
 sys.path.append(str(Path(__file__).parent))
@@ -17,8 +16,8 @@ KINDS = ("local", "file", "shm", "redis")
 
 @pytest.fixture(autouse=True)
 def _brief_idling(monkeypatch):
-    monkeypatch.setattr(keeper, "IDLE_SECONDS", 0.02)
-    monkeypatch.setattr(finishing, "IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(leases, "IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(deferred_cleanup, "IDLE_SECONDS", 0.02)
 
 
 @pytest.fixture(params=KINDS)

@@ -11,8 +11,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 import psk
 from psk_patterns import borrow, clone, mark_refs_out_of_scope, mut_borrow, owned_proxy, release, update, withdraw
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import BorrowedError, MutableBorrowError, ReferenceInvalidError
-from psk_patterns.finishing import flush
 
 
 class Owner:

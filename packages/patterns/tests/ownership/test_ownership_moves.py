@@ -14,8 +14,8 @@ from psk.errors import (
     CodecNotPortableError,
 )
 from psk_patterns import OwnedProxy, borrow, mark_refs_out_of_scope, mut_borrow, owned_proxy, release, update, withdraw
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import OwnershipError, ReferenceInvalidError
-from psk_patterns.finishing import flush
 from psk_patterns.ownership import accept
 from psk_patterns.ownership.offer import ACCEPTED
 

@@ -19,8 +19,8 @@ from psk_patterns import (
     update,
     withdraw,
 )
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import AlreadyOwnedError, OwnershipError
-from psk_patterns.finishing import flush
 
 #: Each operator that changes what is on its left, an operand for it, and what 6 becomes.
 IN_PLACE = {

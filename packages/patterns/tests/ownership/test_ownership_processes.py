@@ -15,8 +15,8 @@ import psk
 from faults.killer import Victim
 from psk.errors import InvalidArgumentError
 from psk_patterns import borrow, mark_refs_out_of_scope, mut_borrow, owned_proxy, release, submit
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import BorrowedError, MutableBorrowError, ReferenceInvalidError
-from psk_patterns.finishing import flush
 from psk_patterns.ownership import accept
 from psk_testing.deadlines import timed
 

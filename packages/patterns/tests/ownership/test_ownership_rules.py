@@ -29,6 +29,7 @@ from psk_patterns import (
     update,
     withdraw,
 )
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import (
     AlreadyOwnedError,
     BorrowedError,
@@ -37,7 +38,6 @@ from psk_patterns.errors import (
     ReferenceInvalidError,
     ReferenceNotOwnedError,
 )
-from psk_patterns.finishing import flush
 
 
 def test_of_what_a_deserializer_makes_an_owner_knows_no_class(local_store):

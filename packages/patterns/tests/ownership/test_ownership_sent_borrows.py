@@ -7,8 +7,8 @@ import pytest
 
 from psk.errors import MissingKeyError, ProxyResolveError
 from psk_patterns import borrow, mark_refs_out_of_scope, mut_borrow, owned_proxy, release, update, withdraw
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import BorrowedError, MutableBorrowError, ReferenceInvalidError
-from psk_patterns.finishing import flush
 
 WINDOW = 0.4
 PATIENCE = 20.0

@@ -7,8 +7,8 @@ import pytest
 from psk.errors import PskError, SignatureError, UnsignedError, UntrustedChannelError
 from psk.wire import set_signing_key
 from psk_patterns import owned_proxy, release, withdraw
+from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import ReferenceInvalidError
-from psk_patterns.finishing import flush
 from psk_patterns.ownership import accept
 
 

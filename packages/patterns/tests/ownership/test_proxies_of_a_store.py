@@ -20,7 +20,7 @@ from psk_patterns import (
     release,
     update,
 )
-from psk_patterns.finishing import flush
+from psk_patterns.deferred_cleanup import flush
 
 
 def arrived(proxy):

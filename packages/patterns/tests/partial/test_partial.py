@@ -13,7 +13,7 @@ from psk import Store, get_key, is_resolved
 from psk.errors import ChannelFullError, InvalidArgumentError, SerializationError, StoreConfigError
 from psk_patterns import ContextLifetime, ProxyType, gather, scatter
 from psk_patterns.partial import is_proxy
-from psk_patterns.walking import leaves
+from psk_patterns.traversal import leaves
 
 LARGE = 1000
 

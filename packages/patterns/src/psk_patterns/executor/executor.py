@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from psk.connectors import SupportsExpiry
 from psk.errors import InvalidArgumentError
 from psk_patterns.arguments import check_store
+from psk_patterns.deferred_cleanup import later
 from psk_patterns.executor.deferring import submit_after
 from psk_patterns.executor.evicting import evict_quietly
 from psk_patterns.executor.inputs import Inputs
@@ -19,8 +20,7 @@ from psk_patterns.executor.parcel import Parcel, unpack
 from psk_patterns.executor.settings import Settings
 from psk_patterns.executor.task import Task, TaskOfMany
 from psk_patterns.executor.task_future import TaskFuture
-from psk_patterns.finishing import later
-from psk_patterns.leases import Hold
+from psk_patterns.leases import LeaseHolder
 from psk_patterns.policies import check_policy
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class StoreExecutor(concurrent.futures.Executor):
         self.close_store = close_store
         self.retries = retries
         expires = store.supports(SupportsExpiry)
-        self._hold = Hold(store, ttl) if expires else None
+        self._hold = LeaseHolder(store, ttl) if expires else None
         self._settings = Settings(store.config(), self.should_proxy, ttl if expires else None, store)
         self._ledger = Ledger(f"the StoreExecutor of store {store.name!r}", progress)
 

@@ -12,14 +12,14 @@ from psk_patterns.executor.search import Search, is_task_future
 from psk_patterns.futures import Future
 from psk_patterns.ownership import borrow, is_borrowed, is_owned
 from psk_patterns.partial import Placement
-from psk_patterns.walking import transform
+from psk_patterns.traversal import transform
 
 if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import Callable, Mapping, Sequence
 
     from psk import Store
-    from psk_patterns.leases import Hold
+    from psk_patterns.leases import LeaseHolder
 
 #: The positional and the named arguments of one call.
 Call = tuple["Sequence[Any]", "Mapping[str, Any]"]
@@ -39,7 +39,7 @@ class Inputs:
 
     __slots__ = ("_borrowed", "_hold", "_owned", "_process", "_store", "awaited", "keys")
 
-    def __init__(self, store: Store, hold: Hold | None) -> None:
+    def __init__(self, store: Store, hold: LeaseHolder | None) -> None:
         self.keys: frozenset[str] = frozenset()
         self.awaited: set[concurrent.futures.Future[Any]] = set()
         self._store = store

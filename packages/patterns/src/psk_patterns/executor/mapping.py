@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from psk.errors import DeadlineError
-from psk_patterns.finishing import later
+from psk_patterns.deferred_cleanup import later
 
 if TYPE_CHECKING:
     from collections import deque

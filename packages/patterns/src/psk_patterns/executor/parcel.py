@@ -13,7 +13,7 @@ from psk_patterns.errors import LeaseLostError
 from psk_patterns.executor.search import Search
 from psk_patterns.ownership import accept, into_owned, is_owned
 from psk_patterns.partial import Placement, is_proxy
-from psk_patterns.walking import transform
+from psk_patterns.traversal import transform
 
 if TYPE_CHECKING:
     from psk_patterns.executor.settings import Settings

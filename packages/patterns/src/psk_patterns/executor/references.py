@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psk.unraisable import report_ignored
 from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.ownership import accept, is_owned, mark_refs_out_of_scope, withdraw
-from psk_patterns.walking import transform
+from psk_patterns.traversal import transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

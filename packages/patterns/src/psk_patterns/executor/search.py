@@ -9,7 +9,7 @@ from psk.errors import InvalidArgumentError
 from psk_patterns.futures import Future
 from psk_patterns.partial import PLAIN, Selection, is_proxy
 from psk_patterns.policies import ProxyNever
-from psk_patterns.walking import is_structure, leaves
+from psk_patterns.traversal import is_structure, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable

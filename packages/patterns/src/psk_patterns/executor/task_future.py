@@ -7,7 +7,7 @@ import weakref
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from psk_patterns.finishing import later
+from psk_patterns.deferred_cleanup import later
 
 if TYPE_CHECKING:
     from collections.abc import Callable

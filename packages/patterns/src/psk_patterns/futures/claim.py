@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from psk.errors import ChannelDataError
-from psk_patterns import finishing
+from psk_patterns import deferred_cleanup
 from psk_patterns.futures.outcome import whoami
 
 if TYPE_CHECKING:
-    from psk_patterns.leases import Hold
+    from psk_patterns.leases import LeaseHolder
 
 CLAIMED: Final = "claimed"
 CANCELLED: Final = "cancelled"
@@ -67,7 +67,7 @@ class HeldClaim:
 
     __slots__ = ("_hold", "_pid", "claim")
 
-    def __init__(self, claim: Claim, hold: Hold | None) -> None:
+    def __init__(self, claim: Claim, hold: LeaseHolder | None) -> None:
         self.claim = claim
         self._pid = os.getpid()
         self._hold = hold
@@ -88,4 +88,4 @@ class HeldClaim:
         # It may be half made.
         hold = getattr(self, "_hold", None)
         if hold is not None and self.is_ours:
-            finishing.later(hold.close)
+            deferred_cleanup.later(hold.close)

@@ -8,7 +8,7 @@ from psk_patterns.errors import FutureClaimedError, FutureDoneError
 from psk_patterns.futures import outcome as outcomes
 from psk_patterns.futures.claim import CANCELLED, Claim, HeldClaim
 from psk_patterns.futures.vigil import REMEMBERED_SECONDS
-from psk_patterns.leases import Hold
+from psk_patterns.leases import LeaseHolder
 
 if TYPE_CHECKING:
     from psk_patterns.futures.slots import Slots
@@ -43,7 +43,7 @@ def claim_future(slots: Slots, claim: Claim, ttl: float) -> HeldClaim:
     if lease is None:
         return HeldClaim(claim, None)
     # A lost claim needs no report: the outcome is written only where there is none.
-    hold = Hold(slots.store(), lease, on_lost=_take_note)
+    hold = LeaseHolder(slots.store(), lease, on_lost=_take_note)
     held = HeldClaim(claim, hold)  # first: if an interrupt comes before anybody has it, it ends the lease
     hold.add(slots.claim_key)
     return held

@@ -8,7 +8,7 @@ from psk import get_factory
 from psk.connectors import SupportsExpiry, check_ttl
 from psk.errors import MissingKeyError, ProxyStoreFactoryError
 from psk.store import StoreFactory
-from psk_patterns.leases import Hold
+from psk_patterns.leases import LeaseHolder
 from psk_patterns.ownership.living import claimed
 from psk_patterns.ownership.title import Title
 
@@ -53,7 +53,7 @@ def claim_title(found: Any, ttl: float = DEFAULT_TTL, window: float = DEFAULT_WI
         )
     store, key = found.store(), found.reference.key
     if store.supports(SupportsExpiry):
-        Hold(store, ttl)  # which refuses a lease that is too short before the object gets it
+        LeaseHolder(store, ttl)  # which refuses a lease that is too short before the object gets it
     with claimed(found.reference.uri, key):
         there = store.renew(key, check_ttl(ttl)) if store.supports(SupportsExpiry) else store.exists(key)
         if not there:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from psk.errors import PskError
+from psk_patterns.deferred_cleanup import flush, later
 from psk_patterns.errors import AlreadyOwnedError, ReferenceInvalidError
-from psk_patterns.finishing import flush, later
 from psk_patterns.ownership.state import State
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psk_patterns.ownership.title import Title
 
 SHORT_EXIT: Final = 0.15
-"""Seconds that exit waits here; `finishing` waits for what takes longer, but by then sessions may have ended."""
+"""Seconds that exit waits here; `deferred_cleanup` waits longer, but by then sessions may have ended."""
 
 #: A channel and a key.
 Place = tuple[str, str]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from psk import get_factory
 from psk.connectors import SupportsSwap
 from psk.errors import MissingKeyError, RevisionConflictError
+from psk_patterns.deferred_cleanup import later
 from psk_patterns.errors import OwnershipError, ReferenceInvalidError
-from psk_patterns.finishing import later
 from psk_patterns.leases import reopened
 from psk_patterns.ownership import chain
 from psk_patterns.ownership.living import settle

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psk.errors import InvalidArgumentError
 from psk_patterns.ownership.lending import mark_refs_out_of_scope
 from psk_patterns.ownership.proxies import is_borrowed
-from psk_patterns.walking import leaves
+from psk_patterns.traversal import leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from psk.connectors import SupportsExpiry
 from psk.errors import PskError
+from psk_patterns.deferred_cleanup import later
 from psk_patterns.errors import BorrowedError, MutableBorrowError, OwnershipError, ReferenceInvalidError
-from psk_patterns.finishing import later
-from psk_patterns.leases import Hold, reopened
+from psk_patterns.leases import LeaseHolder, reopened
 from psk_patterns.ownership import living, versions
 from psk_patterns.ownership.lent import Lent
 from psk_patterns.ownership.offer import ACCEPTED, WITHDRAWN, Offer
@@ -71,7 +71,7 @@ class Title:
         self.pid = os.getpid()
         self._offer = offer
         self._store = store
-        self.hold: Hold | None = None
+        self.hold: LeaseHolder | None = None
         if store is not None:
             self._keep(store)
         living.note(self)
@@ -139,7 +139,7 @@ class Title:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock, in the process that it belongs to; a forked child's copy of it may stay taken for ever.
+        """LeaseHolder the lock, in the process that it belongs to; a forked child's copy of it may stay taken for ever.
 
         Raises:
             ReferenceNotOwnedError: This is a forked child's copy of the title.
@@ -234,7 +234,7 @@ class Title:
 
     def _keep(self, store: Store) -> None:
         if store.supports(SupportsExpiry):
-            self.hold = Hold(store, self.ttl, on_lost=self._lose)
+            self.hold = LeaseHolder(store, self.ttl, on_lost=self._lose)
             self.hold.add(self.key, guard=partial(self.is_wanted, self.key))
 
     def is_wanted(self, key: str) -> bool:

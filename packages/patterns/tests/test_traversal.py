@@ -8,7 +8,7 @@ import pytest
 
 from psk import Proxy
 from psk.errors import InvalidArgumentError, PskError
-from psk_patterns.walking import is_structure, leaves, transform
+from psk_patterns.traversal import is_structure, leaves, transform
 
 Pair = namedtuple("Pair", "left right")  # noqa: PYI024  both forms exist
 

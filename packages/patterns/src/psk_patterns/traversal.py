@@ -1,4 +1,4 @@
-"""How is a nested structure searched and rebuilt? Without recursion, without resolving a proxy that it meets."""
+"""Traverse and rebuild nested structures without recursion, and without resolving the proxies in them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 
 def transform(obj: Any, function: Callable[[Any], Any], *, leaves_only: bool = True) -> Any:
-    """Rebuild a nested structure with `function(leaf)` in the place of each leaf.
+    """Rebuild a nested structure with each leaf replaced by `function(leaf)`.
 
-    Structures are lists, tuples, named tuples, dicts (their values; keys stay as they are), dataclasses and classes
-    of attrs; everything else is a leaf, a proxy too, which is not resolved, and whatever there is only one of: a member
-    of an Enum, a dataclass whose copy is itself. What stands in several places is handed to `function` once. Where
-    nothing below it changed, a structure is the original itself; others are new, and the originals stay as they were.
-    A rebuilt dataclass does not run `__init__`.
+    Structures are lists, tuples, named tuples, dicts (their values; keys are kept), dataclasses and attrs classes.
+    Everything else is a leaf: also a proxy, which is not resolved, and an object that is unique, such as a member of an
+    Enum or a dataclass whose copy is itself. An object that occurs several times is passed to `function` once. A
+    structure in which nothing changed is returned as it is; others are new, and the originals are not modified. A
+    rebuilt dataclass does not run `__init__`.
 
     Args:
-        obj: A leaf or a structure, nested as deeply as you like.
-        function: Called with each leaf, in order; returns what takes its place.
-        leaves_only: False shows `function` the structures too, each before what is in it; one that it does
-            not give back as it is, is replaced by its answer, and not entered.
+        obj: A leaf or a structure, nested to any depth.
+        function: Called with each leaf, in order; returns its replacement.
+        leaves_only: If False, `function` is also called with each structure, before its parts. If it returns another
+            object, that replaces the structure, whose parts are not visited.
 
     Raises:
         InvalidArgumentError: A structure contains itself.
     """
-    done: dict[int, tuple[Any, Any]] = {}  # id -> the value, held so that its id stays its own, and its replacement
+    done: dict[int, tuple[Any, Any]] = {}  # id -> the value, kept so that its id is not reused, and its replacement
     opened: set[int] = set()
     todo: list[tuple[Any, Sequence[Any] | None]] = [(obj, None)]
     while todo:
@@ -48,14 +48,18 @@ def transform(obj: Any, function: Callable[[Any], Any], *, leaves_only: bool = T
             continue
         if mark in done:
             continue
-        _refuse_cycle(value, mark in opened)
+        if mark in opened:
+            raise InvalidArgumentError(
+                f"a {type(value).__qualname__} contains itself, so its leaves cannot be listed or replaced",
+                remedy="pass a structure without cycles, or pass this object whole",
+            )
         parts = _parts_of(value)
         if parts is None or not leaves_only:
             answer = function(value)
             if parts is None or answer is not value:
                 done[mark] = value, answer
                 continue
-        if _PLAIN.issuperset(map(type, parts)):  # a short cut past `todo`, for long lists of numbers
+        if _PLAIN.issuperset(map(type, parts)):  # a fast path for long lists of numbers
             for part in parts:
                 if id(part) not in done:
                     done[id(part)] = part, function(part)
@@ -68,29 +72,29 @@ def transform(obj: Any, function: Callable[[Any], Any], *, leaves_only: bool = T
 
 
 def leaves(obj: Any) -> Iterator[Any]:
-    """Give the leaves of a nested structure, in order, each once; what they are is said at `transform`.
+    """Iterate over the leaves of a nested structure, in order, each once; see `transform` for what a leaf is.
 
     Raises:
         InvalidArgumentError: A structure contains itself.
     """
     found: list[Any] = []
 
-    def note(leaf: Any) -> Any:
+    def collect(leaf: Any) -> Any:
         found.append(leaf)
         return leaf
 
-    transform(obj, note)
+    transform(obj, collect)
     return iter(found)
 
 
 def is_structure(value: Any) -> bool:
-    """Tell whether `transform` looks into a value; a proxy is not resolved to find out."""
+    """Return whether `transform` visits the parts of a value; a proxy is not resolved to find out."""
     return _parts_of(value) is not None
 
 
 def _parts_of(value: Any) -> Sequence[Any] | None:
-    """Give what a structure consists of, or None for a leaf."""
-    cls = type(value)  # a proxy's own, whereas __class__ and isinstance would ask its target
+    """Return the parts of a structure, or None for a leaf."""
+    cls = type(value)  # not __class__ or isinstance, which would resolve a proxy
     if cls in _SEQUENCES:
         return tuple(value)
     if cls in _MAPPINGS:
@@ -106,7 +110,7 @@ def _parts_of(value: Any) -> Sequence[Any] | None:
 
 
 def _is_its_copy(value: Any) -> bool:
-    """Tell whether copying gives the value itself, so that a rebuilt one would not be another."""
+    """Return whether copying returns the value itself, so that there can be no other."""
     cls: Any = type(value)
     own = hasattr(cls, "__copy__") or cls in copyreg.dispatch_table
     own = own or cls.__reduce_ex__ is not object.__reduce_ex__ or cls.__reduce__ is not object.__reduce__
@@ -118,10 +122,10 @@ def _is_named_tuple(cls: type) -> bool:
 
 
 def _fields_of(value: Any) -> Sequence[str] | None:
-    """Name the fields of a dataclass that are set, or None if it is none."""
+    """Return the names of the fields that are set, or None for what is neither a dataclass nor of attrs."""
     cls: Any = type(value)
     if hasattr(cls, "__dataclass_fields__"):
-        from dataclasses import fields  # costs milliseconds; whoever has a dataclass has it
+        from dataclasses import fields  # expensive, and already imported where there is a dataclass
 
         return [field.name for field in fields(cls) if hasattr(value, field.name)]
     if hasattr(cls, "__attrs_attrs__"):
@@ -136,20 +140,12 @@ def _rebuilt(value: Any, parts: Sequence[Any], changed: Sequence[Any]) -> Any:
     if cls is list:
         return list(changed)
     if issubclass(cls, tuple):
-        return tuple.__new__(cls, changed)  # a named tuple's own __new__ wants to know names
+        return tuple.__new__(cls, changed)  # a named tuple's own __new__ takes its fields one by one
     made = copy.copy(value)
     if cls in _MAPPINGS:
         made.update(zip(value, changed, strict=True))
         return made
     for name, new, old in zip(_fields_of(value) or (), changed, parts, strict=True):
         if new is not old:
-            object.__setattr__(made, name, new)  # a frozen one as well
+            object.__setattr__(made, name, new)  # also where the class is frozen
     return made
-
-
-def _refuse_cycle(value: Any, found: bool) -> None:
-    if found:
-        raise InvalidArgumentError(
-            f"a {type(value).__qualname__} contains itself, so its leaves cannot be listed or replaced",
-            remedy="pass a structure without cycles, or pass this object whole",
-        )
