@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import atexit
-import os
 import signal
 import sys
 import threading
@@ -15,7 +14,8 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
-from psk.background import report_ignored
+from psk.fork import after_fork_in_child
+from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -280,6 +280,7 @@ def _flush_before_exit() -> None:
             )
 
 
+@after_fork_in_child
 def _reset() -> None:
     global _cleanup, _local  # noqa: PLW0603  the thread does not exist in the child, and the work is the parent's
     _cleanup = _Cleanup()
@@ -289,6 +290,3 @@ def _reset() -> None:
 # Not atexit: finalisers run at exit by weakref's own hook, youngest first, and this one is older than any that calls
 # `later`. Functions registered with atexit from now on run before all of them.
 weakref.finalize(later, _flush_before_exit)
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import os
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from psk import Store
-from psk.background import report_ignored
 from psk.connectors import SupportsExpiry, check_ttl
 from psk.errors import CapabilityError, ConnectorClosedError, InvalidArgumentError, PskError, StoreClosedError
+from psk.fork import after_fork_in_child
+from psk.unraisable import report_ignored
 from psk_patterns.errors import LeaseLostError, LifetimeEndedError
 
 if TYPE_CHECKING:
@@ -340,11 +340,8 @@ _renewers: dict[str, _Renewer] = {}
 _numbers = itertools.count()
 
 
+@after_fork_in_child
 def _reset() -> None:
     global _lock, _renewers  # noqa: PLW0603  the threads do not exist in the child, and the leases are the parent's
     _lock = threading.RLock()
     _renewers = {}
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from psk.fork import after_fork_in_child
 from psk.unraisable import report_ignored
 from psk_patterns.errors import ExecutorClosedError
 
@@ -123,10 +123,7 @@ class Ledger:
         self._changed = threading.Condition(self._lock)
 
 
+@after_fork_in_child
 def _renew_locks() -> None:
     for ledger in list(_ledgers):
         ledger.renew_lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)

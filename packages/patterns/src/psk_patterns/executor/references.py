@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import threading
 from typing import TYPE_CHECKING, Any
 
+from psk.fork import after_fork_in_child
 from psk.unraisable import report_ignored
 from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.ownership import accept, is_owned, mark_refs_out_of_scope, withdraw
@@ -62,10 +62,7 @@ def end_borrows(references: Iterable[Any]) -> None:
             mark_refs_out_of_scope(reference)
 
 
+@after_fork_in_child
 def _renew_lock() -> None:
     global _lock  # noqa: PLW0603  its holder does not exist in a forked child
     _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

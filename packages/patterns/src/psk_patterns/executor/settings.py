@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import threading
 from typing import TYPE_CHECKING, Any
 
 from psk import Store, get_or_create_store
 from psk.errors import CapabilityError, StoreExistsError
+from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,10 +110,7 @@ def _open(config: StoreConfig) -> Store:
         return Store.from_config(config, register=False)
 
 
+@after_fork_in_child
 def _renew_lock() -> None:
     global _lock  # noqa: PLW0603  its holder does not exist in a forked child
     _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors import shown
 from psk.errors import InvalidArgumentError
+from psk.fork import after_fork_in_child
 from psk.unraisable import report_ignored
 from psk_patterns.errors import FutureError
 from psk_patterns.futures.interest import Interest
@@ -104,9 +104,6 @@ def _watcher_of(uri: str) -> Watcher:
     return _watchers.setdefault(uri, Watcher())
 
 
+@after_fork_in_child
 def _begin_anew() -> None:
     _watchers.clear()  # the threads do not exist in the child, and the callbacks are the parent's
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Never
 
@@ -20,6 +19,7 @@ from psk.errors import (
     SerializationError,
     StoreClosedError,
 )
+from psk.fork import after_fork_in_child
 from psk.store import get_key, get_store
 from psk_patterns.arguments import check_lifetime, check_store
 from psk_patterns.deferred_cleanup import call_at_exit, flush_at_exit, later, move_first_at_exit, seconds_left
@@ -62,7 +62,7 @@ class EvictingLifetime:
         #: Called after the first objects of a store were attached.
         self._on_new_store: list[Callable[[], object]] = []
         self._forget()
-        _lifetimes.add(self)
+        after_fork_in_child(self, EvictingLifetime._forget)
 
     def _forget(self) -> None:
         """Detach all objects and replace the lock, as in a forked child."""
@@ -345,14 +345,4 @@ def _evict_singly(channel: Store, keys: Sequence[str], deadline: float) -> Itera
             yield key, error
 
 
-_lifetimes: weakref.WeakSet[EvictingLifetime] = weakref.WeakSet()
 _static: dict[type, StaticLifetime] = {}
-
-
-def _forget_all() -> None:
-    for lifetime in _lifetimes:
-        lifetime._forget()  # noqa: SLF001  of this module
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from psk.errors import PskError
+from psk.fork import after_fork_in_child
 from psk_patterns.deferred_cleanup import flush, later
 from psk_patterns.errors import AlreadyOwnedError, ReferenceInvalidError
 from psk_patterns.ownership.state import State
@@ -157,12 +158,9 @@ def _leave_all() -> None:
     flush(SHORT_EXIT)
 
 
+@after_fork_in_child
 def _begin_anew() -> None:
     global _lock  # noqa: PLW0603  its holder does not exist in the child
     _lock = threading.RLock()
     for kept in (_titles, _places, _claims, _channels):  # what a child inherits is its parent's
         kept.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
