@@ -67,7 +67,7 @@ IN_THE_PLUGIN = {
 IN_THE_CONNECTOR = {
     "an error": ("1 / 0", "cannot be imported: their_connector raised ZeroDivisionError"),
     "no such class": ("", "module 'their_connector' has no 'TheirConnector'"),
-    "no class": ("TheirConnector = 7", "names 7 as its connector, which is no class"),
+    "no class": ("TheirConnector = 7", "names 7 as its connector, which is not a class"),
     "no connector": (
         "class TheirConnector:\n    def put(self): pass\n    scheme = 'theirs'",
         "lacks get, exists, evict, close, uri, config, from_config",

@@ -20,7 +20,7 @@ def read_duration(text: str) -> float:
     Raises:
         ArgumentTypeError: It is not a time, or is longer than a century.
     """
-    from psk.connectors.deadline import LONGEST_SECONDS
+    from psk.connectors.arguments import LONGEST_SECONDS
 
     found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text.strip(), re.ASCII)
     seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0

@@ -1,19 +1,29 @@
-"""What moves payloads? Connectors: the contract they keep, the powers they may have, the built-in ones."""
+"""Move payloads through channels: the contract of connectors, their capabilities, and the built-in ones."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psk.connectors.arguments import (
+    Key,
+    check_claim,
+    check_object_id,
+    check_range,
+    check_timeout,
+    check_ttl,
+    deadline_after,
+    deadline_error,
+    key_of,
+    listed,
+    shown,
+    validate_key,
+    validate_plain_key,
+)
 from psk.connectors.catalog import find_connector, join_connector, open_connector
-from psk.connectors.claim import check_claim
+from psk.connectors.comparison import HEADER_BYTES, has_checksum, is_same_payload
+from psk.connectors.config import as_count, as_flag, as_seconds, as_text, format_uri, parse_uri, read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector, ContextManaged, Rebuilding
-from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
-from psk.connectors.key import Key, check_object_id, key_of, listed, shown, validate_key, validate_plain_key
-from psk.connectors.options import as_count, as_flag, as_seconds, as_text, read_options
-from psk.connectors.polling import poll
-from psk.connectors.ranges import check_range
-from psk.connectors.sameness import holds
-from psk.connectors.uri import format_uri, parse_uri
+from psk.connectors.waiting import Wake, poll
 from psk.plugins.importing import on_demand
 from psk.wire import Frames, Payload
 from psk.wire.memory import allocate
@@ -41,6 +51,7 @@ __all__ = [
     "CAPABILITIES",
     "DEFAULT_TIMEOUT",
     "DURABILITIES",
+    "HEADER_BYTES",
     "Allocation",
     "Connector",
     "ContextManaged",
@@ -59,6 +70,7 @@ __all__ = [
     "SupportsTake",
     "SupportsWait",
     "SupportsWatch",
+    "Wake",
     "Watcher",
     "allocate",
     "as_count",
@@ -75,7 +87,8 @@ __all__ = [
     "deadline_error",
     "find_connector",
     "format_uri",
-    "holds",
+    "has_checksum",
+    "is_same_payload",
     "join_connector",
     "key_of",
     "listed",

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from psk.connectors.notices import NOTICES, Waiter
-from psk.connectors.polling import poll
+from psk.connectors.waiting import poll
 from psk.errors import ConnectorClosedError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from psk.connectors.key import Key
+    from psk.connectors.arguments import Key
     from psk.wire import Frames, Payload
 
 

@@ -1,12 +1,12 @@
-"""Which connector serves a scheme? One of the core's own, or that of the one plug-in whose entry point has its name."""
+"""Find the connector that serves a scheme: one of the core's own, or that of the plug-in with this name."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from psk.connectors.key import shown
-from psk.connectors.uri import is_scheme, parse_uri
+from psk.connectors.arguments import shown
+from psk.connectors.config import is_scheme, parse_uri
 from psk.errors import UnknownConnectorError, UnknownPluginError
 from psk.plugins.builtin import FIRST_PARTY, TARGETS
 from psk.plugins.importing import import_target, on_demand
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from psk.connectors.contract import Connector
 
 BUILT_IN = TARGETS["connector"]
-"""Where the core's own connectors are, by scheme: looked up first, so that nothing is scanned for them."""
+"""The core's own connectors by scheme. They are looked up first, so that finding them scans nothing."""
 
-# The worker of a proxy cannot choose another scheme, and only the producer's environment knows the distribution.
+# The process that resolves a proxy cannot choose the scheme, and only the producer knows the distribution.
 _ASK = (
     "install the distribution that provides it (`psk plugins list` names it where the scheme works), "
     "or correct the scheme"
@@ -30,9 +30,9 @@ def find_connector(scheme: str) -> type[Connector]:
     """Return the connector class that serves a scheme; loads the plug-in that has it, and no other.
 
     Raises:
-        UnknownConnectorError: None is installed here; lists the schemes there are, and says what to install if one
-            of our own distributions provides it.
-        PluginError: One does, but cannot be used; says which distribution it is of, and what is wrong.
+        UnknownConnectorError: None is installed here. The error lists the known schemes, and names the distribution to
+            install if psk has one.
+        PluginError: A plug-in serves it but cannot be used. The error names its distribution and the reason.
     """
     known = isinstance(scheme, str)
     target = BUILT_IN.get(scheme) if known else None
@@ -54,7 +54,7 @@ def open_connector(uri: str) -> Connector:
     """Open the connector that a URI describes.
 
     Raises:
-        ConnectorConfigError: The URI or one of its options makes no sense.
+        ConnectorConfigError: The URI or one of its options is not valid.
         UnknownConnectorError: No connector serves its scheme here.
         PluginError: The plug-in that serves it cannot be used.
     """
@@ -63,32 +63,31 @@ def open_connector(uri: str) -> Connector:
 
 
 def join_connector(uri: str) -> Connector:
-    """Open the connector that a URI describes for a reader, who makes nothing; errors as of `open_connector`.
+    """Open the connector that a URI describes for a reader, which creates nothing; errors as of `open_connector`.
 
-    A connector whose `from_config` makes something has a class method `join` beside it, which does not.
+    A connector whose `from_config` creates something also has a class method `join`, which does not.
 
     Raises:
-        ChannelUnavailableError: The channel is not there, or cannot be reached from here.
+        ChannelUnavailableError: The channel does not exist, or cannot be reached from here.
     """
     config = parse_uri(uri)
     kind = find_connector(str(config["scheme"]))
-    # A class that inherits `join`, and has a `from_config` of its own, is opened by what it has of its own.
+    # A subclass that overrides only `from_config` is opened by that: the `join` that it inherits ignores it.
     names = (name for base in kind.__mro__ for name in ("join", "from_config") if name in vars(base))
     return cast("Connector", getattr(kind, next(names, "from_config"))(config))
 
 
 @lru_cache
 def provider_of(uri: str) -> str:
-    """Name the distribution that brings the connector of a URI's scheme, for those who do not have it.
+    """Return the name of the distribution that provides the connector of a URI's scheme, without importing anything.
 
     Returns:
-        An empty text if that is known everywhere (psk-core's own, and first-party ones) or not known here. Nothing is
-        imported.
+        An empty string if every psk knows it (psk-core's own and first-party connectors), or if it is not known here.
     """
     name = uri.partition(":")[0].partition("+")[0]
     if name in BUILT_IN or name in FIRST_PARTY:
         return ""
-    from psk.plugins.discovery import others  # a scan, which the schemes above do without
+    from psk.plugins.discovery import others  # a scan, which the schemes above do not need
 
     claims = {record.distribution for record in others() if record.entry_point == f"connector.{name}"}
     return next(filter(is_distribution_name, claims), "") if len(claims) == 1 else ""
@@ -96,7 +95,7 @@ def provider_of(uri: str) -> str:
 
 def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:
     with on_demand:
-        from psk.wire.masking import masked_uri  # a URI that was given for a scheme may hold a password
+        from psk.wire.masking import masked_uri  # a URI that was given as a scheme may contain a password
 
     distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
     asked = masked_uri(scheme) if isinstance(scheme, str | bytes) else scheme
@@ -111,7 +110,7 @@ def _checked(scheme: str, found: Any) -> type[Connector]:
     from psk.plugins import broken
 
     if not isinstance(found, type):
-        raise broken("connector", scheme, f"names {shown(found)} as its connector, which is no class")
+        raise broken("connector", scheme, f"names {shown(found)} as its connector, which is not a class")
     missing = [name for name in METHODS if not callable(getattr(found, name, None))]
     missing += [] if hasattr(found, "scheme") else ["scheme"]
     if missing:

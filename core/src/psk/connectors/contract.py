@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
-from psk.connectors.uri import format_uri
+from psk.connectors.config import format_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar  # typing's own accepts `default` from Python 3.13 on
 
-    from psk.connectors.key import Key
+    from psk.connectors.arguments import Key
     from psk.wire import Frames, Payload
 
     KeyT_co = TypeVar("KeyT_co", covariant=True, default=Key)

@@ -10,7 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Final, Protocol
 
 from psk.connectors.inotify import APPEARED, GONE, OVERFLOWN, Inotify
-from psk.connectors.wake import Wake
+from psk.connectors.waiting import Wake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Who frees what has expired? One daemon thread per process, alive only while something is due to expire."""
+"""Free what has expired, in one daemon thread per process that runs only while something will expire."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 SHORTEST_PAUSE: Final = 0.25
-"""Seconds between two rounds at least: objects that expire one after the other are freed in groups."""
+"""Seconds between two rounds, at least: objects that expire shortly after each other are freed together."""
 
 LONGEST_PAUSE: Final = 1.0
-"""Seconds between two looks at most, so that the thread ends soon after its last owner is gone."""
+"""Seconds between two rounds, at most, so that the thread ends soon after its last owner."""
 
 
 class Reaper:
-    """Call owners back when something of theirs has expired."""
+    """Call owners when some of their objects have expired."""
 
     __slots__ = ("_changed", "_due", "_lock", "_thread")
 
@@ -39,7 +39,7 @@ class Reaper:
 
     def reset(self) -> None:
         """Forget everything, locks included: for a forked child, where the thread does not exist."""
-        # Entered by itself: an interrupt may leave what Condition's own methods have entered locked.
+        # Entered explicitly: an interrupt in Condition's own `__enter__` may leave it locked.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._due: weakref.WeakKeyDictionary[Reapable, float] = weakref.WeakKeyDictionary()
@@ -54,7 +54,7 @@ class Reaper:
             # Asked each time: an interrupt may have come between the two last lines, or in the last one.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="psk-reaper", daemon=True)
-                with suppress(RuntimeError):  # the interpreter ends, or threads ran out: whoever meets it will free it
+                with suppress(RuntimeError):  # the interpreter ends, or no thread can start: the next access frees it
                     self._thread.start()
 
     def forget(self, owner: Reapable) -> None:
@@ -70,7 +70,7 @@ class Reaper:
                 owner = ready.pop()
                 try:
                     when = owner.reap()
-                except Exception:  # noqa: BLE001  one owner's trouble must not stop the others
+                except Exception:  # noqa: BLE001  the failure of one owner must not stop the others
                     report_ignored(type(owner), "psk could not free what has expired")
                     when = time.monotonic() + LONGEST_PAUSE
                 if when is not None:

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from psk.background import stepping_aside
-from psk.connectors.deadline import deadline_after
-from psk.connectors.polling import poll
+from psk.connectors.arguments import deadline_after
+from psk.connectors.waiting import poll
 from psk.errors import DeadlineError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from redis.connection import Connection, UnixDomainSocketConnection
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from psk.connectors.wake import Wake
+from psk.connectors import Wake
 from psk.errors import PskError
 from psk_connector_redis.link import link_over
 from psk_connector_redis.refusal import GarbledError, Refusal

@@ -6,7 +6,7 @@ import os
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from psk.connectors.sameness import HEADER_BYTES
+from psk.connectors import HEADER_BYTES
 from psk.errors import ChannelDataError, ChannelFullError
 from psk_connector_redis.resp import LONGEST_STRING
 from psk_connector_redis.scripts import MANIFEST_MAGIC, PAYLOAD_MAGIC

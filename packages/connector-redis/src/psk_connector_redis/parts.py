@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors.sameness import HEADER_BYTES
+from psk.connectors import HEADER_BYTES
 from psk.errors import ChannelUnavailableError, PskError
 from psk_connector_redis.channel import accepted, run_script
 from psk_connector_redis.durability import confirm

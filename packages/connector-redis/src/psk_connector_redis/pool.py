@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
-from psk.connectors import deadline_error
-from psk.connectors.wake import Wake
+from psk.connectors import Wake, deadline_error
 from psk_connector_redis.resp import pack
 
 if TYPE_CHECKING:

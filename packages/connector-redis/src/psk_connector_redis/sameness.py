@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psk.connectors import holds
-from psk.connectors.sameness import HEADER_BYTES
+from psk.connectors import HEADER_BYTES, is_same_payload
 from psk.errors import KeyExistsError
 from psk_connector_redis.channel import accepted
 from psk_connector_redis.manifest import MANIFEST_BYTES, Manifest, is_manifest
@@ -51,7 +50,7 @@ def is_same(channel: Channel, link: Link, payload: Payload, deadline: float) -> 
             return b"".join((piece, read(nbytes - len(piece), offset + len(piece))))
         return piece
 
-    if holds(payload.buffers(), read):
+    if is_same_payload(payload.buffers(), read):
         return True
     raise KeyExistsError(
         f"another payload stands under the key {key}",

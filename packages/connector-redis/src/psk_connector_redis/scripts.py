@@ -1,7 +1,7 @@
 """What must the server decide in one step? Lua scripts, which declare all names they touch: a cluster runs them too.
 
 An object is a string: the payload itself, or the manifest of a payload that is stored in parts. A manifest begins as
-its payload does (`psk.connectors.sameness.HEADER_BYTES`), but for the magic, so that the revision is read in one place.
+its payload does (`psk.connectors.HEADER_BYTES`), but for the magic, so that the revision is read in one place.
 A script that is to change or remove an object in parts, and was not told of this manifest, does nothing and answers
 with the manifest: the caller asks again and names the parts.
 

@@ -19,7 +19,7 @@ from psk_connector_redis.subscription import Subscription
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from psk.connectors.wake import Wake
+    from psk.connectors import Wake
     from psk_connector_redis.addresses import Address
     from psk_connector_redis.server import Server
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from zlib import crc32
 
-from psk.connectors.sameness import HEADER_BYTES, has_checksum
+from psk.connectors import HEADER_BYTES, has_checksum
 
 STEP_BYTES: Final = 256 * 1024
 """How much must have arrived before it is summed: less would mean more calls, more would not stay in the cache."""

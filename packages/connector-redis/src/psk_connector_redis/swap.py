@@ -7,8 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from psk.connectors import check_object_id, check_ttl, validate_plain_key
-from psk.connectors.sameness import HEADER_BYTES
+from psk.connectors import HEADER_BYTES, check_object_id, check_ttl, validate_plain_key
 from psk.errors import (
     ChannelDataError,
     ChannelUnavailableError,

@@ -6,8 +6,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors import deadline_error, listed, poll, validate_plain_key
-from psk.connectors.wake import Wake
+from psk.connectors import Wake, deadline_error, listed, poll, validate_plain_key
 from psk.errors import ChannelUnavailableError, DeadlineError
 from psk_connector_redis.batches import exist
 from psk_connector_redis.subscriber import Waiter

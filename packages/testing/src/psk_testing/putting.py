@@ -39,7 +39,10 @@ class Putting(Suite):
             assert same(value_of(connector.get(key, size=hint)), value)
         assert connector.exists(key)
 
-    @rule("C15", fix="where the name is taken, compare with `holds(payload.buffers(), read)`: equal bytes are success")
+    @rule(
+        "C15",
+        fix="if the name is taken, compare with `is_same_payload`: equal bytes are success",
+    )
     def test_the_same_payload_twice_is_one_put(self, connector: Any, reopened: Any) -> None:
         payload = encode([1, 2])
         key = connector.put(payload)

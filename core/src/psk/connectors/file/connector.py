@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from psk.connectors.claim import check_claim
+from psk.connectors.arguments import (
+    check_claim,
+    check_object_id,
+    check_range,
+    check_timeout,
+    check_ttl,
+    deadline_after,
+    deadline_error,
+    key_of,
+    listed,
+    validate_plain_key,
+)
+from psk.connectors.config import as_seconds, read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged, Rebuilding
-from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.file.channel import Channel
 from psk.connectors.file.claims import take_object
 from psk.connectors.file.failures import check_reachable
@@ -15,15 +26,12 @@ from psk.connectors.file.options import READERS, absolute, check_durability
 from psk.connectors.file.placing import put_object
 from psk.connectors.file.reading import read_object, read_part
 from psk.connectors.file.sweep import clear, live_names
-from psk.connectors.key import check_object_id, key_of, listed, validate_plain_key
-from psk.connectors.options import as_seconds, read_options
-from psk.connectors.ranges import check_range
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
-    from psk.connectors.key import Key
+    from psk.connectors.arguments import Key
     from psk.wire import Frames, Payload
 
 

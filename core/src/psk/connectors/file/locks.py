@@ -9,7 +9,7 @@ from _thread import get_ident
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from psk.connectors.deadline import deadline_error
+from psk.connectors.arguments import deadline_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

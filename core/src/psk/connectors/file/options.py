@@ -6,11 +6,11 @@ import os
 import re
 from typing import Final
 
+from psk.connectors.arguments import shown
+from psk.connectors.config import as_seconds, as_text
 from psk.connectors.contract import DURABILITIES
 from psk.connectors.file import mounts
 from psk.connectors.file.failures import failure
-from psk.connectors.key import shown
-from psk.connectors.options import as_seconds, as_text
 from psk.errors import ConnectorConfigError, DurabilityError
 
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search

@@ -6,12 +6,12 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from psk.connectors.deadline import expired
+from psk.connectors.arguments import expired
+from psk.connectors.comparison import HEADER_BYTES, is_same_payload
 from psk.connectors.file.directory import sync
 from psk.connectors.file.mark import mark_expiring
 from psk.connectors.file.objects import has_expired, open_object, remove_expired
 from psk.connectors.file.writing import place
-from psk.connectors.sameness import HEADER_BYTES, holds
 from psk.errors import ChannelDataError, KeyExistsError
 from psk.wire.layout import MAGIC
 
@@ -62,7 +62,7 @@ def _is_the_same(directory: Directory, name: str, buffers: Sequence[Buffer], clo
         if has_expired(directory, descriptor, found.st_size, clock):
             remove_expired(directory, name, clock)
             return False
-        if holds(buffers, partial(os.pread, descriptor)):
+        if is_same_payload(buffers, partial(os.pread, descriptor)):
             if durable:  # whoever put it may not have waited for the disk
                 sync(descriptor)
                 directory.sync()

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from psk.connectors.deadline import expired
+from psk.connectors.arguments import expired
 from psk.connectors.file.expiry import NEVER, find_record, has_room_for_record
 from psk.connectors.file.objects import open_object, remove_expired
 from psk.errors import PayloadError

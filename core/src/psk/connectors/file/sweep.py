@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors.deadline import expired
+from psk.connectors.arguments import expired
 from psk.connectors.file.expiry import NEVER, has_room_for_record
 from psk.connectors.file.locks import try_lock, unlock
 from psk.connectors.file.mark import MARK_NAME, unmark

@@ -37,7 +37,7 @@ def await_objects(channel: Channel, names: Sequence[str], deadline: float) -> li
     look = _Look(channel, deadline)
     if not channel.directory().is_local:
         # Another host's changes are told to nobody here.
-        from psk.connectors.polling import poll
+        from psk.connectors.waiting import poll
 
         return poll(lambda: look(names), deadline)
     from psk.connectors.arrivals import await_names

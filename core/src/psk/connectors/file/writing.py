@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors.deadline import expired
+from psk.connectors.arguments import expired
 from psk.connectors.file.directory import open_in, sync
 from psk.connectors.file.expiry import record_offset, write_record
 

@@ -8,22 +8,31 @@ import sys
 import time
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from psk.connectors.claim import check_claim
+from psk.connectors.arguments import (
+    check_claim,
+    check_object_id,
+    check_range,
+    check_timeout,
+    check_ttl,
+    deadline_after,
+    deadline_error,
+    key_of,
+    listed,
+    shown,
+    validate_plain_key,
+)
+from psk.connectors.config import as_text, read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged, Rebuilding
-from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
-from psk.connectors.key import check_object_id, key_of, listed, shown, validate_plain_key
 from psk.connectors.local.batches import Batches, Coroutines
 from psk.connectors.local.copying import ALIGNMENT, copy_in
 from psk.connectors.local.process import TOKEN, check_process
 from psk.connectors.local.space import Space, join_space, leave_space
-from psk.connectors.options import as_text, read_options
-from psk.connectors.ranges import check_range
 from psk.errors import ConnectorClosedError, ConnectorConfigError, ForkedConnectorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from psk.connectors.key import Key
+    from psk.connectors.arguments import Key
     from psk.wire import Frames, Payload
 
 _is_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}").fullmatch

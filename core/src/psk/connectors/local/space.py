@@ -9,7 +9,7 @@ from operator import eq
 from typing import TYPE_CHECKING
 
 from psk.connectors.reaper import REAPER
-from psk.connectors.wake import Wake
+from psk.connectors.waiting import Wake
 from psk.errors import KeyExistsError, MissingKeyError, RevisionConflictError
 from psk.wire import Payload
 

@@ -11,8 +11,8 @@ from psk.errors import ChannelFullError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
-    from psk.connectors.key import Key
     from psk.connectors.multi.child import Child
     from psk.connectors.multi.routes import Routes
     from psk.wire import Frames, Payload

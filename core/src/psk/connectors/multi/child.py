@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from psk.connectors.arguments import OBJECT_ID_DIGITS, validate_key
 from psk.connectors.catalog import find_connector
-from psk.connectors.key import OBJECT_ID_DIGITS, validate_key
-from psk.connectors.uri import format_uri, parse_uri
+from psk.connectors.config import format_uri, parse_uri
 from psk.errors import ConnectorClosedError, ConnectorConfigError, ConnectorError, InvalidKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
-    from psk.connectors.key import Key
     from psk.connectors.multi.policy import Policy
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors.key import shown
+from psk.connectors.arguments import shown
+from psk.connectors.config import as_text, read_options
 from psk.connectors.multi.policy import DEFAULTS, Policy
-from psk.connectors.options import as_text, read_options
 from psk.errors import ConnectorConfigError
 
 if TYPE_CHECKING:

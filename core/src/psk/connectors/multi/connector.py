@@ -6,23 +6,23 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from psk.connectors.arguments import shown
 from psk.connectors.catalog import join_connector, open_connector
+from psk.connectors.config import format_uri
 from psk.connectors.contract import DURABILITIES, ContextManaged, Rebuilding
-from psk.connectors.key import shown
 from psk.connectors.multi.child import Child
 from psk.connectors.multi.configuration import check_name, read_config, write_config
 from psk.connectors.multi.policy import Policy
 from psk.connectors.multi.powers import equip
 from psk.connectors.multi.routes import Routes, shared_time
-from psk.connectors.uri import format_uri
 from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
-    from psk.connectors.key import Key
     from psk.wire import Frames, Payload
 
 

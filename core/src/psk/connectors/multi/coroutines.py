@@ -12,8 +12,8 @@ from psk.errors import ChannelFullError, ConnectorError, InvalidKeyError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
-    from psk.connectors.key import Key
     from psk.connectors.multi.child import Child
     from psk.connectors.multi.routes import Routes
     from psk.wire import Frames, Payload

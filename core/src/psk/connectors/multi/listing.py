@@ -10,7 +10,7 @@ from psk.connectors.multi.routes import able, shared_time
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from psk.connectors.key import Key
+    from psk.connectors.arguments import Key
     from psk.connectors.multi.child import Child
     from psk.connectors.multi.routes import Routes
 

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors.key import shown
+from psk.connectors.arguments import shown
 from psk.errors import ConnectorConfigError
 from psk.plugins.importing import on_demand
 

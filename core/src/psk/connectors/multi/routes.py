@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from psk.connectors.deadline import deadline_after
-from psk.connectors.key import OBJECT_ID_DIGITS, shown, validate_key
+from psk.connectors.arguments import OBJECT_ID_DIGITS, deadline_after, shown, validate_key
 from psk.connectors.multi.policy import tags
 from psk.errors import CapabilityError, ConnectorError, InvalidArgumentError, InvalidKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
-    from psk.connectors.key import Key
     from psk.connectors.multi.child import Child
 
 T = TypeVar("T")

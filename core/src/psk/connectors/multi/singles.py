@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from psk.connectors.arguments import check_object_id, shown, validate_key
 from psk.connectors.capabilities import SupportsExpiry, SupportsRange, SupportsReserve, SupportsSwap, SupportsTake
-from psk.connectors.key import check_object_id, shown, validate_key
 from psk.connectors.multi.routes import able
 from psk.errors import MissingKeyError
 
 if TYPE_CHECKING:
+    from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
-    from psk.connectors.key import Key
     from psk.connectors.multi.routes import Routes
     from psk.wire import Frames, Payload
 

@@ -8,16 +8,16 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from psk.connectors.arguments import deadline_after, deadline_error
 from psk.connectors.capabilities import SupportsWait
 from psk.connectors.contract import DEFAULT_TIMEOUT
-from psk.connectors.deadline import deadline_after, deadline_error
 from psk.connectors.multi.routes import able
 from psk.errors import DeadlineError, PskError, ShortageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psk.connectors.key import Key
+    from psk.connectors.arguments import Key
     from psk.connectors.multi.child import Child
     from psk.connectors.multi.routes import Routes
 

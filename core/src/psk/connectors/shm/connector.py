@@ -6,13 +6,21 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from psk.connectors.claim import check_claim
+from psk.connectors.arguments import (
+    check_claim,
+    check_object_id,
+    check_range,
+    check_timeout,
+    check_ttl,
+    deadline_after,
+    deadline_error,
+    key_of,
+    listed,
+    validate_plain_key,
+)
+from psk.connectors.config import read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged, Rebuilding
-from psk.connectors.deadline import check_timeout, check_ttl, deadline_after, deadline_error
 from psk.connectors.file.failures import failure
-from psk.connectors.key import check_object_id, key_of, listed, validate_plain_key
-from psk.connectors.options import read_options
-from psk.connectors.ranges import check_range
 from psk.connectors.shm.claims import take_object
 from psk.connectors.shm.limits import Limits
 from psk.connectors.shm.options import READERS, ROOT, check_address, check_joinable, is_token
@@ -27,7 +35,7 @@ from psk.plugins.importing import on_demand
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from psk.connectors.key import Key
+    from psk.connectors.arguments import Key
     from psk.connectors.shm.space import Space
     from psk.wire import Frames, Payload
 

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from psk.connectors.deadline import deadline_error
+from psk.connectors.arguments import deadline_error
 from psk.connectors.shm.locks import pauses, try_lock, try_share
 from psk.errors import ChannelUnavailableError
 

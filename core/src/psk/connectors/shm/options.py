@@ -6,9 +6,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
+from psk.connectors.arguments import shown
+from psk.connectors.config import as_count, as_seconds, as_text
 from psk.connectors.file.options import absolute
-from psk.connectors.key import shown
-from psk.connectors.options import as_count, as_seconds, as_text
 from psk.errors import ChannelUnavailableError, ConnectorConfigError
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors.deadline import expired
+from psk.connectors.arguments import expired
+from psk.connectors.comparison import HEADER_BYTES, is_same_payload
 from psk.connectors.file.placing import refusal
 from psk.connectors.file.writing import place
-from psk.connectors.sameness import HEADER_BYTES, holds
 from psk.connectors.shm.expiry import BOOT_CLOCK, is_over, locate, needs_segment, remove_expired
 from psk.connectors.shm.limits import check_limit
 from psk.connectors.shm.reading import open_shared
@@ -116,7 +116,7 @@ def _is_the_same(directory: Directory, name: str, buffers: Sequence[Buffer], dea
         if is_over(locate(descriptor, found.st_size)[1]):
             remove_expired(directory, name, deadline)
             return False
-        if holds(buffers, partial(os.pread, descriptor)):
+        if is_same_payload(buffers, partial(os.pread, descriptor)):
             return True
         standing = os.pread(descriptor, HEADER_BYTES, 0)
     finally:

@@ -7,7 +7,7 @@ import os
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors.deadline import deadline_error
+from psk.connectors.arguments import deadline_error
 from psk.connectors.file.expiry import has_room_for_record
 from psk.connectors.file.objects import open_object, open_to_renew
 from psk.connectors.file.reading import read_frames, read_range

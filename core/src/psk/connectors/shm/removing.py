@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from psk.connectors.deadline import expired
+from psk.connectors.arguments import expired
 from psk.connectors.file.expiry import has_room_for_record
 from psk.connectors.file.objects import CLAIM_SUFFIX, open_object, remove_both
 from psk.connectors.file.sweep import is_object_name

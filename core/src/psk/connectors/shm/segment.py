@@ -10,7 +10,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors.deadline import expired
+from psk.connectors.arguments import expired
 from psk.connectors.file.directory import open_in
 from psk.connectors.file.writing import open_unnamed, write_all
 from psk.connectors.shm.expiry import set_expiry

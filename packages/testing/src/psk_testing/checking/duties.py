@@ -66,7 +66,7 @@ def _evict(channel: Channel) -> None:
     DUTIES,
     "C15",
     "the same payload put twice is one put",
-    fix="compare what is there with the payload: psk.connectors.holds",
+    fix="compare the stored payload with the one being put: psk.connectors.is_same_payload",
 )
 def _repeated(channel: Channel) -> None:
     payload = channel.payload()

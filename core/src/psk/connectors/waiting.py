@@ -1,8 +1,9 @@
-"""Wait where nothing notifies: look again, often at first and then less often."""
+"""Wait: by looking again and again, or until another thread wakes this one."""
 
 from __future__ import annotations
 
 import time
+from _thread import TIMEOUT_MAX, allocate_lock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -39,3 +40,29 @@ def poll(look: Callable[[], T], deadline: float, *, interval: float | None = Non
         if interval is None:
             pause = min(2 * pause, SHORT_PAUSE if now - start < PATIENT_AFTER else LONG_PAUSE)
     return found
+
+
+class Wake:
+    """Wake one waiting thread, also from a finaliser or a signal handler.
+
+    `threading.Event` takes a lock in Python code: a thread that is interrupted while it holds that lock, and sets the
+    event in the handler, hangs. Each operation here is one call of C.
+    """
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Wake one thread, or let the next wait return at once."""
+        if self._lock.locked():  # else it is set already
+            try:  # noqa: SIM105  contextlib is not imported for this alone
+                self._lock.release()
+            except RuntimeError:  # another thread was faster
+                pass
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set, and reset it; False if time was up first."""
+        return self._lock.acquire(timeout=min(max(seconds, 0.0), TIMEOUT_MAX))

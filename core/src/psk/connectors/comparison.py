@@ -1,4 +1,4 @@
-"""Is what stands under a name the payload that is put? The header says so, or all bytes where there is no checksum."""
+"""Compare a stored payload with one that is being put, mostly by the header alone."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ if TYPE_CHECKING:
     from psk.wire.frames import Buffer
 
 HEADER_BYTES: Final = FIXED_SIZE
-"""The fixed part of a payload's header: id, sizes, revision and, where there is one, the checksum (docs/wire.md)."""
+"""Size of the fixed part of a payload's header: id, sizes, revision and, if present, the checksum (docs/wire.md)."""
 
 _STEP_BYTES: Final = 1024 * 1024
 
 
 def has_checksum(start: Buffer) -> bool:
-    """Tell whether the payload that begins so carries a checksum."""
+    """Tell whether the payload that begins with these bytes, at least `HEADER_BYTES`, carries a checksum."""
     return bool(start[FLAGS_OFFSET] & HAS_CHECKSUM)
 
 
-def holds(buffers: Sequence[Buffer], read: Callable[[int, int], Buffer]) -> bool:
-    """Tell whether what is stored begins with a payload; most are known by their header.
+def is_same_payload(buffers: Sequence[Buffer], read: Callable[[int, int], Buffer]) -> bool:
+    """Tell whether a stored payload equals the one being put.
+
+    Payloads with a checksum are equal if their headers are; of others all bytes are compared.
 
     Args:
-        buffers: The payload, back to back; the first begins with its header.
-        read: Returns so many stored bytes from so far on (`read(nbytes, offset)`, as `os.pread` without its
-            file), fewer at the end.
+        buffers: The payload being put, back to back; the first begins with its header.
+        read: Returns stored bytes, `read(nbytes, offset)` as `os.pread` without its file; fewer at the end.
     """
     header = bytes(buffers[0][:HEADER_BYTES])
     if read(HEADER_BYTES, 0) != header:

@@ -1,6 +1,7 @@
-"""How is a configuration written on one line? As `scheme://authority/path?option=value`, canonically.
+"""Convert the configuration of a connector to a URI and back, and read its options.
 
-The grammar is RFC 3986 without fragments and without passwords: a URI travels in every proxy.
+A URI is `scheme://authority/path?option=value`, canonically. The grammar is RFC 3986 without fragments and without
+passwords: a URI travels in every proxy.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from psk.connectors.key import shown
-from psk.errors import ConnectorConfigError
+from psk.connectors.arguments import shown
+from psk.errors import ConnectorConfigError, PskError
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 LONGEST_URI = 2048
 
@@ -24,12 +25,18 @@ _split = re.compile(
 is_scheme = re.compile(r"[a-z][a-z0-9+.-]{0,31}").fullmatch
 _is_option = re.compile(r"[a-z][a-z0-9_]{0,63}").fullmatch
 _is_plain = re.compile(r"[A-Za-z0-9._~/:@+,=!-]*").fullmatch
-# Compiled when it is needed, which is seldom: a compilation takes as long as a small module.
+# Compiled when needed, which is rare: compiling takes as long as importing a small module.
 _WRITTEN = r"(?:[A-Za-z0-9._~/:@+,=!$'()*;\[\]-]|%[0-9A-Fa-f]{2})*"
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 
 _FORM = "write it as scheme://authority/path?option=value, other characters percent-encoded"
 _PARTS = ("scheme", "authority", "path")
+
+_EXAMPLES = {"authority": "authority", "path": "/the/path"}
+"""How the parts of a URI that have no option name are written."""
+_COUNT_LIMIT = 1 << 63
+_COUNT_DIGITS = 20
+_FLAGS: dict[object, bool] = {True: True, False: False, "true": True, "True": True, "false": False, "False": False}
 
 
 def format_uri(config: Mapping[str, object]) -> str:
@@ -37,14 +44,14 @@ def format_uri(config: Mapping[str, object]) -> str:
 
     Args:
         config: `scheme`, perhaps `authority` and `path`, and options whose values are text, numbers or
-            booleans; an option that is None is left out.
+            booleans; an option that is None is omitted.
 
     Raises:
         ConnectorConfigError: It cannot be written as a URI.
     """
     scheme = config.get("scheme")
     if not (isinstance(scheme, str) and is_scheme(scheme)):
-        raise ConnectorConfigError(f"{shown(scheme)} is no scheme of a URI", remedy="name a connector, like 'file'")
+        raise ConnectorConfigError(f"{shown(scheme)} is not a scheme of a URI", remedy="name a connector, like 'file'")
     authority = _checked("authority", _plain_text("authority", config.get("authority", "")))
     path = _checked("path", _plain_text("path", config.get("path", "")))
     uri = f"{scheme}://{_escaped(authority).replace('/', '%2F')}{_escaped(path)}"
@@ -52,7 +59,7 @@ def format_uri(config: Mapping[str, object]) -> str:
     mark = "?"
     for name, value in options:
         if not _is_option(name):
-            raise ConnectorConfigError(f"{shown(name)} is no name of an option", remedy="use a-z, 0-9 and _")
+            raise ConnectorConfigError(f"{shown(name)} is not a name of an option", remedy="use a-z, 0-9 and _")
         uri += f"{mark}{name}={_escaped(_checked(name, _plain_text(name, value)))}"
         mark = "&"
     if len(uri) > LONGEST_URI:
@@ -67,7 +74,7 @@ def parse_uri(uri: str) -> dict[str, object]:
     """Read a URI as a configuration: the inverse of `format_uri`, every value as text.
 
     Raises:
-        ConnectorConfigError: It is no URI of the form above, is longer than 2048 characters, holds a
+        ConnectorConfigError: It is not a URI of the form above, has more than 2048 characters, or contains a
             password, control characters, a dot segment, or an option twice.
     """
     if not isinstance(uri, str) or len(uri) > LONGEST_URI or not (found := _split(uri)):
@@ -82,7 +89,7 @@ def parse_uri(uri: str) -> dict[str, object]:
         if not (equals and _is_option(name)) or name in _PARTS or name in config:
             # Its value is not echoed: it may be a password under a wrong name.
             raise ConnectorConfigError(
-                f"{shown(name) if equals else 'a text without ='} is no option of a URI, or is there twice",
+                f"{shown(name) if equals else 'a text without ='} is not an option of a URI, or is given twice",
                 remedy="write ?name=value&other=value",
             )
         config[name] = _checked(name, _unescaped(name, written))
@@ -90,14 +97,14 @@ def parse_uri(uri: str) -> dict[str, object]:
 
 
 def _no_uri(text: object) -> ConnectorConfigError:
-    """Build the error for what should be a URI, with the one that was probably meant."""
+    """Build the error for a text that is not a URI, with the URI that was probably meant."""
     with on_demand:
         from psk.wire.masking import masked_uri
 
     masked = masked_uri(text) if isinstance(text, str | bytes) else text
     meant = _meant(text) if isinstance(text, str) and masked == text and len(text) <= LONGEST_URI else None
     return ConnectorConfigError(
-        f"{shown(masked)} is no URI of a connector", remedy=f"write {meant!r} if that is meant" if meant else _FORM
+        f"{shown(masked)} is not the URI of a connector", remedy=f"write {meant!r} if that is meant" if meant else _FORM
     )
 
 
@@ -128,9 +135,9 @@ def _checked(name: str, value: str) -> str:
     if name == "authority":
         before, at, _ = value.rpartition("@")
         if at and ":" in before:
-            # Not echoed: the message would carry the password further.
+            # Not echoed: the message would reveal the password.
             raise ConnectorConfigError(
-                "a URI holds a password, and would carry it in every proxy",
+                "a URI contains a password, which every proxy would carry",
                 remedy="give credentials through the environment or a file, as the connector's guide says",
             )
     if name == "path" and value:
@@ -141,7 +148,7 @@ def _checked(name: str, value: str) -> str:
 
             raise ConnectorConfigError(
                 f"the path {shown(masked_uri(value))} of a URI is relative or has dot segments",
-                remedy="write the absolute path that is meant",
+                remedy="write the absolute path",
             )
     return value
 
@@ -165,7 +172,7 @@ def _escaped(value: str) -> str:
     with on_demand:
         from urllib.parse import quote
 
-    # Linux paths are bytes: what is not UTF-8 in them arrives as surrogates and must travel too.
+    # Linux paths are bytes: bytes that are not UTF-8 arrive as surrogates and must be kept.
     return quote(value, safe="/:@+,=!", encoding="utf-8", errors="surrogateescape")
 
 
@@ -173,8 +180,115 @@ def _unescaped(name: str, written: str) -> str:
     if _is_plain(written):
         return written
     if not re.fullmatch(_WRITTEN, written):
-        raise ConnectorConfigError(f"the {name} of a URI is not percent-encoded properly", remedy=_FORM)
+        raise ConnectorConfigError(f"the {name} of a URI is not correctly percent-encoded", remedy=_FORM)
     with on_demand:
         from urllib.parse import unquote
 
     return unquote(written, encoding="utf-8", errors="surrogateescape")
+
+
+def read_options(
+    config: Mapping[str, object],
+    *,
+    scheme: str,
+    readers: Mapping[str, Callable[[object], object]],
+    required: tuple[str, ...] = (),
+) -> dict[str, object]:
+    """Check a configuration and convert its values.
+
+    Args:
+        config: What `config()` or `parse_uri` returned; `scheme` may be missing.
+        scheme: The scheme it must be for.
+        readers: For each known option a function that converts its value, or raises ValueError or TypeError with a
+            description of valid values.
+        required: Options that must be given.
+
+    Returns:
+        The options that were given, by name, without `scheme`.
+
+    Raises:
+        ConnectorConfigError: Another scheme, an unknown or missing option, or a value that was refused.
+    """
+    given = config.get("scheme", scheme)
+    if given != scheme:
+        raise ConnectorConfigError(
+            f"a configuration for {shown(given)} was given to the connector for {scheme!r}",
+            remedy="open it with psk.connectors.open_connector",
+        )
+    options: dict[str, object] = {}
+    for name, value in config.items():
+        if name == "scheme":
+            continue
+        reader = readers.get(name) if isinstance(name, str) else None
+        if reader is None:
+            raise ConnectorConfigError(
+                f"the connector {scheme!r} has no option {shown(name)}",
+                found=sorted(readers),
+                remedy="remove it or correct its name",
+            )
+        try:
+            options[name] = reader(value)
+        except PskError:
+            raise
+        except (ValueError, TypeError) as error:
+            part = (
+                f"the {name} of a {scheme!r} URI"
+                if name in _EXAMPLES
+                else f"the option {name!r} of the connector {scheme!r}"
+            )
+            raise ConnectorConfigError(
+                f"{part} cannot be {shown(value)}",
+                remedy=f"give {error}",
+            ) from None
+    for name in required:
+        if name not in options:
+            raise ConnectorConfigError(
+                f"the connector {scheme!r} needs the option {name!r}",
+                found=sorted(options),
+                remedy=f"write {scheme}://{_EXAMPLES[name]}" if name in _EXAMPLES else f"add {name}=... to the URI",
+            )
+    return options
+
+
+def as_text(value: object) -> str:
+    """Read an option that is text."""
+    if isinstance(value, str) and value:
+        return value
+    message = "a text that is not empty"
+    raise TypeError(message)
+
+
+def as_seconds(value: object) -> float:
+    """Read an option that is a positive number of seconds."""
+    message = "a positive number of seconds"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(message)
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError(message) from None
+    if not 0 < number < float("inf"):
+        raise ValueError(message)
+    return number
+
+
+def as_count(value: object) -> int:
+    """Read an option that is a whole number of 0 or more."""
+    message = "a whole number of 0 or more"
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(message)
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < _COUNT_DIGITS):
+        raise ValueError(message)
+    number = int(value)
+    if not 0 <= number < _COUNT_LIMIT:
+        raise ValueError(message)
+    return number
+
+
+def as_flag(value: object) -> bool:
+    """Read an option that is on or off."""
+    flag = _FLAGS.get(value) if isinstance(value, bool | str) else None
+    if flag is None:
+        message = "true or false"
+        raise ValueError(message)
+    return flag
