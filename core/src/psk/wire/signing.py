@@ -148,41 +148,15 @@ def _read_secret(text: str) -> bytes:
 
 def _read_key_file(path: str) -> bytes | None:
     """Return the secret in a key file, or None if there is no such file."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except (FileNotFoundError, NotADirectoryError):
+    with on_demand:
+        from psk.secret_file import read_secret  # only where a key is read
+
+    content = read_secret(path, what="key file", error=SigningError, most_bytes=_MAXIMUM_FILE, follow_links=False)
+    if content is None:
         return None
-    except OSError as error:
-        raise SigningError(
-            f"key file {path} cannot be opened: {error.strerror}",
-            remedy="make it a regular file of mode 0600",
-        ) from error
-    try:
-        _check_private(path, os.fstat(descriptor))
-        content = os.read(descriptor, _MAXIMUM_FILE + 1)
-    except OSError as error:
-        raise SigningError(f"key file {path} cannot be read: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
-    if len(content) > _MAXIMUM_FILE:
-        raise SigningError(f"key file {path} is no key", found=[f"more than {_MAXIMUM_FILE} bytes"])
     try:
         text = content.decode()
     except UnicodeDecodeError:
         return content
     # Random bytes may happen to be UTF-8: only what somebody could have typed is text.
     return _read_secret(text) if text.strip(_SPACE).isprintable() else content
-
-
-def _check_private(path: str, status: os.stat_result) -> None:
-    import stat  # only where a key is read
-
-    if not stat.S_ISREG(status.st_mode):
-        raise SigningError(f"key file {path} is not a regular file", remedy="write the key into a file of mode 0600")
-    if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o077):
-        raise SigningError(
-            f"key file {path} is not private",
-            found=[f"mode {stat.S_IMODE(status.st_mode):04o}", f"owner {status.st_uid}"],
-            remedy=f"it must belong to you and nobody else may read it: chmod 600 {path}",
-        )

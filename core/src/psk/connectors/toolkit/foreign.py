@@ -1,0 +1,166 @@
+"""Call client libraries that know no deadline: blocking functions and coroutines, which can be abandoned."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from psk.connectors.wake import Wake
+from psk.fork import after_fork_in_child
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
+
+_CLOSING_SECONDS = 1.0
+
+
+def within(
+    deadline: float, call: Callable[[], T], *, discard: Callable[[T], object] | None = None, name: str = "psk-call"
+) -> T:
+    """Call a function in a daemon thread, and abandon it when the time is up.
+
+    For calls that cannot be bounded otherwise, such as a lookup of a host name or a handshake. What an abandoned call
+    may still do is for its author to consider: it must not use the buffers of a caller (give it a copy), and its
+    connection must not be used for another call.
+
+    Args:
+        deadline: When to abandon the call, by `time.monotonic`.
+        call: Called without arguments.
+        discard: Called with what an abandoned call returns in the end, as to close it.
+        name: Of the thread.
+
+    Raises:
+        TimeoutError: The call did not end in time.
+        BaseException: What the call raised.
+    """
+    attempt = _Attempt(call, discard)
+    try:
+        threading.Thread(target=attempt.run, name=name, daemon=True).start()
+    except RuntimeError:
+        attempt.run()  # at the interpreter's end no thread can be started
+    return attempt.result(deadline)
+
+
+class _Attempt(Generic[T]):
+    """One call in its own thread, and whether its result is still wanted."""
+
+    __slots__ = ("_call", "_discard", "_done", "_error", "_is_done", "_is_wanted", "_lock", "_result")
+
+    _result: T
+
+    def __init__(self, call: Callable[[], T], discard: Callable[[T], object] | None) -> None:
+        self._call = call
+        self._discard = discard
+        self._done = Wake()
+        self._lock = threading.Lock()
+        self._is_done = False
+        self._is_wanted = True
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._result = self._call()
+        except BaseException as error:  # noqa: BLE001  raised in the caller's thread
+            self._error = error
+        with self._lock:
+            self._is_done = True
+            self._done.set()
+            is_wanted = self._is_wanted
+        if not is_wanted and self._error is None and self._discard is not None:
+            self._discard(self._result)
+
+    def result(self, deadline: float) -> T:
+        try:
+            self._done.wait(deadline - time.monotonic())
+        finally:
+            with self._lock:
+                is_done, self._is_wanted = self._is_done, False
+        if not is_done:
+            message = "the call did not end in time"
+            raise TimeoutError(message)
+        error, self._error = self._error, None  # an error whose frames hold it would keep itself alive
+        if error is not None:
+            raise error
+        return self._result
+
+
+class LoopThread:
+    """Run coroutines of an asynchronous client library in an event loop of a daemon thread.
+
+    Thread-safe; not to be called from a coroutine of its own. The thread starts with the first call. A forked child
+    has a loop and a thread of its own, and must make its own clients in them.
+
+    Args:
+        name: Of the thread.
+    """
+
+    __slots__ = ("__weakref__", "_lock", "_loop", "_name", "_thread")
+
+    def __init__(self, name: str = "psk-loop") -> None:
+        self._name = name
+        self._begin()
+        after_fork_in_child(self, LoopThread._begin)
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, T], deadline: float) -> T:
+        """Run a coroutine to its end; one that is late is cancelled and left to itself.
+
+        Raises:
+            TimeoutError: It did not end before the deadline (by `time.monotonic`).
+            BaseException: What the coroutine raised.
+        """
+        import asyncio  # expensive, and only for those who use it
+
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._started())
+        try:
+            return future.result(max(0.0, deadline - time.monotonic()))
+        finally:
+            future.cancel()
+
+    def close(self) -> None:
+        """Cancel what still runs, stop the loop and end the thread; the next call starts both anew."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+            thread, self._thread = self._thread, None
+        if loop is not None and thread is not None:
+            with suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(loop.stop)
+            if thread is not threading.current_thread():
+                thread.join(_CLOSING_SECONDS)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        import asyncio
+
+        with self._lock:
+            if self._loop is None:
+                self._loop = loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_serve, args=(loop,), name=self._name, daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.run_until_complete(_cancel_all())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _cancel_all() -> None:
+    import asyncio
+
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,140 @@
+"""Move payloads over sockets within a deadline, without copying large buffers, and sum them as they arrive."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from psk.connectors.sameness import HEADER_BYTES, has_checksum
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    Buffer = bytes | bytearray | memoryview
+
+JOINED_BYTES: Final = 64 * 1024
+"""Buffers below are copied together, since a system call costs more; longer ones are sent as they lie."""
+
+STEP_BYTES: Final = 256 * 1024
+"""How much must have arrived before it is summed: less would mean more calls, more would not stay in the cache."""
+
+
+def seconds_left(deadline: float) -> float:
+    """Return the seconds until a deadline (by `time.monotonic`), more than 0, as the timeout of a system call.
+
+    Raises:
+        TimeoutError: None are left.
+    """
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+def gather_send(to: socket.socket, buffers: Sequence[Buffer], deadline: float) -> None:
+    """Send buffers that follow each other: short ones copied together, long ones as they lie.
+
+    Args:
+        to: A connected stream socket, with TLS or without; its timeout changes.
+        buffers: What to send; none of them is used after the call, however it ends.
+        deadline: When all of it must have been handed to the system, by `time.monotonic`.
+
+    Raises:
+        TimeoutError: The deadline passed.
+        OSError: The connection broke.
+    """
+    is_tls = hasattr(to, "pending")
+    for piece in join_short(buffers):
+        if not is_tls:
+            to.settimeout(seconds_left(deadline))
+            to.sendall(piece)  # whose timeout is for the whole
+            continue
+        view = memoryview(piece)
+        while view:  # with TLS the timeout is for each record
+            to.settimeout(seconds_left(deadline))
+            view = view[to.send(view) :]
+
+
+def receive_into(
+    source: socket.socket,
+    view: memoryview,
+    deadline: float,
+    *,
+    filled: int = 0,
+    reach: Callable[[memoryview, int], None] | None = None,
+) -> None:
+    """Fill memory from a socket.
+
+    Args:
+        source: A connected stream socket, with TLS or without; its timeout changes.
+        view: The memory, which is filled to its end.
+        deadline: When it must be full, by `time.monotonic`: a peer that drips does not outlast it.
+        filled: How much of it is filled already.
+        reach: Is told up to where the memory is filled, after each step, as `Summing.reach` wants it.
+
+    Raises:
+        TimeoutError: The deadline passed.
+        OSError: The connection broke or ended.
+    """
+    length = len(view)
+    while filled < length:
+        source.settimeout(seconds_left(deadline))
+        count = source.recv_into(view[filled:])
+        if not count:
+            raise ConnectionResetError("the server closed the connection")
+        filled += count
+        if reach is not None:
+            reach(view, filled)
+
+
+def join_short(buffers: Sequence[Buffer]) -> Sequence[Buffer]:
+    """Copy short buffers that follow each other together; leave long ones as they are."""
+    if sum(map(len, buffers)) < JOINED_BYTES:
+        return (b"".join(buffers),)
+    pieces: list[Buffer] = []
+    short: list[Buffer] = []
+    size = 0
+    for buffer in buffers:
+        if size and size + len(buffer) >= JOINED_BYTES:
+            pieces.append(b"".join(short))
+            short, size = [], 0
+        if len(buffer) >= JOINED_BYTES:
+            pieces.append(buffer)
+        else:
+            short.append(buffer)
+            size += len(buffer)
+    if short:
+        pieces.append(b"".join(short))
+    return pieces
+
+
+class Summing:
+    """Compute the checksum of a payload while it arrives, part by part, as each is still in the processor's cache."""
+
+    __slots__ = ("_done", "_is_wanted", "_sum")
+
+    def __init__(self) -> None:
+        self._done = HEADER_BYTES
+        self._sum = 0
+        self._is_wanted = True
+
+    def reach(self, whole: memoryview, end: int) -> None:
+        """Take note that a payload has arrived up to `end`, and sum what is new if it is enough.
+
+        Args:
+            whole: The payload's memory.
+            end: How much of it has arrived; less than before if the rest is fetched again.
+        """
+        if end - self._done < STEP_BYTES and end < len(whole):
+            return
+        if self._done == HEADER_BYTES:
+            self._is_wanted = has_checksum(whole)
+        if self._is_wanted and end > self._done:
+            self._sum = crc32(whole[self._done : end], self._sum)
+            self._done = end
+
+    def of(self, whole: bytes | memoryview) -> int | None:
+        """Return the sum of what follows the payload's header, as `Frames` takes it; None if not all was summed."""
+        return self._sum if self._is_wanted and self._done == len(whole) else None
