@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from psk.connectors import Frames, Payload, toolkit
+from psk.connectors import Frames, Payload, Wake, toolkit
 from psk.connectors.toolkit import (
     Address,
     LoopThread,
@@ -24,7 +24,6 @@ from psk.connectors.toolkit import (
     SubscriptionRefusedError,
     Summing,
     Trouble,
-    Wake,
     WakePipe,
     dismiss,
     gather_send,

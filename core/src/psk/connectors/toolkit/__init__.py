@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         dismiss,
     )
     from psk.connectors.toolkit.transfer import Summing, gather_send, receive_into, seconds_left
-    from psk.connectors.wake import Wake
     from psk.secret_file import read_secret
 
 _MODULES = {
@@ -38,7 +37,6 @@ _MODULES = {
     "SubscriptionRefusedError": "psk.connectors.toolkit.subscriber",
     "Summing": "psk.connectors.toolkit.transfer",
     "Trouble": "psk.connectors.toolkit.retry",
-    "Wake": "psk.connectors.wake",
     "WakePipe": "psk.connectors.toolkit.subscriber",
     "dismiss": "psk.connectors.toolkit.subscriber",
     "gather_send": "psk.connectors.toolkit.transfer",
@@ -64,7 +62,6 @@ __all__ = [
     "SubscriptionRefusedError",
     "Summing",
     "Trouble",
-    "Wake",
     "WakePipe",
     "dismiss",
     "gather_send",

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from psk.connectors.wake import Wake
+from psk.connectors.waiting import Wake
 from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import weakref
 from threading import get_ident
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from psk.connectors.deadline import deadline_error
-from psk.connectors.wake import Wake
+from psk.connectors.arguments import deadline_error
+from psk.connectors.waiting import Wake
 from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:
