@@ -13,8 +13,9 @@ import psk
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(ROOT.glob("core/src/**/*.py")) + sorted(ROOT.glob("packages/*/src/**/*.py"))
+SUITE = ROOT / "packages/testing/src/psk_testing"
 #: The conformance suite is made of tests, which assert, and which pickle connectors of their own.
-PROGRAMS = [path for path in SOURCES if not path.is_relative_to(ROOT / "packages/testing/src/psk_testing")]
+PROGRAMS = [path for path in SOURCES if not path.is_relative_to(SUITE / "conformance") and path != SUITE / "peer.py"]
 
 #: What `import psk` offers; changing it is a change for every user.
 SURFACE = """

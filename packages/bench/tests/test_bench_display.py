@@ -10,10 +10,9 @@ import sys
 import pytest
 
 from psk.cli import exits
-from psk_bench import progress as progressing
+from psk_bench import sweep as progressing
 from psk_bench.chart import WIDTH, chart
-from psk_bench.progress import Progress
-from psk_bench.series import Series
+from psk_bench.sweep import Progress, Series
 
 
 def series_of(label, nbytes, *seconds, operation="put"):

@@ -4,9 +4,8 @@ import pytest
 
 from psk.cli import exits
 from psk.errors import ChannelFullError
-from psk_bench.progress import Progress
 from psk_bench.sizes import read_sizes, size_text
-from psk_bench.sweep import Sweep
+from psk_bench.sweep import Progress, Sweep
 
 
 class Fake:

@@ -8,8 +8,8 @@ import time
 
 from psk.errors import PskError
 from psk.wire import encode
-from psk_testing.deadlines import GRACE_SECONDS, timed
 from psk_testing.operations import all_calls
+from psk_testing.timing import GRACE_SECONDS, timed
 
 LARGE = 3_000_000
 

@@ -14,7 +14,7 @@ from faults.history import CLOCK, Event
 from faults.killer import Victim
 from psk.errors import PskError
 from psk.wire import Payload, decode, encode
-from psk_testing.deadlines import GRACE_SECONDS, timed
+from psk_testing.timing import GRACE_SECONDS, timed
 
 TIMEOUT = 2.0
 RECOVERY_SECONDS = 5.0

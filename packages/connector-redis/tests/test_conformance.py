@@ -12,7 +12,7 @@ from faults.scale import COLUMN
 from psk.connectors import format_uri, parse_uri
 from psk_connector_redis import link
 from psk_testing import ConnectorTests
-from psk_testing.processes import Processes
+from psk_testing.conformance.processes import Processes
 
 _is_key = re.compile(r"[0-9a-f]{32}").fullmatch
 PASSWORD = "correct-horse-battery"

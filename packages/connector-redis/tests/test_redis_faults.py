@@ -12,8 +12,8 @@ from usage import joined, opened
 from psk.errors import PskError
 from psk.wire import encode
 from psk_connector_redis import link, socket_link
-from psk_testing.deadlines import timed
 from psk_testing.network import FaultProxy
+from psk_testing.timing import timed
 
 TIMEOUT = 0.3
 PATIENT = 10.0

@@ -13,7 +13,7 @@ from psk_connector_redis.addresses import Address
 from psk_connector_redis.refusal import GarbledError, Refusal
 from psk_connector_redis.resp import pack
 from psk_connector_redis.sentinel import read_primary
-from psk_testing.values import value_of
+from psk_testing.operations import value_of
 
 
 def soon(seconds=10.0):

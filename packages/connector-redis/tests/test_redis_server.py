@@ -17,7 +17,7 @@ from psk.wire import encode
 from psk_connector_redis.refusal import Refusal
 from psk_connector_redis.resp import pack
 from psk_connector_redis.server import Server
-from psk_testing.values import value_of
+from psk_testing.operations import value_of
 
 
 def soon(seconds=5.0):

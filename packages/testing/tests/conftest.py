@@ -26,7 +26,7 @@ def _plugin_on_path(monkeypatch):
 @pytest.fixture
 def impatient(monkeypatch):
     """Let checks of plug-ins measure and wait for as little as they can."""
-    monkeypatch.setattr("psk_testing.checking.speed.MOST_LARGE", 1)
-    monkeypatch.setattr("psk_testing.checking.speed.LARGE_BYTES", 4_000_000)
-    monkeypatch.setattr("psk_testing.checking.powers.WAKE_UPS", 2)
-    monkeypatch.setattr("psk_testing.checking.powers.SHORT_SECONDS", 0.1)
+    monkeypatch.setattr("psk_testing.checking.live.MOST_LARGE", 1)
+    monkeypatch.setattr("psk_testing.checking.live.LARGE_BYTES", 4_000_000)
+    monkeypatch.setattr("psk_testing.checking.capabilities.WAKE_UPS", 2)
+    monkeypatch.setattr("psk_testing.checking.capabilities.SHORT_SECONDS", 0.1)

@@ -12,9 +12,9 @@ import pytest
 from psk.cli import exits
 from psk.connectors import open_connector
 from psk.wire import encode
-from psk_testing.checking.duties import DUTIES
+from psk_testing.checking.channel import CheckStoppedError
+from psk_testing.checking.duties import CHECKS
 from psk_testing.checking.live import Live
-from psk_testing.checking.outcome import CheckStoppedError
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -157,5 +157,5 @@ def test_ctrl_c_leaves_nothing_either(tmp_path):
 
 
 def test_the_fix_for_malformed_keys_refuses_places_too():
-    (fix,) = [check.fix for check in DUTIES if check.rule == "C3"]
+    (fix,) = [check.fix for check in CHECKS if check.rule == "C3"]
     assert "validate_plain_key" in fix

@@ -211,7 +211,7 @@ def faulty(shelf):
 @pytest.mark.parametrize("fault", BROKEN)
 def test_the_broken_rule_is_named_with_a_fix(psk, faulty, fault, monkeypatch):
     # So short that on a busy machine a rule more may seem broken, which does not matter here.
-    monkeypatch.setattr("psk_testing.checking.powers.SHORT_SECONDS", 0.02)
+    monkeypatch.setattr("psk_testing.checking.capabilities.SHORT_SECONDS", 0.02)
     done = psk("plugins", "check", f"their-{fault}://test-{os.urandom(4).hex()}", "--json")
     assert done.code == exits.NO
     failed = [check for check in done.document["checks"] if check["outcome"] == "failed"]

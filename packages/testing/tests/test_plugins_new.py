@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from psk.cli import exits
-from psk_testing.project import LONGEST_NAME, requirement
+from psk_testing.scaffold import LONGEST_NAME, requirement
 
 CORE = Path(__file__).parents[2]
 LONG_NAME = "a-connector-of-some-kind"

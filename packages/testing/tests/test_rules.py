@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from psk_testing import ConnectorTests
+from psk_testing.conformance.suite import conformance_tests
 from psk_testing.rules import RULES
-from psk_testing.suite import conformance_tests
 
 DOCUMENTS = Path(__file__).parents[3] / "docs"
 CONTRACT = (DOCUMENTS / "contract.md").read_text()

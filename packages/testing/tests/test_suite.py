@@ -7,11 +7,10 @@ import threading
 import pytest
 
 from psk.errors import PskError
-from psk_testing import ConnectorTests, forked, rule
-from psk_testing import suite as suites
-from psk_testing.counts import COUNTS, SCALE, count_of
-from psk_testing.forked import in_forked_child
-from psk_testing.threads import beside, in_threads
+from psk_testing import ConnectorTests, concurrency, rule
+from psk_testing.concurrency import beside, in_forked_child, in_threads
+from psk_testing.conformance import suite as suites
+from psk_testing.conformance.suite import COUNTS, SCALE, count_of
 
 OVERRIDDEN = "test_evict_removes_and_may_be_repeated"
 
@@ -99,14 +98,12 @@ def test_a_failure_in_a_thread_is_the_tests():
 
 
 def test_a_child_that_hangs_is_noticed(monkeypatch):
-    monkeypatch.setattr(forked, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(concurrency, "PATIENCE_SECONDS", 0.2)
     calls = {"right": lambda: 7, "wrong": lambda: 1 / 0, "late": threading.Event().wait, "never": lambda: 1}
     assert in_forked_child(calls) == {"right": "7", "wrong": "ZeroDivisionError", "late": "hangs"}
 
 
 def test_the_commands_do_not_import_pytest():
-    program = (
-        "import sys, psk_testing.plugin, psk_testing.plugins_new, psk_testing.checking.command; print(*sys.modules)"
-    )
+    program = "import sys, psk_testing.plugin, psk_testing.scaffold, psk_testing.checking.command; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pytest", "hypothesis"}.intersection(loaded)

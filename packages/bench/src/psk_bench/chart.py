@@ -1,4 +1,4 @@
-"""How do throughputs look in a terminal? As bars over a logarithmic axis, 80 columns wide."""
+"""Draw throughputs as bars over a logarithmic axis, 80 columns wide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psk_bench.sizes import size_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from psk_bench.series import Series
+    from psk_bench.sweep import Series
 
 WIDTH = 80
 FIGURES = 10

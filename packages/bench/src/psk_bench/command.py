@@ -1,23 +1,27 @@
-"""How quick is a channel, beside others? The command `psk bench`."""
+"""Run `psk bench`: measure channels side by side, and show the result as a table, a chart or a picture."""
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentTypeError
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
+from psk import __version__
 from psk.cli import exits
+from psk.cli.channel import given_uri
 from psk.cli.output import answer, plain, table, without_secrets
-from psk.cli.quantities import read_duration
+from psk.cli.quantities import bytes_text, read_duration, seconds_text
+from psk_bench.chart import chart
+from psk_bench.contender import Contender
+from psk_bench.plot import check_plot, draw
+from psk_bench.sizes import DEFAULT, read_sizes, size_text
+from psk_bench.sweep import GET, PUT, Progress, Series, Sweep
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
-
-    from psk_bench.contender import Contender
-    from psk_bench.series import Series
-    from psk_bench.sweep import Sweep
 
 DETAILS = """
 A put encodes an object and stores it, a get fetches, verifies and decodes it: bytes that cannot be compressed, as a
@@ -34,8 +38,6 @@ class Bench:
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the channels, and what to measure."""
-        from psk_bench.sizes import DEFAULT, read_sizes
-
         parser.description = f"{parser.description}\n{DETAILS}"
         parser.add_argument("uris", metavar="URI", nargs="+", help="a channel, as file:///scratch/objects or shm://")
         parser.add_argument(
@@ -57,12 +59,7 @@ class Bench:
 
     def run(self, arguments: Namespace) -> int:
         """Measure them."""
-        from psk_bench.progress import Progress
-        from psk_bench.sweep import Sweep
-
         if arguments.plot:
-            from psk_bench.plot import check_plot
-
             check_plot(arguments.plot)
         with ExitStack() as stack:
             contenders = _opened(arguments, stack)
@@ -70,8 +67,6 @@ class Bench:
             with Progress() as progress:
                 sweep.run(progress)
         if arguments.plot and sweep.series:
-            from psk_bench.plot import draw
-
             draw(sweep.series, arguments.plot)
         document = _document(contenders, sweep, arguments.plot)
         answer(arguments, document, _lines(contenders, sweep, arguments.plot))
@@ -92,9 +87,6 @@ def rounds(text: str) -> int:
 
 
 def _opened(arguments: Namespace, stack: ExitStack) -> list[Contender]:
-    from psk.cli.channel import given_uri
-    from psk_bench.contender import Contender
-
     schemes = [uri.partition("://")[0] for uri in arguments.uris]
     contenders = []
     for at, (scheme, uri) in enumerate(zip(schemes, arguments.uris, strict=True)):
@@ -118,18 +110,10 @@ def _document(contenders: Sequence[Contender], sweep: Sweep, plot: str | None) -
 
 
 def _circumstances() -> dict[str, Any]:
-    import os
-
-    from psk import __version__
-
     return {"psk": __version__, "python": sys.version.partition(" ")[0], "processors": os.cpu_count()}
 
 
 def _lines(contenders: Sequence[Contender], sweep: Sweep, plot: str | None) -> Iterator[str]:
-    from psk_bench.chart import chart
-    from psk_bench.series import GET, PUT
-    from psk_bench.sizes import size_text
-
     here = _circumstances()
     yield f"psk {here['psk']}, Python {here['python']}, {here['processors']} processors"
     width = max(len(one.label) for one in contenders)
@@ -155,8 +139,6 @@ def _lines(contenders: Sequence[Contender], sweep: Sweep, plot: str | None) -> I
 
 
 def _table(series: Sequence[Series], operation: str, contenders: Sequence[Contender]) -> Iterator[str]:
-    from psk.cli.quantities import bytes_text, seconds_text
-    from psk_bench.sizes import size_text
 
     several = len(contenders) > 1
     first = {one.nbytes: one for one in reversed(series)}

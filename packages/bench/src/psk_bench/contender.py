@@ -1,4 +1,4 @@
-"""What does one round on a channel do? Put, get, compare, evict; only the first two are timed."""
+"""Put, get, compare and evict one object on a channel; time the first two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do throughput and latency look as a picture? As lines over the size, where matplotlib is installed."""
+"""Draw throughput and latency over the size of objects, with matplotlib."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from psk.cli.quantities import bytes_text, seconds_text
 from psk.errors import UsageError
-from psk_bench.series import GET, PUT
 from psk_bench.sizes import size_text
+from psk_bench.sweep import GET, PUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from psk_bench.series import Series
+    from psk_bench.sweep import Series
 
 # Colours that everybody can tell apart: Okabe and Ito, "Color Universal Design", 2008.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

@@ -1,22 +1,110 @@
-"""In which order is what measured? Size by size; in each round every channel once, the first one changing."""
+"""Measure channels side by side, size by size, and tell how far the work is."""
 
 from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from psk.errors import ChannelFullError
 from psk_bench.contender import WrongDataError
-from psk_bench.series import GET, PUT, Series
 from psk_bench.sizes import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from psk_bench.contender import Contender
-    from psk_bench.progress import Progress
+
+
+PUT: Final = "put"
+GET: Final = "get"
+
+
+class Series:
+    """Hold the times of one operation with objects of one size on one channel.
+
+    Args:
+        label: The channel's.
+        operation: `PUT` or `GET`.
+        nbytes: Bytes in each object.
+    """
+
+    __slots__ = ("label", "nbytes", "operation", "seconds")
+
+    def __init__(self, label: str, operation: str, nbytes: int) -> None:
+        self.label = label
+        self.operation = operation
+        self.nbytes = nbytes
+        self.seconds: list[float] = []
+
+    def percentile(self, percent: float) -> float:
+        """Give the time within which so many of a hundred rounds were done: nearest rank, no interpolation."""
+        ordered = sorted(self.seconds)
+        rank = -(-len(ordered) * percent // 100)
+        return ordered[max(0, int(rank) - 1)]
+
+    @property
+    def throughput(self) -> float:
+        """Bytes per second over all rounds."""
+        return self.nbytes * len(self.seconds) / sum(self.seconds)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it in plain values."""
+        return {
+            "channel": self.label,
+            "operation": self.operation,
+            "nbytes": self.nbytes,
+            "rounds": len(self.seconds),
+            "least_seconds": min(self.seconds),
+            "mean_seconds": sum(self.seconds) / len(self.seconds),
+            "p50_seconds": self.percentile(50),
+            "p90_seconds": self.percentile(90),
+            "p99_seconds": self.percentile(99),
+            "bytes_per_second": self.throughput,
+        }
+
+
+QUIET_SECONDS = 1.0
+TERMINAL_PAUSE, LOG_PAUSE = 0.1, 10.0
+_BACK = "\r\x1b[K"
+
+
+class Progress:
+    """Tell how far the work is: in one line of a terminal, or now and then in a log."""
+
+    def __init__(self) -> None:
+        self._in_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._begin = time.monotonic()
+        self._next = self._begin + (QUIET_SECONDS if self._in_terminal else LOG_PAUSE)
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._write(_BACK)
+
+    def tell(self, what: str) -> None:
+        """Say what is done now, if the last word was said a while ago."""
+        now = time.monotonic()
+        if now < self._next or sys.stderr is None:
+            return
+        text = f"psk bench, {now - self._begin:.0f} s: {what}"
+        self._next = now + (TERMINAL_PAUSE if self._in_terminal else LOG_PAUSE)
+        self._shown = self._in_terminal
+        self._write(f"{_BACK}{text}" if self._in_terminal else f"{text}\n")
+
+    @staticmethod
+    def _write(text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError):  # nobody listens there: no reason to fail
+            return
+
 
 WARM_UPS = 1
 """Rounds that are not counted: they open pools of connections, and memory."""

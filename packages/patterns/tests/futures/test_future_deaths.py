@@ -11,7 +11,7 @@ import pytest
 from faults.killer import Victim
 from psk_patterns import as_completed, future
 from psk_patterns.errors import FutureClaimedError, FutureDoneError, FutureTimeoutError, ProducerDied
-from psk_testing.deadlines import timed
+from psk_testing.timing import timed
 
 TTL = 1.0
 TOLD_SECONDS = TTL + 1.0

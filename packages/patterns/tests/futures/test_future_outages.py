@@ -12,7 +12,7 @@ from psk.errors import DeadlineError, PskError
 from psk.store import close_opened_stores
 from psk_patterns import as_completed, future
 from psk_patterns.errors import ProducerDied
-from psk_testing.deadlines import timed
+from psk_testing.timing import timed
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from psk_patterns.errors import (
     FutureTimeoutError,
     RemoteError,
 )
-from psk_testing.deadlines import timed
+from psk_testing.timing import timed
 
 
 def away(obj):

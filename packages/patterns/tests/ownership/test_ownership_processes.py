@@ -18,7 +18,7 @@ from psk_patterns import borrow, mark_refs_out_of_scope, mut_borrow, owned_proxy
 from psk_patterns.deferred_cleanup import flush
 from psk_patterns.errors import BorrowedError, MutableBorrowError, ReferenceInvalidError
 from psk_patterns.ownership import accept
-from psk_testing.deadlines import timed
+from psk_testing.timing import timed
 
 TTL = 1.0
 

@@ -1,4 +1,4 @@
-"""What can happen to bytes on their way? A proxy for TCP and Unix sockets that does it on purpose."""
+"""Stand between clients and a server, and delay, drip, cut, swallow, damage or refuse what passes."""
 
 from __future__ import annotations
 

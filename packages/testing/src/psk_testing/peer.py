@@ -1,4 +1,4 @@
-"""What does another process do with the channel? A program of small jobs, for tests to start and to kill.
+"""The program that other processes run: small jobs on a channel, for tests to start and to kill.
 
 Run by its path, so that it imports nothing but psk: `python peer.py <job> <arguments as JSON>`.
 """

@@ -17,7 +17,7 @@ def psk_commands() -> list[CommandPlugin]:
         ),
         CommandPlugin(
             "plugins.new",
-            target="psk_testing.plugins_new:New",
+            target="psk_testing.scaffold:New",
             summary="Write the project of a new connector, complete and passing the conformance suite.",
             example="psk plugins new mine",
         ),

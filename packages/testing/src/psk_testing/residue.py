@@ -1,4 +1,4 @@
-"""What does a process keep that a call could have left behind? Descriptors and threads."""
+"""List the descriptors and threads that calls may have left in this process."""
 
 from __future__ import annotations
 

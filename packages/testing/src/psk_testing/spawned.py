@@ -1,4 +1,4 @@
-"""How does a test use another process? It starts `psk_testing.peer` on a job, and asks what came of it."""
+"""Run one job of `psk_testing.peer` in a new process, and judge how it ended."""
 
 from __future__ import annotations
 

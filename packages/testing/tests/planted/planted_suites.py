@@ -13,7 +13,8 @@ from psk_dictionary.server import DictionaryServer
 
 from faults.side_doors import side_door
 from psk.connectors import parse_uri
-from psk_testing import ConnectorTests, faults, forked, pace, residue, spawned
+from psk_testing import ConnectorTests, concurrency, residue, spawned, timing
+from psk_testing.conformance import faults
 
 pytest_plugins = ["faults.ports", "faults.tmpfs"]
 
@@ -31,10 +32,10 @@ class Planted(ConnectorTests):
 
     @pytest.fixture(autouse=True)
     def _impatient(self, monkeypatch):
-        monkeypatch.setattr(forked, "PATIENCE_SECONDS", 1.0)
+        monkeypatch.setattr(concurrency, "PATIENCE_SECONDS", 1.0)
         monkeypatch.setattr(spawned, "PATIENCE_SECONDS", 5.0)
         monkeypatch.setattr(residue, "SETTLE_SECONDS", 0.2)
-        monkeypatch.setattr(pace, "PACES", (1.0,))
+        monkeypatch.setattr(timing, "PACES", (1.0,))
         monkeypatch.setattr(faults, "WORKS_AGAIN_WITHIN", 2.0)
 
 

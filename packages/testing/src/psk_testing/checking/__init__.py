@@ -1,1 +1,1 @@
-"""Does a plug-in do what it must? Quick checks of the contract on a live channel; `psk_testing` has all of them."""
+"""Check the contract quickly on a live channel: the command `psk plugins check`."""

@@ -1,21 +1,33 @@
-"""Does a plug-in load, keep the contract, and how quick is it?"""
+"""Run `psk plugins check`: load a plug-in, compare a connector with the contract, and time it."""
 
 from __future__ import annotations
 
+import inspect
+import os
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from psk.cli import exits
+from psk.cli.channel import given_uri
 from psk.cli.output import answer, plain, without_secrets
 from psk.cli.quantities import read_duration
+from psk.connectors import CAPABILITIES, Connector, format_uri
+from psk.connectors.catalog import METHODS
 from psk.errors import ConnectorError, DeadlineError, PskError
+from psk_testing.checking.channel import BROKEN, HELD, SKIPPED, Outcome
+from psk_testing.checking.live import Live
+from psk_testing.rules import rule_text
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
     from psk.plugins import InstalledPlugin
-    from psk_testing.checking.outcome import Outcome
 
+
+#: Which rule asks for an argument.
+ARGUMENT_RULES = {"timeout": "C6", "ttl": "C18", "hints": "C19", "size": "C25", "claim": "C47", "lease": "C49"}
 DETAILS = """
 A connector's channel is that of the URI; by NAME a scratch one where that is possible. Objects of the check are
 evicted again, others are not touched. The conformance suite (psk_testing) checks much more.
@@ -72,14 +84,11 @@ class Check:
 def _loaded(record: InstalledPlugin, arguments: Namespace, document: dict[str, Any]) -> list[Outcome]:
     """Load the plug-in, and look at what it brings."""
     from psk.cli.targets import load_thing
-    from psk_testing.checking.outcome import HELD, Outcome
 
     scheme = arguments.name.partition("://")[0].lower() if "://" in arguments.name else record.name
     thing = load_thing(record.kind, scheme if record.kind == "connector" else record.name)
     outcomes = [Outcome("", f"{record.entry_point} of {record.origin} can be loaded", HELD)]
     if record.kind == "connector":
-        from psk_testing.checking.shape import check_shape
-
         outcomes += check_shape(thing)
         outcomes += _live(scheme, arguments, document)
     elif record.kind == "command":
@@ -92,11 +101,6 @@ def _loaded(record: InstalledPlugin, arguments: Namespace, document: dict[str, A
 
 def _live(scheme: str, arguments: Namespace, document: dict[str, Any]) -> list[Outcome]:
     """Open a channel and check it, leaving nothing there."""
-    from psk.cli.channel import given_uri
-    from psk_testing.checking.live import Live
-    from psk_testing.checking.outcome import BROKEN, SKIPPED, Outcome
-    from psk_testing.checking.scratch import scratch_uri
-
     given = "://" in arguments.name
     with given_uri(arguments.name) if given else scratch_uri(scheme) as uri:
         try:
@@ -137,8 +141,6 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _check_lines(check: dict[str, str]) -> Iterator[str]:
-    from psk_testing.rules import rule_text
-
     yield plain(f"{check['outcome']:<8}{check['rule']:<5}{check['what']}")
     below = [without_secrets(check["detail"])]
     if check["outcome"] == "failed":
@@ -162,3 +164,69 @@ def _speed_lines(speed: dict[str, Any]) -> Iterator[str]:
 
 def _count(document: dict[str, Any], outcome: str) -> int:
     return sum(check["outcome"] == outcome for check in document["checks"])
+
+
+def check_shape(kind: type[Connector]) -> Iterator[Outcome]:
+    """Compare a class with the contract, and with the capabilities whose methods it has."""
+    yield _compared("the methods of a connector take what the contract says", kind, Connector, METHODS)
+    for power in CAPABILITIES:
+        names = [name for name in vars(power) if not name.startswith("_")]
+        present = [name for name in names if callable(getattr(kind, name, None))]
+        if present:
+            yield _compared(f"the methods of {power.__name__} are all there", kind, power, names, rule="C39")
+
+
+def _compared(what: str, kind: type, protocol: type, names: Any, *, rule: str = "") -> Outcome:
+    for name in names:
+        method = getattr(kind, name, None)
+        if not callable(method):
+            return Outcome(
+                rule, what, BROKEN, f"{kind.__name__} has no {name}", f"add {name}, as in {protocol.__name__}"
+            )
+        for parameter in _parameters(getattr(protocol, name)):
+            if not _accepts(method, parameter):
+                detail = f"{kind.__name__}.{name} takes no {parameter.name!r}"
+                fix = f"give it the parameters of {protocol.__name__}.{name}"
+                return Outcome(rule or ARGUMENT_RULES.get(parameter.name, ""), what, BROKEN, detail, fix)
+    return Outcome(rule, what, HELD)
+
+
+def _parameters(method: Any) -> list[inspect.Parameter]:
+    return [it for it in inspect.signature(method).parameters.values() if it.name not in {"self", "cls"}]
+
+
+def _accepts(method: Any, wanted: inspect.Parameter) -> bool:
+    try:
+        parameters = _parameters(method)
+    except (ValueError, TypeError):  # a method of an extension module may say nothing
+        return True
+    if wanted.kind is not wanted.KEYWORD_ONLY:
+        return any(it.kind in {it.POSITIONAL_ONLY, it.POSITIONAL_OR_KEYWORD, it.VAR_POSITIONAL} for it in parameters)
+    by_name = {wanted.KEYWORD_ONLY, wanted.POSITIONAL_OR_KEYWORD}
+    return any(it.kind is it.VAR_KEYWORD or (it.name == wanted.name and it.kind in by_name) for it in parameters)
+
+
+@contextmanager
+def scratch_uri(scheme: str) -> Iterator[str]:
+    """Give a URI that nobody else uses, and remove what was made for it.
+
+    A connector that is not of psk-core gets the path of a new directory's entry, which suits those that keep files.
+    """
+    name = f"psk-check-{os.urandom(6).hex()}"
+    with TemporaryDirectory(prefix="psk-check-") as directory:
+        if scheme in {"local", "shm"}:
+            yield f"{scheme}://{name}"
+        elif scheme == "multi":
+            yield _composed(f"local://{name}", f"file://{directory}/objects")
+        else:
+            yield f"{scheme}://{directory}/objects"
+
+
+def _composed(*uris: str) -> str:
+    from psk.connectors.multi import MultiConnector
+
+    channels = MultiConnector({f"channel-{number}": uri for number, uri in enumerate(uris)})
+    try:
+        return format_uri(channels.config())
+    finally:
+        channels.close()

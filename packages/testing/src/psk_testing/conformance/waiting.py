@@ -1,4 +1,4 @@
-"""Does a waiting `wait` wake up as C42 says?"""
+"""Test `wait` (C42)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import pytest
 from psk.connectors import SupportsExpiry, SupportsReserve, SupportsWait
 from psk.errors import DeadlineError
 from psk.wire import encode
-from psk_testing.citing import rule
-from psk_testing.deadlines import timed
-from psk_testing.pace import at_some_pace
-from psk_testing.suite import Suite
-from psk_testing.threads import in_threads
-from psk_testing.values import MISSING
+from psk_testing.concurrency import in_threads
+from psk_testing.conformance.suite import Suite, rule
+from psk_testing.operations import MISSING
+from psk_testing.timing import at_some_pace, timed
 
 USUAL_DELAY = 0.05
 """Seconds within which half of the waiters are awake: who polls without need takes longer, a busy machine does not."""

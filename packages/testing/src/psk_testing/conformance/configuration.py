@@ -1,4 +1,4 @@
-"""Can a connector be described, rebuilt, closed and trusted as C12 and C30 to C38 say?"""
+"""Test what a connector says about itself, how it is rebuilt, and how it ends (C12, C30 to C37)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from psk.connectors import DURABILITIES, SupportsExpiry, format_uri, parse_uri
 from psk.errors import ConnectorClosedError, ConnectorConfigError, DurabilityError, PskError
 from psk.store import Store
 from psk.wire import Payload, encode
-from psk_testing.citing import rule
-from psk_testing.operations import all_calls, has
+from psk_testing.conformance.suite import Suite, rule
+from psk_testing.operations import all_calls, has, pattern, value_of
 from psk_testing.residue import FEW, piled_up, residue
-from psk_testing.suite import Suite
-from psk_testing.values import pattern, value_of
 
 PLANTED = "planted-secret-5f3c"
 

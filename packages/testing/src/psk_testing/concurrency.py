@@ -1,4 +1,4 @@
-"""Functions called in forked children, and in words what became of each."""
+"""Run a test's work in many threads at once, beside others, and in forked children."""
 
 from __future__ import annotations
 
@@ -6,12 +6,70 @@ import json
 import os
 import select
 import signal
+import threading
 import time
 import warnings
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+
+Result = TypeVar("Result")
+
+
+def in_threads(count: int, work: Callable[[int], Result]) -> list[Result]:
+    """Call `work(number)` in as many threads and give what they returned, in the order of the numbers.
+
+    Raises:
+        BaseException: What the first of them raised.
+    """
+    start = threading.Barrier(count)
+    results: dict[int, Result] = {}
+    errors: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            start.wait()
+            results[number] = work(number)
+        except BaseException as error:  # noqa: BLE001  raised below, in the thread of the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return [results[number] for number in range(count)]
+
+
+@contextmanager
+def beside(work: Callable[[], object]) -> Iterator[None]:
+    """Repeat `work` in another thread as long as the block runs; what it raises is raised after the block."""
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            while not stop.is_set():
+                work()
+                time.sleep(0.0002)  # work that never blocks would keep the interpreter to itself
+        except BaseException as error:  # noqa: BLE001  raised below, in the thread of the test
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+
 
 PATIENCE_SECONDS = 10.0
 

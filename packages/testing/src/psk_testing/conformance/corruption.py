@@ -1,4 +1,4 @@
-"""Is damage noticed, and what is foreign left alone, as C2, C4, C24 and C26 say? A side door puts both there."""
+"""Test what a connector does with damaged and foreign bytes, put there through a side door (C2, C4, C24, C26)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from psk.connectors import SupportsExpiry, SupportsList
 from psk.errors import ChannelDataError, KeyExistsError, PayloadError
 from psk.store import Store
 from psk.wire import HEADER_REACH, Header, encode
-from psk_testing.citing import rule
-from psk_testing.operations import has, plain_key
-from psk_testing.pace import at_some_pace
-from psk_testing.suite import Suite
-from psk_testing.values import framed, pattern, same, value_of
+from psk_testing.conformance.suite import Suite, rule
+from psk_testing.operations import framed, has, pattern, plain_key, same, value_of
+from psk_testing.timing import at_some_pace
 
 FREED_WITHIN = 1.5
 """Seconds after its expiry at which an object's bytes are freed: one second, and half of one for a busy machine."""

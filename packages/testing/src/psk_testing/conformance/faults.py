@@ -1,4 +1,4 @@
-"""Tests that every call ends in time where there is no channel, and whatever the network does (C5)."""
+"""Test that every call ends in time where there is no channel, and whatever the network does (C5)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import pytest
 from psk.connectors import SupportsAsync, SupportsList
 from psk.errors import ChannelUnavailableError, DeadlineError, PskError
 from psk.wire import encode
-from psk_testing.citing import rule
-from psk_testing.deadlines import GRACE_SECONDS, Clock, timed
+from psk_testing.conformance.suite import Suite, rule
 from psk_testing.network import FaultProxy
-from psk_testing.operations import all_calls, has
+from psk_testing.operations import MISSING, all_calls, framed, has, pattern, same, value_of
 from psk_testing.residue import FEW, piled_up, residue
-from psk_testing.suite import Suite
-from psk_testing.values import MISSING, framed, pattern, same, value_of
+from psk_testing.timing import GRACE_SECONDS, Clock, timed
 
 TIMEOUT = 0.5
 WORKS_AGAIN_WITHIN = 5.0

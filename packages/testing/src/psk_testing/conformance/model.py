@@ -1,4 +1,4 @@
-"""Does a connector behave like a dictionary, whatever is done in whatever order?"""
+"""Compare a connector with a dictionary, over random sequences of calls."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from hypothesis.stateful import rule as step
 from psk.connectors import SupportsExpiry, SupportsList, SupportsRange, SupportsReserve, SupportsSwap, SupportsTake
 from psk.errors import KeyExistsError, RevisionConflictError
 from psk.wire import Frames, Payload, decode, encode, new_object_id
-from psk_testing.citing import rule
-from psk_testing.operations import has, plain_key
-from psk_testing.suite import Suite
-from psk_testing.values import same, value_of
+from psk_testing.conformance.suite import Suite, rule
+from psk_testing.operations import has, plain_key, same, value_of
 
 #: Large ones by name, so that what hypothesis prints can be read.
 LARGE = {"large": b"large" * 20_000, "frames": [b"frames" * 5000] * 3}

@@ -1,4 +1,4 @@
-"""Does a channel serve many processes, also those that fork or are killed, as C8, C14, C36 and C38 say?"""
+"""Test the channel from several processes, also forked and killed ones (C8, C14, C34, C36, C38)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,11 @@ from psk.connectors import SupportsList, SupportsTake, SupportsWait, format_uri
 from psk.errors import ProxyResolveError
 from psk.store import Store, store_registration
 from psk.wire import encode, new_object_id
-from psk_testing.citing import rule
-from psk_testing.forked import in_forked_child, in_forked_children
-from psk_testing.operations import has, plain_key
+from psk_testing.concurrency import beside, in_forked_child, in_forked_children
+from psk_testing.conformance.suite import Suite, rule
+from psk_testing.operations import has, pattern, plain_key, same, value_of
 from psk_testing.peer import content, is_right, payload_of
 from psk_testing.spawned import PeerError, Spawned, all_at_once
-from psk_testing.suite import Suite
-from psk_testing.threads import beside
-from psk_testing.values import pattern, same, value_of
 
 PROCESSES = 3
 LONGEST_LIFE = 0.03

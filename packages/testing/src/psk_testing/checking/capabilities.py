@@ -1,4 +1,4 @@
-"""Do the powers that a connector says it has work? Numbers as in docs/contract.md."""
+"""Check the capabilities of a connector on a live channel."""
 
 from __future__ import annotations
 
@@ -26,14 +26,22 @@ from psk.errors import (
     MissingKeyError,
     RevisionConflictError,
 )
-from psk_testing.checking.channel import bytes_of
-from psk_testing.checking.outcome import Check, CheckStoppedError, NotOfferedError, checks, require, require_error
+from psk_testing.checking.channel import (
+    Check,
+    CheckStoppedError,
+    NotOfferedError,
+    bytes_of,
+    checks,
+    require,
+    require_error,
+)
 
 if TYPE_CHECKING:
     from psk.connectors import Payload
     from psk_testing.checking.channel import Channel
 
-POWERS: list[Check] = []
+
+CHECKS: list[Check] = []
 SHORT_SECONDS = 0.3
 MERCY_SECONDS = 0.5
 """How much later than its deadline a call may end (C5)."""
@@ -42,7 +50,7 @@ CLOCK_SECONDS = 0.01
 WAKE_UPS = 5
 
 
-@checks(POWERS, "C41", "a reserved object is named before it is put", fix="derive the key from the object id alone")
+@checks(CHECKS, "C41", "a reserved object is named before it is put", fix="derive the key from the object id alone")
 def _reserve(channel: Channel) -> None:
     connector = channel.offering(SupportsReserve)
     payload = channel.payload()
@@ -54,7 +62,7 @@ def _reserve(channel: Channel) -> None:
     require(channel.get(key) == payload.tobytes(), "it is not there after it was fulfilled")
 
 
-@checks(POWERS, "C42", "wait wakes up when an object arrives", fix="watch first, then look, then sleep")
+@checks(CHECKS, "C42", "wait wakes up when an object arrives", fix="watch first, then look, then sleep")
 def _wait(channel: Channel) -> None:
     connector = channel.offering(SupportsWait)
     for _ in range(WAKE_UPS):
@@ -77,7 +85,7 @@ def _wait(channel: Channel) -> None:
         channel.wake_seconds.append(max(0.0, woken - put_at[0]))
 
 
-@checks(POWERS, "C5", "wait ends at its deadline", fix="give every wait inside it what is left of the deadline")
+@checks(CHECKS, "C5", "wait ends at its deadline", fix="give every wait inside it what is left of the deadline")
 def _deadline(channel: Channel) -> None:
     connector = channel.offering(SupportsWait)
     begin = time.monotonic()
@@ -89,7 +97,10 @@ def _deadline(channel: Channel) -> None:
 
 
 @checks(
-    POWERS, "C43", "the answers of a batch stand where the questions do", fix="keep the order, None for the missing"
+    CHECKS,
+    "C43",
+    "the answers of a batch stand where the questions do",
+    fix="keep the order, None for the missing",
 )
 def _batch(channel: Channel) -> None:
     connector = channel.offering(SupportsBatch)
@@ -104,7 +115,10 @@ def _batch(channel: Channel) -> None:
 
 
 @checks(
-    POWERS, "C44", "an object is gone when its ttl is over", fix="let the channel's own clock decide, at every read"
+    CHECKS,
+    "C44",
+    "an object is gone when its ttl is over",
+    fix="let the channel's own clock decide, at every read",
 )
 def _expiry(channel: Channel) -> None:
     connector = channel.offering(SupportsExpiry)
@@ -119,7 +133,7 @@ def _expiry(channel: Channel) -> None:
     require(connector.renew(key, 10.0, timeout=channel.timeout) is False, "renew found an object that is gone (C45)")
 
 
-@checks(POWERS, "C18", "a ttl that it cannot keep is refused", fix="raise CapabilityError; never ignore it")
+@checks(CHECKS, "C18", "a ttl that it cannot keep is refused", fix="raise CapabilityError; never ignore it")
 def _no_expiry(channel: Channel) -> None:
     if isinstance(channel.connector, SupportsExpiry):
         raise NotOfferedError("the connector keeps it")
@@ -127,7 +141,7 @@ def _no_expiry(channel: Channel) -> None:
     require_error(CapabilityError, lambda: channel.put(payload, ttl=60.0), "ttl=60")
 
 
-@checks(POWERS, "C47", "of several claims one takes the object", fix="decide between claims in one atomic step")
+@checks(CHECKS, "C47", "of several claims one takes the object", fix="decide between claims in one atomic step")
 def _take(channel: Channel) -> None:
     connector = channel.offering(SupportsTake)
     payload = channel.payload()
@@ -143,7 +157,7 @@ def _take(channel: Channel) -> None:
     require(connector.take(leased, "second", timeout=channel.timeout) is not None, "the lease did not end (C49)")
 
 
-@checks(POWERS, "C51", "swap replaces only the version before", fix="compare revision and replace in one atomic step")
+@checks(CHECKS, "C51", "swap replaces only the version before", fix="compare revision and replace in one atomic step")
 def _swap(channel: Channel) -> None:
     connector = channel.offering(SupportsSwap)
     first = channel.payload()
@@ -159,7 +173,10 @@ def _swap(channel: Channel) -> None:
 
 
 @checks(
-    POWERS, "C54", "get_range gives a part of the payload", fix="count from the payload's first byte, cut at its end"
+    CHECKS,
+    "C54",
+    "get_range gives a part of the payload",
+    fix="count from the payload's first byte, cut at its end",
 )
 def _range(channel: Channel) -> None:
     connector = channel.offering(SupportsRange)
@@ -171,14 +188,19 @@ def _range(channel: Channel) -> None:
     require(connector.get_range(os.urandom(16).hex(), 0, 10, timeout=channel.timeout) is None, "no object, but bytes")
 
 
-@checks(POWERS, "C55", "keys lists every object", fix="list what get would find")
+@checks(CHECKS, "C55", "keys lists every object", fix="list what get would find")
 def _list(channel: Channel) -> None:
     connector = channel.offering(SupportsList)
     key = channel.put(channel.payload())
     require(any(it == key for it in connector.keys(timeout=channel.timeout)), f"{key} is not among them")
 
 
-@checks(POWERS, "C57", "the methods of async do what the others do", fix="share what they do, and never block the loop")
+@checks(
+    CHECKS,
+    "C57",
+    "the methods of async do what the others do",
+    fix="share what they do, and never block the loop",
+)
 def _async(channel: Channel) -> None:
     connector = channel.offering(SupportsAsync)
     payload = channel.payload()
