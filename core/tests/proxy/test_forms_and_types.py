@@ -5,8 +5,10 @@ import gc
 import pickle
 import weakref
 
+import pytest
+
 from psk.proxy import Proxy, extract
-from psk.proxy.layout import write_target
+from psk.proxy.target import write_target
 
 
 class Unhashable(type):
@@ -27,7 +29,9 @@ class Odd(metaclass=Unhashable):
         return self.size
 
 
-def test_a_use_between_the_target_and_its_form_gives_the_form_of_the_target():
+def test_a_use_between_the_target_and_its_form_gives_the_form_of_the_target(fast_path):
+    if not fast_path:
+        pytest.skip("without the fast path a use leaves the form to whoever resolves the proxy")
     p = Proxy(lambda: None)
     write_target(p, [1, 2])  # as far as another thread has come that resolves it
     assert [len(p), len(p)] == [2, 2]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from psk.proxy import Proxy, extract, get_factory, is_resolved, make_proxy
-from psk.proxy.resolved import public_class
+from psk.proxy.target import public_class
 
 
 class Special(Proxy):

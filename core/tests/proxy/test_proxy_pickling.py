@@ -10,7 +10,7 @@ import cloudpickle
 import pytest
 
 from psk.proxy import Proxy, extract, is_resolved, make_proxy
-from psk.proxy.resolved import public_class
+from psk.proxy.target import public_class
 
 
 class Fetch:

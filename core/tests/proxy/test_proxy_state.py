@@ -20,7 +20,7 @@ from psk.proxy import (
     resolve,
     resolve_async,
 )
-from psk.proxy.resolved import public_class
+from psk.proxy.target import public_class
 
 
 def test_extract_gives_the_target(proxy_of):

@@ -3,7 +3,7 @@
 import pytest
 
 from psk.proxy import Proxy, is_resolved
-from psk.proxy.resolved import public_class
+from psk.proxy.target import public_class
 
 
 class Owned(Proxy):

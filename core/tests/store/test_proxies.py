@@ -20,7 +20,7 @@ from psk.errors import (
     ProxyStoreFactoryError,
     StoreConfigError,
 )
-from psk.proxy.resolved import public_class
+from psk.proxy.target import public_class
 
 
 def travelled(proxy):

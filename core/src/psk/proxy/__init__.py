@@ -1,24 +1,16 @@
-"""Which names make up psk.proxy? The proxy, what can be done to one, and the types to annotate with."""
+"""Proxies: the class, the functions of proxies, and the types to annotate with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, Union
 
-from psk.proxy.functions import (
-    aresolve,
-    extract,
-    get_factory,
-    is_resolved,
-    resolve,
-    resolve_async,
-)
-from psk.proxy.locker import ProxyLocker
-from psk.proxy.making import make_proxy, protocols_of
-from psk.proxy.proxy import rebuild_proxy
+from psk.proxy.functions import ProxyLocker, aresolve, extract, get_factory, is_resolved, resolve, resolve_async
+from psk.proxy.proxy import make_proxy, protocols_of, rebuild_proxy
+from psk.proxy.target import is_hashed_by_value
 
 if TYPE_CHECKING:
-    from psk.proxy.static import Proxy
+    from psk.proxy.stub import Proxy
 else:
     from psk.proxy.proxy import Proxy
 
@@ -38,6 +30,7 @@ __all__ = [
     "aresolve",
     "extract",
     "get_factory",
+    "is_hashed_by_value",
     "is_resolved",
     "make_proxy",
     "protocols_of",

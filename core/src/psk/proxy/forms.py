@@ -9,7 +9,27 @@ from functools import lru_cache
 from typing import Any
 from weakref import ref
 
-from psk.proxy.layout import UNRESOLVED, Layout, fast_slots, read_target, write_target
+
+class Layout:
+    """The memory of every proxy, in whatever form; one layout for all lets a proxy change its class.
+
+    The slots that carry the names of operations hold C callables bound to the target (`psk.proxy.fastpath`). The
+    others are the proxy's own state (`psk.proxy.target`).
+    """
+
+    __slots__ = (
+        "__proxy_call__",
+        "__proxy_default_class__",
+        "__proxy_default_hash__",
+        "__proxy_eq__",
+        "__proxy_factory__",
+        "__proxy_getattribute__",
+        "__proxy_getitem__",
+        "__proxy_len__",
+        "__proxy_target__",
+        "__weakref__",
+    )
+
 
 # Python, its abstract classes and many libraries tell by the methods of a type what an object can do. These are the
 # protocols that they ask for; a set of them is a number, with one bit for each. The numbers travel in references:
@@ -52,18 +72,13 @@ ALL = _EVERY & ~_SEQUENCE & ~_MAPPING & ~_CLASS
 OPTIONAL = frozenset(_BIT) - {"__hash__"}
 """The methods that only those proxies have whose targets have them; all others Proxy has itself."""
 
-# Filled by the module that defines Proxy: methods by name, those of OPTIONAL and those of fast forms.
-optional_methods: dict[str, Any] = {}
-fast_methods: dict[str, Any] = {}
-
 _TEXTS = (str, bytes, bytearray, memoryview)
 _MOST_NAMED = 1000
 _flags_of = vars(type)["__flags__"].__get__
 _mro_of = vars(type)["__mro__"].__get__
 _module_of = vars(type)["__module__"].__get__
-_name_of = vars(type)["__name__"].__get__
+name_of = vars(type)["__name__"].__get__
 _dict_of = vars(type)["__dict__"].__get__
-_set_class: Any = vars(object)["__class__"].__set__
 _operations: dict[int, type] = {}
 
 Traits = tuple[int, str]
@@ -113,7 +128,7 @@ def traits_of(kind: type) -> Traits:
         bits |= _BIT["__fspath__"]
     if issubclass(kind, type):
         bits |= _BIT["__getitem__"] | _CLASS
-    name = _name_of(kind)
+    name = name_of(kind)
     if not flags & _HEAP_TYPE and _module_of(kind) != "builtins":
         name = f"{_module_of(kind)}.{name}"  # as Python's messages say of types written in C
     return bits, name
@@ -150,23 +165,6 @@ def form_for(cls: Any, kind: type) -> Any:
     return form
 
 
-def adopt_target(proxy: Any, target: Any) -> None:
-    """Give a proxy its target, and the class that has the target's protocols."""
-    try:
-        write_target(proxy, target)
-        while True:
-            _set_class(proxy, form_for(type(proxy), type(target)))
-            # Without a lock: who sets a class last has seen the target that the proxy has now.
-            current = read_target(proxy)
-            if current is target or current is UNRESOLVED:
-                return
-            target = current
-    except BaseException:
-        # An interrupt; a proxy that has a target has its protocols, for nobody will look again.
-        _set_class(proxy, form_for(type(proxy), type(target)))
-        raise
-
-
 def form_claiming(cls: Any, protocols: int) -> Any:
     """Return the class of proxies of whose targets somebody says that they have these protocols, and no more."""
     traits = protocols & _EVERY, ""
@@ -184,23 +182,6 @@ def prepare_class(cls: Any) -> None:
     _register(cls)
 
 
-def fast_form(form: Any, careful: bool) -> Any:
-    """Return the class whose hottest operations are the slots of the proxy; `careful` ones look at names first."""
-    name = "Careful" if careful else "Resolved"
-    made = vars(form).get(name)
-    if made is None:
-        slots = {name: slot for name, slot in fast_slots.items() if getattr(form, name, None) is fast_methods[name]}
-        if "__getattribute__" in slots:
-            if careful:
-                slots["__getattribute__"] = fast_methods["careful"]
-            else:
-                slots["__getattr__"] = fast_methods["__getattr__"]
-        # Python would drop it from a class with an `__eq__` of its own.
-        slots["__hash__"] = form.__hash__
-        made = _make_class(form, name, _name_of(form), (form,), {"__proxy_fast__": True, **slots})
-    return made
-
-
 def _make_form(cls: Any, traits: Traits) -> Any:
     bits, name = traits
     if name and len(cls.__proxy_forms__) >= _MOST_NAMED:
@@ -209,19 +190,19 @@ def _make_form(cls: Any, traits: Traits) -> Any:
     for base in cls.__mro__[: cls.__mro__.index(Layout)]:
         bits |= sum(_BIT[method] for method in OPTIONAL.intersection(vars(base)))
     namespace: dict[str, Any] = {"__proxy_protocols__": traits[0]}
-    if not bits & _BIT["__hash__"] and cls.__hash__ is fast_methods["__hash__"]:
+    if not bits & _BIT["__hash__"] and cls.__hash__ is cls.__proxy_methods__["__hash__"]:
         namespace["__hash__"] = None
     of = f"{cls.__name__} of {name}" if name else cls.__name__
-    form = _make_class(cls, f"Form_{bits:x}_{name.replace('.', '_')}", of, (cls, _operations_of(bits)), namespace)
+    form = make_class(cls, f"Form_{bits:x}_{name.replace('.', '_')}", of, (cls, _operations_of(cls, bits)), namespace)
     return cls.__proxy_forms__.setdefault(traits, form)
 
 
-def _operations_of(bits: int) -> type:
+def _operations_of(cls: Any, bits: int) -> type:
     """Return the class that has the methods of a set of protocols, and the flag that patterns ask for."""
     made = _operations.get(bits)
     if made is None:
-        names = [name for name in OPTIONAL if bits & _BIT[name] and name in optional_methods]
-        namespace: dict[str, Any] = {name: optional_methods[name] for name in names}
+        methods = cls.__proxy_methods__
+        namespace = {name: methods[name] for name in OPTIONAL & methods.keys() if bits & _BIT[name]}
         if bits & _CLASS:
             # Python would iterate over `list[0]`, `list[1]`, ..., without end.
             namespace = {"__iter__": None, "__reversed__": None} | namespace
@@ -234,7 +215,8 @@ def _operations_of(bits: int) -> type:
     return made
 
 
-def _make_class(owner: Any, attribute: str, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]) -> Any:
+def make_class(owner: Any, attribute: str, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]) -> Any:
+    """Make a class that proxies can change to, and keep it as an attribute of the class that it is made for."""
     public: Any = owner.__proxy_public__
     metaclass: Any = type(public)
     namespace |= {

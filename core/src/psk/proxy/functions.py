@@ -1,18 +1,17 @@
-"""What can one do to a proxy itself? Resolve it, now or in the background, and look inside."""
+"""Functions of proxies: resolve one, now or in the background, look inside, lock one away."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from psk import background
-from psk.errors import NotAProxyError
-from psk.proxy.layout import UNRESOLVED, is_proxy, read_factory, read_target
-from psk.proxy.resolution import target_of
+from psk.errors import NotAProxyError, ProxyLockedError
+from psk.proxy.target import UNRESOLVED, is_proxy, read_factory, read_target, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from psk.proxy.static import Proxy
+    from psk.proxy.stub import Proxy
 
 T = TypeVar("T")
 
@@ -98,3 +97,34 @@ def _checked(proxy: Any) -> Any:
         f"expected a proxy, not {type(proxy).__name__!r}",
         remedy="test with isinstance(value, Proxy) where a value may be either",
     )
+
+
+class ProxyLocker(Generic[T]):
+    """A box around a proxy that gives it out only through `unlock`.
+
+    Any use of a proxy resolves it; a box has no operations to use by accident. It can be pickled.
+
+    Args:
+        proxy: The proxy to lock away; it is not resolved.
+    """
+
+    __module__ = "psk.proxy"  # where pickles name it
+    __slots__ = ("_proxy",)
+
+    def __init__(self, proxy: Proxy[T]) -> None:
+        object.__setattr__(self, "_proxy", proxy)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "_proxy":
+            raise ProxyLockedError("the proxy in this box is locked", remedy="call unlock() to get it")
+        return object.__getattribute__(self, name)
+
+    def __repr__(self) -> str:
+        return f"ProxyLocker({object.__getattribute__(self, '_proxy')!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (object.__getattribute__(self, "_proxy"),)
+
+    def unlock(self) -> Proxy[T]:
+        """Return the proxy, unresolved if it was when it was locked."""
+        return cast("Proxy[T]", object.__getattribute__(self, "_proxy"))

@@ -1,4 +1,4 @@
-"""Which operations does a proxy forward, and to what? One line each: the name, and a callable of the target.
+"""The operations that a proxy forwards, each with the callable that does it on the target.
 
 Everything that Python looks up on the type must be here; everything that it looks up on the instance is
 attribute access. tests/proxy/operations.toml lists both, and what is left out with its reason.
@@ -10,25 +10,90 @@ import math
 import operator
 import os
 import sys
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from psk.proxy.layout import UNRESOLVED, Layout, read_target
-from psk.proxy.protocols import (
-    array_ufunc,
-    async_enter,
-    async_exit,
-    await_,
-    enter,
-    exit_,
-    length_hint,
-    next_,
-)
-from psk.proxy.resolution import resolve_target, target_of
-from psk.proxy.resolved import fast_target_of
+from psk.proxy.fastpath import fast_target_of
+from psk.proxy.forms import Layout
+from psk.proxy.target import UNRESOLVED, is_proxy, read_target, resolve_target, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FunctionType
+
+# Protocols that have no function of their own in Python. Where a target lacks one, its own statement is run on it, for
+# the interpreter's own error.
+
+
+def _enter(target: Any) -> Any:
+    """Do the first half of `with target`."""
+    cls = type(target)
+    if not (hasattr(cls, "__enter__") and hasattr(cls, "__exit__")):
+        with target:
+            pass
+    return cls.__enter__(target)
+
+
+def _exit(target: Any, *error: Any) -> Any:
+    """Do the second half of `with target`."""
+    return type(target).__exit__(target, *error)
+
+
+def _async_enter(target: Any) -> Any:
+    """Do the first half of `async with target`."""
+    cls: Any = type(target)
+    if not (hasattr(cls, "__aenter__") and hasattr(cls, "__aexit__")):
+        return _refuse_async_with(target)
+    return cls.__aenter__(target)
+
+
+async def _refuse_async_with(target: Any) -> None:
+    async with target:
+        pass
+
+
+def _async_exit(target: Any, *error: Any) -> Any:
+    """Do the second half of `async with target`."""
+    return type(target).__aexit__(target, *error)
+
+
+def _iterator_of(target: Any) -> Any:
+    """Return the iterator behind `await target`."""
+    return _result_of(target).__await__()
+
+
+async def _result_of(target: Any) -> Any:
+    return await target
+
+
+def _next(target: Any) -> Any:
+    """Do `next(target)`."""
+    # asyncio steps its tasks with `next` where it cannot see that they wrap a coroutine.
+    return target.send(None) if type(target) is CoroutineType else next(target)
+
+
+def _length_hint(target: Any) -> Any:
+    """Return how many items an iterator has left, as far as it knows."""
+    hint = operator.length_hint(target, -1)
+    # It is the caller who knows the default.
+    return NotImplemented if hint < 0 else hint
+
+
+def _array_ufunc(_target: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """Call a numpy ufunc on the targets, whichever operands are proxies.
+
+    See https://numpy.org/neps/nep-0013-ufunc-overrides.html for the protocol.
+    """
+    if options.get("out") is not None:
+        options["out"] = tuple(map(_plain, options["out"]))
+    return getattr(ufunc, method)(*map(_plain, inputs), **options)
+
+
+def _plain(value: Any) -> Any:
+    return target_of(value) if is_proxy(value) else value
+
+
+ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "lshift", "rshift", "and", "xor", "or")
 
 # Called as function(target).
 UNARY: dict[str, Callable[..., Any]] = {
@@ -37,9 +102,9 @@ UNARY: dict[str, Callable[..., Any]] = {
     "__fspath__": os.fspath,
     "__dir__": dir,
     "__bool__": bool,
-    "__length_hint__": length_hint,
+    "__length_hint__": _length_hint,
     "__iter__": iter,
-    "__next__": next_,
+    "__next__": _next,
     "__reversed__": reversed,
     "__neg__": operator.neg,
     "__pos__": operator.pos,
@@ -52,11 +117,11 @@ UNARY: dict[str, Callable[..., Any]] = {
     "__trunc__": math.trunc,
     "__floor__": math.floor,
     "__ceil__": math.ceil,
-    "__enter__": enter,
-    "__await__": await_,
+    "__enter__": _enter,
+    "__await__": _iterator_of,
     "__aiter__": aiter,
     "__anext__": anext,
-    "__aenter__": async_enter,
+    "__aenter__": _async_enter,
 }
 
 # Called as function(target, other), where other is the target if that is a proxy, too: some C types look no
@@ -70,55 +135,21 @@ BINARY: dict[str, Callable[..., Any]] = {
     "__ge__": operator.ge,
     "__contains__": operator.contains,
     "__delitem__": operator.delitem,
-    "__add__": operator.add,
-    "__sub__": operator.sub,
-    "__mul__": operator.mul,
-    "__matmul__": operator.matmul,
-    "__truediv__": operator.truediv,
-    "__floordiv__": operator.floordiv,
-    "__mod__": operator.mod,
     "__divmod__": divmod,
-    "__lshift__": operator.lshift,
-    "__rshift__": operator.rshift,
-    "__and__": operator.and_,
-    "__xor__": operator.xor,
-    "__or__": operator.or_,
+    **{f"__{name}__": getattr(operator, f"__{name}__") for name in ARITHMETIC},
 }
 if sys.version_info >= (3, 12):
     BINARY["__buffer__"] = lambda target, _flags: memoryview(target)
 
 # Called as function(other, target).
 REFLECTED: dict[str, Callable[..., Any]] = {
-    "__radd__": operator.add,
-    "__rsub__": operator.sub,
-    "__rmul__": operator.mul,
-    "__rmatmul__": operator.matmul,
-    "__rtruediv__": operator.truediv,
-    "__rfloordiv__": operator.floordiv,
-    "__rmod__": operator.mod,
     "__rdivmod__": divmod,
-    "__rlshift__": operator.lshift,
-    "__rrshift__": operator.rshift,
-    "__rand__": operator.and_,
-    "__rxor__": operator.xor,
-    "__ror__": operator.or_,
+    **{f"__r{name}__": getattr(operator, f"__{name}__") for name in ARITHMETIC},
 }
 
 # Called as function(target, other), like BINARY.
 IN_PLACE: dict[str, Callable[..., Any]] = {
-    "__iadd__": operator.iadd,
-    "__isub__": operator.isub,
-    "__imul__": operator.imul,
-    "__imatmul__": operator.imatmul,
-    "__itruediv__": operator.itruediv,
-    "__ifloordiv__": operator.ifloordiv,
-    "__imod__": operator.imod,
-    "__ipow__": operator.ipow,
-    "__ilshift__": operator.ilshift,
-    "__irshift__": operator.irshift,
-    "__iand__": operator.iand,
-    "__ixor__": operator.ixor,
-    "__ior__": operator.ior,
+    f"__i{name}__": getattr(operator, f"__i{name}__") for name in (*ARITHMETIC, "pow")
 }
 
 # Called as function(target, *arguments).
@@ -127,14 +158,14 @@ VARIADIC: dict[str, Callable[..., Any]] = {
     "__pow__": pow,
     "__rpow__": lambda target, base, *modulus: pow(base, target, *modulus),
     "__setitem__": operator.setitem,
-    "__exit__": exit_,
-    "__aexit__": async_exit,
-    "__array_ufunc__": array_ufunc,
+    "__exit__": _exit,
+    "__aexit__": _async_exit,
+    "__array_ufunc__": _array_ufunc,
     "__instancecheck__": lambda target, value: isinstance(value, target),
     "__subclasscheck__": lambda target, value: issubclass(value, target),
 }
 
-# Called as function(target, *arguments); once the proxy is resolved they become C calls (see resolved.py).
+# Called as function(target, *arguments); once the proxy is resolved they become C calls (see fastpath.py).
 FAST: dict[str, Callable[..., Any]] = {
     "__len__": len,
     "__getitem__": operator.getitem,

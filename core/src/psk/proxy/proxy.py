@@ -1,44 +1,31 @@
-"""What is a proxy? An object that behaves like the one its factory returns, and calls it on first use."""
+"""The proxy: an object that behaves like the one its factory returns, and calls the factory on first use."""
 
 from __future__ import annotations
 
 import copy
 import sys
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 from psk.errors import InvalidFactoryError
-from psk.proxy.forms import (
-    ALL,
-    OPTIONAL,
-    adopt_target,
-    fast_methods,
-    form_claiming,
-    form_for,
-    optional_methods,
-    prepare_class,
-)
-from psk.proxy.layout import (
-    FAST_OPERATIONS,
+from psk.proxy.fastpath import fast_target_of, forget_target, replace_target
+from psk.proxy.forms import ALL, BUFFER, OPTIONAL, Layout, form_claiming, form_for, prepare_class
+from psk.proxy.operations import methods
+from psk.proxy.target import (
     UNRESOLVED,
-    Layout,
+    adopt_target,
+    claim_known_protocols,
+    class_of,
+    known_class,
+    known_hash,
+    public_class,
     read_factory,
     read_target,
+    target_of,
     write_default_class,
     write_default_hash,
     write_factory,
     write_target,
-)
-from psk.proxy.operations import methods
-from psk.proxy.resolution import target_of
-from psk.proxy.resolved import (
-    claim_known_protocols,
-    fast_target_of,
-    forget_target,
-    known_class,
-    known_hash,
-    public_class,
-    replace_target,
 )
 
 if TYPE_CHECKING:
@@ -51,8 +38,6 @@ _OWN = frozenset({"__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__"})
 _HIDDEN = frozenset({"__array_struct__", "__array_interface__"})
 # Attributes that the proxy has where the target has none.
 _FALLBACK = frozenset({"__array__", "__conform__", "__mro_entries__"})
-# Modules that ask for the class only to choose how to serialise; to answer, a proxy would have to resolve.
-_SERIALIZERS = frozenset({"cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast"})
 # Their hashes are the same in every process.
 _PORTABLE_HASHES = (int, float, complex, bool)
 
@@ -83,6 +68,8 @@ class Proxy(Layout):
     __proxy_fast__ = False
     #: A method of subclasses that gives what `x += y` leaves in `x` where the target gave a new object; None is that.
     __proxy_rebind__: Any = None
+    #: Every method by name. Those of OPTIONAL are not in Proxy itself, but in the forms whose targets have them.
+    __proxy_methods__: ClassVar[dict[str, Any]]
     __proxy_protocols__: int
     __proxy_unresolved__: Any
     __class_getitem__: Any = classmethod(GenericAlias)
@@ -117,8 +104,10 @@ class Proxy(Layout):
             prepare_class(cls)
 
     def __getattribute__(self, name: str) -> Any:
+        if name[:2] != "__":
+            return getattr(fast_target_of(self), name)
         if name == "__class__":
-            return _class_of(self)
+            return class_of(self, sys._getframe(1))  # noqa: SLF001  # no public way to see the caller
         if name.startswith(_OWN_PREFIX) or name in _OWN:
             return object.__getattribute__(self, name)
         target = fast_target_of(self)
@@ -209,25 +198,6 @@ class Proxy(Layout):
         return read_target(self) is not UNRESOLVED
 
 
-def _careful_getattribute(self: Any, name: str) -> Any:
-    target = read_target(self)
-    if name[:1] != "_" and target is not UNRESOLVED:
-        return getattr(target, name)
-    if name == "__class__":
-        return _class_of(self)
-    return Proxy.__getattribute__(self, name)
-
-
-def _resolved_getattr(self: Any, name: str) -> Any:
-    # Reached only after the target has refused the name: the common path stays in C.
-    if name.startswith(_OWN_PREFIX):
-        return object.__getattribute__(self, name)
-    target = target_of(self)
-    if name in _FALLBACK:
-        return _fallback(target, name)
-    return getattr(target, name)
-
-
 def _fallback(target: Any, name: str) -> Any:
     numpy = sys.modules.get("numpy")
     if name == "__array__" and numpy is not None and not hasattr(target, name):
@@ -238,16 +208,6 @@ def _fallback(target: Any, name: str) -> Any:
     if name == "__mro_entries__" and isinstance(target, type):
         return lambda _bases: (target,)
     return getattr(target, name)
-
-
-def _class_of(proxy: Any) -> Any:
-    if sys._getframe(2).f_globals.get("__name__") in _SERIALIZERS:  # noqa: SLF001  # no public way to see the caller
-        return public_class(proxy)
-    target = read_target(proxy)
-    if target is not UNRESOLVED:
-        return target.__class__
-    default_class = known_class(proxy)
-    return target_of(proxy).__class__ if default_class is None else default_class
 
 
 def _is_importable(cls: Any) -> bool:
@@ -276,6 +236,47 @@ def rebuild_proxy(
 rebuild_proxy.__module__ = "psk.proxy"  # where pickles name it
 
 
+def make_proxy(
+    factory: Callable[[], Any],
+    default_class: type | None = None,
+    default_hash: int | None = None,
+    *,
+    protocols: int | None = None,
+    target: Any = None,
+    cls: Any = Proxy,
+) -> Any:
+    """Make a proxy of whose target something, or all, is known beforehand.
+
+    Args:
+        factory: Callable without arguments that returns the target.
+        default_class: The target's class, if known: `isinstance` and `p.__class__` then do not resolve.
+        default_hash: The target's hash, if known: `hash(p)` then does not resolve.
+        protocols: What `protocols_of` gave for the target, if its class is not known but this is.
+        target: The target, if the proxy is to be resolved already; None stands for unknown.
+        cls: The class of the proxy, Proxy or one of its subclasses; its `__init__` is not called.
+    """
+    if target is not None:
+        made = object.__new__(form_for(cls, type(target)))
+        write_factory(made, factory)
+        write_target(made, target)
+        return made
+    return rebuild_proxy(cls, factory, default_class, default_hash, protocols)
+
+
+def protocols_of(target: Any) -> int:
+    """Return the protocols of an object's type, as a number that means the same in every process."""
+    bits: int = form_for(Proxy, type(target)).__proxy_protocols__
+    if sys.version_info < (3, 12):
+        # Here types do not tell, and readers of a newer Python want to know.
+        try:
+            memoryview(target).release()
+        except (TypeError, ValueError, BufferError):
+            pass
+        else:
+            bits |= BUFFER
+    return bits
+
+
 def _copy_of(proxy: Any, factory: Any) -> Any:
     protocols = type(proxy).__proxy_protocols__
     return rebuild_proxy(public_class(proxy), factory, known_class(proxy), known_hash(proxy), protocols)
@@ -293,11 +294,8 @@ def no_factory() -> Never:
     )
 
 
-for _name, _method in methods().items():
-    if _name in OPTIONAL:
-        optional_methods[_name] = _method
-    else:
-        setattr(Proxy, _name, _method)
-fast_methods |= {name: optional_methods.get(name) or vars(Proxy)[name] for name in (*FAST_OPERATIONS, "__hash__")}
-fast_methods |= {"__getattr__": _resolved_getattr, "careful": _careful_getattribute}
+_operations = methods()
+for _name in _operations.keys() - OPTIONAL:
+    setattr(Proxy, _name, _operations[_name])
+Proxy.__proxy_methods__ = _operations | {"__getattribute__": Proxy.__getattribute__, "__hash__": Proxy.__hash__}
 prepare_class(Proxy)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar
 from psk.connectors import check_timeout
 from psk.connectors.catalog import provider_of
 from psk.errors import NonProxiableTypeError, PatternMissingError, StoreConfigError
-from psk.proxy import Proxy, ProxyLocker, make_proxy, protocols_of
-from psk.proxy.resolved import is_hashed_by_value
+from psk.proxy import Proxy, ProxyLocker, is_hashed_by_value, make_proxy, protocols_of
 from psk.store.arguments import check_coder, check_lifetime, several
 from psk.store.batches import BatchMethods
 from psk.store.factory import StoreFactory

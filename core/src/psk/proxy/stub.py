@@ -1,4 +1,4 @@
-"""What does a type checker see of a proxy? This class, which is never imported when a program runs.
+"""The class that a type checker sees as Proxy; it is never imported when a program runs.
 
 The base Any makes a proxy acceptable where its target's type is asked for, and gives it every attribute. Arithmetic
 is spelled out because both checkers would otherwise take the type of `p + 1` from `int`. docs/proxy.md lists what is

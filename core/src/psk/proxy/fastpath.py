@@ -1,0 +1,151 @@
+"""Operations of resolved proxies at the speed of C: a proxy in use changes to a class whose methods are its own slots.
+
+A method in Python costs 100 ns per call on CPython 3.11, and attribute access by `__getattribute__` 400 ns. A *fast
+form* is a subclass of a proxy's form in which slots of the proxy stand in the places of special methods (`__len__`,
+`__getattribute__`, ...). They hold C callables that are bound to the target, so the interpreter runs no Python frame.
+
+This module can be switched off, to see whether an error comes from it: with `PSK_FAST_PROXIES=0` in the environment no
+proxy changes to a fast form, and proxies do the same more slowly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from functools import partial
+from operator import eq, getitem
+from types import FunctionType
+from typing import Any
+
+from psk.fork import after_fork_in_child
+from psk.proxy.forms import Layout, form_for, make_class, name_of
+from psk.proxy.target import (
+    UNRESOLVED,
+    adopt_target,
+    class_of,
+    known_class,
+    known_hash,
+    read_target,
+    resolve_target,
+    set_class,
+    write_default_class,
+    write_default_hash,
+    write_target,
+)
+
+enabled = os.environ.get("PSK_FAST_PROXIES") != "0"
+"""Whether proxies that are used a second time change to a fast form."""
+
+# The operations fast enough in C to be worth a slot each.
+_SLOTS: dict[str, Any] = {
+    name: vars(Layout)[f"__proxy_{name.strip('_')}__"]
+    for name in ("__getattribute__", "__len__", "__getitem__", "__eq__", "__call__")
+}
+_write_getattribute, _write_len, _write_getitem, _write_eq, _write_call = (slot.__set__ for slot in _SLOTS.values())
+# Targets of these need no care, which is much cheaper to see than to find out.
+# By their addresses: a metaclass may make its classes unhashable.
+_BUILTIN = frozenset(map(id, (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)))
+# Held for a microsecond while a proxy changes its form. Re-entrant: a finaliser may run in between.
+_switching = threading.RLock()
+
+
+@after_fork_in_child
+def _replace_lock() -> None:
+    global _switching  # noqa: PLW0603  # a thread that does not exist in the child may have held the lock
+    _switching = threading.RLock()
+
+
+def fast_target_of(proxy: Any) -> Any:
+    """Return the target, and make the next operations fast if the proxy is used a second time."""
+    target = read_target(proxy)
+    if target is UNRESOLVED:
+        return resolve_target(proxy)
+    if not type(proxy).__proxy_fast__ and enabled:
+        _speed_up(proxy, target)
+    return target
+
+
+def _speed_up(proxy: Any, target: Any) -> None:
+    kind = type(target)
+    # Not the form that the proxy has: the thread that resolved it may not have given it the right one yet.
+    form = _fast_form(form_for(type(proxy), kind), id(kind) not in _BUILTIN and _needs_care(kind))
+    if sys.is_finalizing():  # a thread that was stopped may hold the lock for ever
+        return
+    with _switching:  # not acquired by a call, after which an interrupt would leave it locked
+        if read_target(proxy) is not target:
+            return
+        _write_getattribute(proxy, partial(getattr, target))
+        _write_len(proxy, partial(len, target))
+        _write_getitem(proxy, partial(getitem, target))
+        _write_eq(proxy, partial(eq, target))
+        _write_call(proxy, target)
+        # Last: from here on other threads use the slots.
+        set_class(proxy, form)
+
+
+def _slow_down(proxy: Any) -> None:
+    if type(proxy).__proxy_fast__:
+        set_class(proxy, type(proxy).__base__)
+    for slot in _SLOTS.values():
+        try:
+            slot.__delete__(proxy)
+        except AttributeError:
+            continue
+
+
+def _needs_care(kind: type) -> bool:
+    """Tell whether targets of a type have attributes that must not be shown as the proxy's own.
+
+    cloudpickle takes by value whatever shows the class of a function. numpy loses the dtype of text, dates and
+    records where it finds `__array_struct__` on something that is not an array. The state of a proxy inside a proxy
+    is not that of the outer one.
+    """
+    return kind is FunctionType or hasattr(kind, "__array_struct__") or issubclass(kind, Layout)
+
+
+def _fast_form(form: Any, careful: bool) -> Any:
+    """Return the fast form of a form; a careful one looks at the names of attributes first."""
+    attribute = "Careful" if careful else "Resolved"
+    made = vars(form).get(attribute)
+    if made is None:
+        methods = form.__proxy_methods__
+        # What a subclass of Proxy overrides stays as it is.
+        slots = {name: slot for name, slot in _SLOTS.items() if getattr(form, name, None) is methods[name]}
+        if "__getattribute__" in slots:
+            if careful:
+                slots["__getattribute__"] = _careful_getattribute
+            else:
+                slots["__getattr__"] = methods["__getattribute__"]  # asked for what the target does not have
+        # Python would drop it from a class with an `__eq__` of its own.
+        slots["__hash__"] = form.__hash__
+        made = make_class(form, attribute, name_of(form), (form,), {"__proxy_fast__": True, **slots})
+    return made
+
+
+def _careful_getattribute(self: Any, name: str) -> Any:
+    target = read_target(self)
+    if name[:1] != "_" and target is not UNRESOLVED:
+        return getattr(target, name)
+    if name == "__class__":
+        return class_of(self, sys._getframe(1))  # noqa: SLF001  # as in Proxy.__getattribute__
+    return type(self).__proxy_methods__["__getattribute__"](self, name)
+
+
+def replace_target(proxy: Any, target: Any) -> None:
+    """Give a proxy a target, as if its factory had just returned it."""
+    with _switching:
+        _slow_down(proxy)
+        adopt_target(proxy, target)
+
+
+def forget_target(proxy: Any) -> None:
+    """Make a proxy unresolved again and drop its hold on the target; its class, protocols and hash stay known."""
+    with _switching:
+        target = read_target(proxy)
+        if target is UNRESOLVED:
+            return
+        write_default_class(proxy, known_class(proxy))
+        write_default_hash(proxy, known_hash(proxy))
+        _slow_down(proxy)
+        write_target(proxy, UNRESOLVED)

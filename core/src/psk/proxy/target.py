@@ -1,0 +1,198 @@
+"""The state of a proxy: its factory, what is known of its target, and the one resolution that fetches it."""
+
+from __future__ import annotations
+
+import sys
+from _thread import TIMEOUT_MAX, get_ident
+from typing import TYPE_CHECKING, Any
+
+from psk.errors import ProxyResolveError
+from psk.proxy.forms import Layout, form_for
+from psk.singleflight import SingleFlight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from psk.singleflight import Flight
+
+# A proxy's attributes are its target's, so its own state is read and written by the descriptors of its slots. A slot
+# that was never filled means "not known".
+_SLOTS: dict[str, Any] = dict(vars(Layout))
+
+read_target: Callable[[Any], Any] = _SLOTS["__proxy_target__"].__get__
+read_factory: Callable[[Any], Any] = _SLOTS["__proxy_factory__"].__get__
+read_default_class: Callable[[Any], Any] = _SLOTS["__proxy_default_class__"].__get__
+read_default_hash: Callable[[Any], Any] = _SLOTS["__proxy_default_hash__"].__get__
+write_target: Callable[[Any, Any], None] = _SLOTS["__proxy_target__"].__set__
+write_factory: Callable[[Any, Any], None] = _SLOTS["__proxy_factory__"].__set__
+write_default_class: Callable[[Any, Any], None] = _SLOTS["__proxy_default_class__"].__set__
+write_default_hash: Callable[[Any, Any], None] = _SLOTS["__proxy_default_hash__"].__set__
+set_class: Callable[[Any, Any], None] = vars(object)["__class__"].__set__
+
+# By their addresses: a metaclass may make its classes unhashable.
+_HASHED_BY_VALUE = frozenset(map(id, (int, float, complex, bool, str, bytes, type(None))))
+# Modules that ask for the class only to choose how to serialise; to answer, a proxy would have to resolve.
+_SERIALIZERS = frozenset({"cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast"})
+# A signal handler or a finaliser may use the proxy that its thread is resolving, and another may come in between.
+_DEEPEST = 8
+
+
+class _Unresolved:
+    """The type of UNRESOLVED; an empty slot would say the same, but reading one costs an exception."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNRESOLVED"
+
+
+UNRESOLVED = _Unresolved()
+
+
+class _Resolutions(SingleFlight):
+    __slots__ = ()
+
+    patience = TIMEOUT_MAX  # a factory may wait for whatever it likes
+
+    def reenter(self, flight: Flight, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Call the factory again, unless the nesting is so deep that the factory itself must want its proxy."""
+        is_ring = flight.leader != get_ident() and not sys.is_finalizing()
+        if is_ring or flight.reentered >= _DEEPEST:
+            raise ProxyResolveError(
+                f"cannot resolve {arguments[0]!r}: its factory uses the proxy that it is asked to resolve",
+                remedy="let the factory build the target without its own proxy",
+            )
+        flight.reentered += 1
+        try:
+            return work(*arguments)
+        finally:
+            flight.reentered -= 1
+
+
+_resolutions = _Resolutions()
+
+
+def is_proxy(value: object) -> bool:
+    """Tell whether a value is a proxy, without asking the value."""
+    return issubclass(type(value), Layout)
+
+
+def target_of(proxy: Any) -> Any:
+    """Return the target of a proxy, calling its factory if it has none yet.
+
+    However many threads ask, the factory is called once; they all get its result, or its failure. A failure is not
+    kept: the next caller calls the factory again.
+
+    Raises:
+        ProxyResolveError: The factory failed, or needs its own proxy to make its target.
+    """
+    target = read_target(proxy)
+    return resolve_target(proxy) if target is UNRESOLVED else target
+
+
+def resolve_target(proxy: Any) -> Any:
+    """Do what `target_of` does, for a proxy that was found unresolved a moment ago."""
+    return _resolutions.run(id(proxy), _make_target, (proxy,))
+
+
+def _make_target(proxy: Any) -> Any:
+    # Another thread may have resolved it between our caller's look and our turn.
+    target = read_target(proxy)
+    if target is not UNRESOLVED:
+        return target
+    try:
+        made = read_factory(proxy)()
+    except Exception as error:
+        target = read_target(proxy)
+        if target is not UNRESOLVED:  # a nested call has resolved it, and took the object if the factory evicts
+            return target
+        if isinstance(error, ProxyResolveError):
+            raise
+        raise _failure(proxy, error) from error
+    # A nested call that has resolved it goes on using the target that it got.
+    target = read_target(proxy)
+    if target is UNRESOLVED:
+        adopt_target(proxy, made)
+        return made
+    return target
+
+
+def _failure(proxy: Any, error: Exception) -> ProxyResolveError:
+    detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return ProxyResolveError(
+        f"cannot resolve {proxy!r}: its factory raised {detail}",
+        remedy="see `cause` for the original error; the next use of the proxy calls the factory again",
+    )
+
+
+def adopt_target(proxy: Any, target: Any) -> None:
+    """Give a proxy its target, and the class that has the target's protocols."""
+    try:
+        write_target(proxy, target)
+        while True:
+            set_class(proxy, form_for(type(proxy), type(target)))
+            # Without a lock: the thread that sets the class last has seen the target that the proxy has now.
+            current = read_target(proxy)
+            if current is target or current is UNRESOLVED:
+                return
+            target = current
+    except BaseException:
+        # An interrupt: a proxy that has a target must have its protocols, for no later use sets them.
+        set_class(proxy, form_for(type(proxy), type(target)))
+        raise
+
+
+def public_class(proxy: Any) -> Any:
+    """Return the class that a proxy was made with, whichever form it is in now."""
+    return type(proxy).__proxy_public__
+
+
+def class_of(proxy: Any, caller: FrameType) -> Any:
+    """Return what `proxy.__class__` shows to a caller: the class of the target, which may have to be resolved."""
+    if caller.f_globals.get("__name__") in _SERIALIZERS:
+        return public_class(proxy)
+    target = read_target(proxy)
+    if target is not UNRESOLVED:
+        return target.__class__
+    default_class = known_class(proxy)
+    return target_of(proxy).__class__ if default_class is None else default_class
+
+
+def known_class(proxy: Any) -> Any:
+    """Return the class of a proxy's target if that is known without resolving anything, else None."""
+    target = read_target(proxy)
+    if target is UNRESOLVED:
+        return _read(read_default_class, proxy)
+    return None if is_proxy(target) else target.__class__
+
+
+def known_hash(proxy: Any) -> Any:
+    """Return the hash of a proxy's target if it has one that is known without resolving anything, else None."""
+    target = read_target(proxy)
+    if target is not UNRESOLVED and is_hashed_by_value(target):
+        return hash(target)
+    return _read(read_default_hash, proxy)
+
+
+def _read(slot: Callable[[Any], Any], proxy: Any) -> Any:
+    try:
+        return slot(proxy)
+    except AttributeError:
+        return None
+
+
+def is_hashed_by_value(target: Any) -> bool:
+    """Tell whether an equal object that is made anew has the same hash here; by default the hash is one instance's."""
+    kind = type(target)
+    if kind is tuple or kind is frozenset:
+        return all(map(is_hashed_by_value, target))
+    return id(kind) in _HASHED_BY_VALUE and target == target  # noqa: PLR0124  # only a NaN differs from itself
+
+
+def claim_known_protocols(proxy: Any) -> None:
+    """Give an unresolved proxy the protocols of the class that its target is known to have, or all of them."""
+    if read_target(proxy) is UNRESOLVED:
+        kind = known_class(proxy)
+        cls: Any = type(proxy)
+        set_class(proxy, cls.__proxy_unresolved__ if kind is None else form_for(cls, kind))
