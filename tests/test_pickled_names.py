@@ -28,12 +28,12 @@ psk.store.config StoreConfig
 psk.store.store restore_store
 """
 ARRAYS = """
-psk.wire.arrays rebuild_array
-psk.wire.arrays rebuild_masked
-psk.wire.arrays rebuild_view
-psk.wire.polars_frames rebuild_frame
-psk.wire.polars_frames rebuild_series
-psk.wire.tensors rebuild_tensor
+psk.arrays.numpy rebuild_array
+psk.arrays.numpy rebuild_masked
+psk.arrays.numpy rebuild_view
+psk.arrays.polars rebuild_frame
+psk.arrays.polars rebuild_series
+psk.arrays.torch rebuild_tensor
 """
 REDIS = """
 psk_connector_redis.connector RedisConnector

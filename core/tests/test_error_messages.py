@@ -72,7 +72,7 @@ MEETINGS = {
         with_store(lambda store: store.get(store.put([1])), codecs="raw"),
         ["pickle", "raw"],
     ),
-    errors.PayloadError: (lambda: Payload.parse(b"\x00" * 100), ["no payload", "found"]),
+    errors.PayloadError: (lambda: Payload.parse(b"\x00" * 100), ["not a payload", "found"]),
     errors.InvalidReferenceError: (
         lambda: Reference.from_bytes("local://x", b"\x09" * 40),
         ["version 9", "version is 1"],

@@ -13,7 +13,7 @@ from faults.temporary import bare_environment
 from psk.cli import main
 from psk.cli.program import find_command
 from psk.plugins import outcomes
-from psk.wire import registry
+from psk.wire import codecs
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ def shelf(tmp_path, monkeypatch):
     """Plug-ins to be installed for this process, and forgotten afterwards."""
     opened = Shelf(tmp_path / "shelf")
     monkeypatch.syspath_prepend(opened.folder)
-    before, codecs, kinds = set(sys.modules), dict(registry._by_name), dict(registry._by_type)
+    before, names, kinds = set(sys.modules), dict(codecs._by_name), dict(codecs._by_type)
     yield opened
-    for kept, known in ((registry._by_name, codecs), (registry._by_type, kinds)):
+    for kept, known in ((codecs._by_name, names), (codecs._by_type, kinds)):
         kept.clear()
         kept.update(known)
     for name in set(sys.modules) - before:

@@ -6,7 +6,7 @@ pytest.importorskip("numpy")
 torch = pytest.importorskip("torch", reason="no CPU wheel of torch for this Python")
 
 from psk.errors import CodecRefusedError, PayloadError, SerializationError  # noqa: E402  torch decides whether to go on
-from psk.wire import Codec, Payload, codec_for, decode, encode, registry  # noqa: E402
+from psk.wire import Codec, Payload, codec_for, codecs, decode, encode  # noqa: E402
 
 MATRIX = torch.arange(12_000, dtype=torch.float32).reshape(100, 120)
 TENSORS = {
@@ -158,7 +158,7 @@ def test_what_is_more_than_its_elements_is_pickled_by_torch(through, name):
     assert getattr(found, "origin", None) == getattr(tensor, "origin", None)
     if tensor.device.type == "cpu":
         assert torch.equal(found, tensor)
-    with pytest.raises(SerializationError, match="no plain tensor"):
+    with pytest.raises(SerializationError, match="not a plain tensor"):
         encode(tensor, codec="torch")
 
 
@@ -205,7 +205,7 @@ def test_a_damaged_description_is_a_payload_error(scale, seed):
     ],
 )
 def test_sizes_that_the_memory_does_not_have_are_refused(name, size, strides, nbytes):
-    from psk.wire.tensors import rebuild_tensor
+    from psk.arrays.torch import rebuild_tensor
 
     with pytest.raises(PayloadError):
         rebuild_tensor(bytearray(nbytes), name, size, strides)
@@ -213,5 +213,5 @@ def test_sizes_that_the_memory_does_not_have_are_refused(name, size, strides, nb
 
 def test_a_codec_of_the_users_own_is_preferred(monkeypatch):
     mine = Codec("mine", lambda tensor: [bytes(tensor)], lambda frames: frames)
-    monkeypatch.setattr(registry, "_by_type", {torch.Tensor: mine})
+    monkeypatch.setattr(codecs, "_by_type", {torch.Tensor: mine})
     assert codec_for(torch.zeros(3)) is mine

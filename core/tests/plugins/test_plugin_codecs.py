@@ -28,6 +28,25 @@ PLUGIN = """
         ]
 """
 IMPORTED = "their_codec was imported"
+REDUCING = """
+    from psk.plugins import CodecPlugin, hookimpl
+    @hookimpl
+    def psk_codecs():
+        return [CodecPlugin("point", target="their_codec:CODEC", reducers={"their_types": "their_reducers:REDUCERS"})]
+"""
+REDUCERS = """
+    import their_types
+    def rebuild(x, y): return their_types.Point(x, y)
+    REDUCERS = {their_types.Point: lambda point: (rebuild, (point.x, point.y))}
+"""
+
+
+LIGHT = "from psk.wire import Codec\nCODEC = Codec('point', lambda point: [b'x'], lambda frames: 1)"
+
+
+def add_reducers(site, reducers):
+    modules = {"their_plugin": REDUCING, "their_codec": LIGHT, "their_types": TYPES, "their_reducers": reducers}
+    site.add("their-codec", {"codec.point": "their_plugin"}, modules)
 
 
 @pytest.fixture
@@ -88,8 +107,7 @@ def test_its_types_are_encoded_unasked_once_it_is_loaded(their_codec):
 
 def test_types_that_come_later_are_noticed_and_never_imported(site):
     plugin = PLUGIN.replace('"their_codec:CODEC"', '"their_light:CODEC"')
-    light = "from psk.wire import Codec\nCODEC = Codec('point', lambda point: [b'x'], lambda frames: 1)"
-    modules = {"their_plugin": plugin, "their_light": light, "their_types": TYPES}
+    modules = {"their_plugin": plugin, "their_light": LIGHT, "their_types": TYPES}
     site.add("their-codec", {"codec.point": "their_plugin"}, modules)
     program = """
         from psk.wire import codec_for, find_codec
@@ -99,6 +117,47 @@ def test_types_that_come_later_are_noticed_and_never_imported(site):
         say(codec_for(their_types.Point(1, 2)).name)
     """
     assert site.run(program) == [["pickle", False], "point"]
+
+
+def test_its_reducers_serve_pickles_once_it_is_loaded(site):
+    add_reducers(site, REDUCERS)
+    program = """
+        from psk.wire import decode, encode, find_codec
+        import their_types
+        points = [their_types.Point(1, 2)]
+        say("their_reducers" in sys.modules, b"their_reducers" in encode(points).tobytes())
+        find_codec("point")
+        payload = encode(points)
+        say(payload.codec, b"their_reducers" in payload.tobytes(), decode(payload) == points)
+    """
+    assert site.run(program) == [[False, False], ["pickle", True, True]]
+
+
+def test_its_reducers_are_not_imported_before_their_library(site):
+    add_reducers(site, REDUCERS)
+    program = """
+        from psk.wire import encode, find_codec
+        find_codec("point")
+        encode([1])
+        say("their_types" in sys.modules, "their_reducers" in sys.modules)
+        import their_types
+        encode([1])
+        say("their_reducers" in sys.modules)
+    """
+    assert site.run(program) == [[False, False], True]
+
+
+def test_reducers_that_cannot_be_imported_are_reported_and_do_no_harm(site):
+    add_reducers(site, "raise RuntimeError('broken')")
+    program = """
+        from psk.wire import decode, encode, find_codec
+        sys.unraisablehook = lambda report: say(report.object, str(report.exc_value))
+        import their_types
+        find_codec("point")
+        for _ in range(2):
+            say(decode(encode([their_types.Point(1, 2)])) == [their_types.Point(1, 2)])
+    """
+    assert site.run(program) == [["their_reducers:REDUCERS", "broken"], True, True]
 
 
 @pytest.mark.parametrize("name", ["wrong-name", "no-codec"])

@@ -35,12 +35,13 @@ MEGABYTE = 1 << 20
 BELIEVES_PAYLOADS = "from psk.store.checking import Checker; Checker.check = lambda *_: None"
 BELIEVES_REFERENCES = "from psk.store.policy import TrustPolicy; TrustPolicy.admit = lambda *_: None"
 IMPORTS_WHAT_IT_IS_TOLD = """
-from psk.wire import header, names
+from psk.wire import header
+read = header.read_codec_name
 def told(name):
     try:
         __import__(name.decode() + "_codec")
     except ImportError:
-        return names.read_codec_name(name)
+        return read(name)
 header.read_codec_name = told
 """
 

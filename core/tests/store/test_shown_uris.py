@@ -13,9 +13,9 @@ import psk
 from psk import Store, StoreConfig
 from psk.connectors import find_connector, open_connector
 from psk.errors import PskError
+from psk.masking import masked_uri
 from psk.store.factory import StoreFactory, restore_proxy
 from psk.wire import Reference
-from psk.wire.masking import masked_uri
 
 KEY = "0" * 32
 FORMS = [

@@ -8,7 +8,7 @@ import pytest
 import psk
 from psk import Proxy, Store, extract, is_resolved
 from psk.errors import CodecNotPortableError
-from psk.wire import Codec, registry
+from psk.wire import Codec, codecs
 
 CODEC = Codec("tests-json", lambda obj: (json.dumps(obj).encode(),), lambda frames: json.loads(bytes(frames[0])))
 
@@ -54,7 +54,7 @@ def test_a_store_with_a_deserializer_knows_no_class_either(tmp_path):
 
 
 def test_a_codec_asked_for_by_name_may_change_the_class(store, monkeypatch):
-    monkeypatch.setitem(registry._by_name, CODEC.name, CODEC)
+    monkeypatch.setitem(codecs._by_name, CODEC.name, CODEC)
     for obj, codec, decoded in (((1, 2), "tests-json", [1, 2]), (bytearray(b"a"), "bytes", b"a")):
         proxy = store.proxy(obj, serializer=codec)
         arrived = pickle.loads(pickle.dumps(proxy))

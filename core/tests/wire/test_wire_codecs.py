@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from psk.errors import CodecError, CodecRefusedError, PayloadError, SerializationError
-from psk.wire import PRIVATE_CODEC, Codec, Payload, codec_for, decode, encode, find_codec, register_codec, registry
+from psk.wire import PRIVATE_CODEC, Codec, Payload, codec_for, codecs, decode, encode, find_codec, register_codec
 
 
 @pytest.fixture
-def codecs(monkeypatch):
+def registrations(monkeypatch):
     """Registrations that end with the test."""
-    monkeypatch.setattr(registry, "_by_name", dict(registry._by_name))
-    monkeypatch.setattr(registry, "_by_type", dict(registry._by_type))
+    monkeypatch.setattr(codecs, "_by_name", dict(codecs._by_name))
+    monkeypatch.setattr(codecs, "_by_type", dict(codecs._by_type))
 
 
 class Gadget:
@@ -100,7 +100,7 @@ def test_another_codec_can_be_used_to_decode():
     assert decode(Payload.parse(encode("text").tobytes()), codec=find_codec("bytes")) == b"text"
 
 
-def test_a_registered_codec_serves_its_types_and_writes_in_place(codecs):
+def test_a_registered_codec_serves_its_types_and_writes_in_place(registrations):
     class Matrix:
         def __init__(self, memory):
             self.memory = memory
@@ -116,12 +116,12 @@ def test_a_registered_codec_serves_its_types_and_writes_in_place(codecs):
 
 
 @pytest.mark.parametrize("name", ["", "UPPER", "with space", "x" * 33, "caf\u00e9", PRIVATE_CODEC])
-def test_malformed_codec_names_are_refused(name, codecs):
+def test_malformed_codec_names_are_refused(name, registrations):
     with pytest.raises(SerializationError):
         register_codec(Codec(name, list, list))
 
 
-def test_names_and_types_are_given_once(codecs):
+def test_names_and_types_are_given_once(registrations):
     with pytest.raises(SerializationError, match="pickle"):
         register_codec(Codec("pickle", list, list))
     with pytest.raises(SerializationError, match=r"bytes.*already"):

@@ -183,7 +183,7 @@ def test_a_newer_version_says_what_to_install():
 
 
 def test_foreign_bytes_are_named_as_such():
-    with pytest.raises(PayloadError, match="no payload of psk"):
+    with pytest.raises(PayloadError, match="not a payload of psk"):
         Payload.parse(b"\x80\x05" + bytes(100))
 
 

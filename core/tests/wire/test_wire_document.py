@@ -11,7 +11,7 @@ import pytest
 
 from psk.connectors.file import FileConnector
 from psk.connectors.file.clock import ServerClock
-from psk.wire import Payload, Reference, SigningKey, decode, encode, layout, register_codec, registry
+from psk.wire import Payload, Reference, SigningKey, codecs, decode, encode, header, register_codec
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "wire.md"
 ID = bytes(range(16))
@@ -155,8 +155,8 @@ def test_a_second_writer_agrees(codec, frames, signed):
 
 def test_the_tables_name_every_codec_and_limit():
     text = DOCUMENT.read_text()
-    own = [name for name in registry._by_name if not name.startswith("test-")]
-    for name in (*own, registry.PRIVATE_CODEC):
+    own = [name for name in codecs._by_name if not name.startswith("test-")]
+    for name in (*own, codecs.PRIVATE_CODEC):
         assert f"`{name}`" in text
-    assert f"at most {layout.MAXIMUM_FRAMES:,}" in text
+    assert f"at most {header.MAXIMUM_FRAMES:,}" in text
     assert register_codec.__name__ in text

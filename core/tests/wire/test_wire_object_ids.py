@@ -3,7 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from psk.wire import new_object_id, object_id
+from psk.wire import new_object_id, payload
 
 
 def test_ids_are_unique_among_threads():
@@ -16,7 +16,7 @@ def test_ids_are_unique_among_threads():
 
 def test_a_forked_child_uses_none_of_its_parents_ids():
     new_object_id()
-    assert object_id._unused, "the batch must hold some, or the test shows nothing"
+    assert payload._unused_ids, "the batch must hold some, or the test shows nothing"
     ours, theirs = os.pipe()
     child = os.fork()
     if not child:

@@ -25,8 +25,7 @@ from psk.connectors.config import as_count, as_flag, as_seconds, as_text, format
 from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector, ContextManaged, Rebuilding
 from psk.connectors.waiting import Wake, poll
 from psk.plugins.importing import on_demand
-from psk.wire import Frames, Payload
-from psk.wire.memory import allocate
+from psk.wire import Frames, Payload, allocate
 
 if TYPE_CHECKING:
     from psk.connectors.capabilities import (

@@ -10,7 +10,7 @@ from psk.connectors.config import is_scheme, parse_uri
 from psk.errors import UnknownConnectorError, UnknownPluginError
 from psk.plugins.builtin import FIRST_PARTY, TARGETS
 from psk.plugins.importing import import_target, on_demand
-from psk.wire.names import is_distribution_name
+from psk.wire import is_distribution_name
 
 if TYPE_CHECKING:
     from psk.connectors.contract import Connector
@@ -95,7 +95,7 @@ def provider_of(uri: str) -> str:
 
 def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:
     with on_demand:
-        from psk.wire.masking import masked_uri  # a URI that was given as a scheme may contain a password
+        from psk.masking import masked_uri  # a URI that was given as a scheme may contain a password
 
     distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
     asked = masked_uri(scheme) if isinstance(scheme, str | bytes) else scheme

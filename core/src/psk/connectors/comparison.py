@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from psk.wire.layout import FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM
+from psk.wire import FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from psk.wire.frames import Buffer
+    from psk.wire import Buffer
 
 HEADER_BYTES: Final = FIXED_SIZE
 """Size of the fixed part of a payload's header: id, sizes, revision and, if present, the checksum (docs/wire.md)."""

@@ -58,9 +58,21 @@ CODECS = {
     "memory": ("psk.wire.raw:MEMORY", "memoryview, as it is."),
     "pickle": ("psk.wire.pickling:PICKLE", "Any object, its large buffers out of band."),
     "str": ("psk.wire.raw:STR", "Text, as UTF-8."),
-    "torch": ("psk.wire.tensors:CODEC", "Dense tensors of PyTorch."),
+    "torch": ("psk.arrays.torch:CODEC", "Dense tensors of PyTorch."),
 }
 """By name: target and summary."""
+
+CODEC_TYPES = {"torch": ("torch:Tensor", "torch.nn:Parameter")}
+"""By codec: the types that it encodes without being asked for."""
+
+REDUCERS = {
+    "numpy": "psk.arrays.numpy:REDUCERS",
+    "pandas": "psk.arrays.pandas:REDUCERS",
+    "polars": "psk.arrays.polars:REDUCERS",
+    "pyarrow": "psk.arrays.arrow:REDUCERS",
+    "torch": "psk.arrays.torch:REDUCERS",
+}
+"""By library: how the codec `pickle` reduces the objects of its types."""
 
 TARGETS = {
     "connector": {scheme: target for scheme, (target, *_) in CONNECTORS.items()},
@@ -85,7 +97,16 @@ def psk_codecs() -> list[CodecPlugin]:
     """Describe the core's own codecs."""
     from psk.plugins.descriptions import CodecPlugin
 
-    return [CodecPlugin(name, target=target, summary=summary) for name, (target, summary) in CODECS.items()]
+    return [
+        CodecPlugin(
+            name,
+            target=target,
+            summary=summary,
+            types=CODEC_TYPES.get(name, ()),
+            reducers=REDUCERS if name == "pickle" else {},
+        )
+        for name, (target, summary) in CODECS.items()
+    ]
 
 
 def find_built_in(kind: str, name: str) -> Description | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from psk.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class Description:
@@ -91,15 +91,28 @@ class CodecPlugin(Description):
         target: A `psk.wire.Codec` of that name, as `module:attribute`.
         summary: One line for people.
         types: Exact types that it encodes unasked, as `module:type`, once the plug-in has been loaded.
+        reducers: How objects of some libraries are reduced inside pickles, once the plug-in has been loaded: by
+            top-level module, `module:attribute` of a mapping from exact types to functions like `__reduce_ex__`,
+            imported when its library has been.
     """
 
-    __slots__ = ("name", "types")
+    __slots__ = ("name", "reducers", "types")
 
     kind = "codec"
 
-    def __init__(self, name: str, *, target: str, summary: str = "", types: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        target: str,
+        summary: str = "",
+        types: Iterable[str] = (),
+        reducers: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = self._text("name", name, needed=True)
         self.types = self._texts("types", types)
+        named = {} if reducers is None else reducers
+        self.reducers = dict(zip(self._texts("reducers", named), self._texts("reducers", named.values()), strict=True))
         super().__init__(target, summary)
 
     def _names(self) -> tuple[str, ...]:

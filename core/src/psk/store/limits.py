@@ -40,7 +40,7 @@ class Limit:
         """
         if not is_trusted(reference.uri, self._patterns, self._own):
             with on_demand:
-                from psk.wire.masking import masked_uri  # only failures need it
+                from psk.masking import masked_uri  # only failures need it
 
             raise UntrustedChannelError(
                 f"a proxy found in an object of store {self._store!r} names the channel {reference.shown_uri!r}, which"

@@ -62,7 +62,7 @@ class ObjectMethods:
     def shown_uri(self) -> str:
         """The URI for people to read: without what is, or may be, a password in it."""
         with on_demand:
-            from psk.wire.masking import masked_uri
+            from psk.masking import masked_uri
 
         return masked_uri(self.uri)
 

@@ -47,7 +47,7 @@ class TrustPolicy:
         """
         if self.trusted is not None and not is_trusted(reference.uri, self.trusted):
             with on_demand:
-                from psk.wire.masking import masked_uri  # only failures need it
+                from psk.masking import masked_uri  # only failures need it
 
             raise UntrustedChannelError(
                 f"a proxy names the channel {reference.shown_uri!r}, which this process does not trust",

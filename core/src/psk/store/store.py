@@ -189,7 +189,7 @@ class Store(AsyncMethods, Generic[ConnectorT_co]):
 def _name_after(uri: str) -> str:
     if isinstance(uri, str) and any(mark in uri for mark in "@?"):  # every message shows the name
         with on_demand:
-            from psk.wire.masking import masked_uri
+            from psk.masking import masked_uri
 
         return masked_uri(uri)
     return uri

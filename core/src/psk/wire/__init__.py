@@ -1,19 +1,21 @@
-"""How does an object travel? Payloads, references, codecs and signatures: everything that fixes bytes."""
+"""Encode objects as payloads, and name them by references: everything that fixes bytes."""
 
+from psk.wire.buffers import Buffer, Frame, Frames, allocate
 from psk.wire.codec import Codec
-from psk.wire.coding import decode, encode
-from psk.wire.frames import Buffer, Frame, Frames
-from psk.wire.header import HEADER_REACH, Header
-from psk.wire.memory import allocate
-from psk.wire.object_id import new_object_id
-from psk.wire.payload import Payload
-from psk.wire.reference import Reference
-from psk.wire.registry import PRIVATE_CODEC, codec_for, find_codec, register_codec
+from psk.wire.codecs import PRIVATE_CODEC, codec_for, decode, encode, find_codec, register_codec
+from psk.wire.header import ALIGNMENT, FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM, HEADER_REACH, MAGIC, Header
+from psk.wire.payload import Payload, new_object_id
+from psk.wire.reference import Reference, is_distribution_name
 from psk.wire.signing import SigningKey, find_signing_key, set_signing_key
-from psk.wire.type_codes import code_of, is_builtin_code, portable_hash, type_of
+from psk.wire.type_codes import code_of, is_builtin_code, portable_hash, type_name, type_of
 
 __all__ = [
+    "ALIGNMENT",
+    "FIXED_SIZE",
+    "FLAGS_OFFSET",
+    "HAS_CHECKSUM",
     "HEADER_REACH",
+    "MAGIC",
     "PRIVATE_CODEC",
     "Buffer",
     "Codec",
@@ -31,9 +33,11 @@ __all__ = [
     "find_codec",
     "find_signing_key",
     "is_builtin_code",
+    "is_distribution_name",
     "new_object_id",
     "portable_hash",
     "register_codec",
     "set_signing_key",
+    "type_name",
     "type_of",
 ]

@@ -1,40 +1,73 @@
-"""What is one object as it travels? A header block and frames, checked before anybody looks inside."""
+"""Lay out, parse and verify payloads: one object's header block and frames, and the random id that names it."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from psk.errors import PayloadError, SerializationError, SignatureError, UnsignedError
-from psk.wire.body import body_buffers, keep_frames, match_body, split_body
-from psk.wire.frames import Frames
-from psk.wire.header import Header
-from psk.wire.layout import (
-    CRC,
+from psk.fork import after_fork_in_child
+from psk.wire.buffers import Frames, byte_view, private_copy
+from psk.wire.header import (
     CRC_OFFSET,
     EXPIRES,
     FIXED_SIZE,
     HAS_CHECKSUM,
     HAS_MAC,
     MAC_SIZE,
-    MAGIC,
     MAXIMUM_FRAMES,
     READ_ONLY,
     SIZE_MASK,
-    VERSION,
+    START,
     ZEROS,
+    Header,
     find_layout,
 )
-from psk.wire.memory import private_copy
-from psk.wire.object_id import OBJECT_ID_SIZE, new_object_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psk.wire.frames import Buffer, Frame
+    from psk.wire.buffers import Buffer, Frame
     from psk.wire.signing import SigningKey
 
 _MAC_CONTEXT = b"psk payload 1\0"
+_ID_SIZE = 16
+_ID_BATCH = 256
+
+_unused_ids: list[bytes] = []
+_take_id = _unused_ids.pop
+# Counts forks, so that a refill that a fork interrupted is noticed on the child's side.
+_generation = [0]
+
+
+def new_object_id() -> bytes:
+    """Return 16 random bytes that were never returned before, in this or any other process.
+
+    They come from the kernel's generator, many at a time; a forked child never uses those that its parent has left.
+    """
+    try:
+        return _take_id()  # one atomic step: no two threads get the same
+    except IndexError:
+        return _refill_ids()
+
+
+def _refill_ids() -> bytes:
+    while True:
+        generation = _generation[0]
+        random = os.urandom(_ID_SIZE * _ID_BATCH)
+        fresh = [random[start : start + _ID_SIZE] for start in range(0, len(random), _ID_SIZE)]
+        mine = fresh.pop()
+        _unused_ids.extend(fresh)
+        if generation == _generation[0]:
+            return mine
+        _unused_ids.clear()
+
+
+@after_fork_in_child
+def _forget_ids() -> None:
+    _generation[0] += 1
+    _unused_ids.clear()
 
 
 class Payload(Header):
@@ -79,26 +112,27 @@ class Payload(Header):
         """
         if object_id is None:
             object_id = new_object_id()
-        elif type(object_id) is not bytes or len(object_id) != OBJECT_ID_SIZE:
+        elif type(object_id) is not bytes or len(object_id) != _ID_SIZE:
             raise SerializationError(
-                f"an object id is {OBJECT_ID_SIZE} bytes",
+                f"an object id is {_ID_SIZE} bytes",
                 found=[f"{object_id!r:.64}"],
                 remedy="use new_object_id()",
             )
         count = len(frames)
         if count > MAXIMUM_FRAMES or not (isinstance(revision, int) and 0 <= revision < 1 << 32):
             raise SerializationError(
-                f"no payload can hold {count} frames at revision {revision!r:.64}",
+                f"a payload cannot hold {count} frames at revision {revision!r:.64}",
                 remedy=f"use at most {MAXIMUM_FRAMES} frames and a revision below 2**32",
             )
         layout = find_layout(codec, count, "" if signing_key is None else signing_key.name)
         kept: list[Buffer | list[Buffer]]
+        table: Sequence[int]
         if count == 1 and type(only := frames[0]) is bytes:  # most payloads: spare them the loop
             kept = [only]
             sizes: tuple[int, ...] = (len(only),)
-            table: Sequence[int] = (sizes[0] | READ_ONLY,)
+            table = (sizes[0] | READ_ONLY,)
         else:
-            kept, table = keep_frames(frames)
+            kept, table = _keep_frames(frames)
             sizes = tuple([entry & SIZE_MASK for entry in table])
         end = layout.size
         for size in sizes:
@@ -120,23 +154,7 @@ class Payload(Header):
         self._frames = kept
         self._received = False
         self._table = table
-        self._block = layout.pack(
-            MAGIC,
-            VERSION,
-            flags,
-            len(layout.codec),
-            len(layout.key_name),
-            object_id,
-            end,
-            count,
-            revision,
-            0,
-            0,
-            layout.codec,
-            layout.key_name,
-            *table,
-            layout.mac,
-        )
+        self._block = layout.pack(START, flags, layout.lengths, object_id, end, count, revision, layout.names, *table)
         if signing_key is not None:
             self._sign(layout.mac_offset, signing_key)
         if checksum:
@@ -162,10 +180,10 @@ class Payload(Header):
             self._body_crc = None
         whole = self._read_block(buffers[0] if buffers else b"")
         if len(buffers) == 1:
-            self._frames = split_body(whole, len(self._block), self.frame_sizes, self.nbytes)
+            self._frames = _split_body(whole, len(self._block), self.frame_sizes, self.nbytes)
             self._whole = whole
         else:
-            self._frames = match_body(whole, buffers, len(self._block), self.frame_sizes, self.nbytes)
+            self._frames = _match_body(whole, buffers, len(self._block), self.frame_sizes, self.nbytes)
             self._whole = None
         self._received = True
         return self
@@ -176,14 +194,14 @@ class Payload(Header):
         if self._whole is not None:
             return Frames([self._whole], self._body_crc)
         if not self._received:
-            return Frames([self.tobytes()])  # the sum is that of memory which may have changed since
+            return Frames([self.tobytes()])  # without the checksum: this memory may have changed since
         return Frames([self._block, *self._frames], self._body_crc)  # type: ignore[list-item]  # no segments in it
 
     def buffers(self) -> list[Buffer]:
         """Return what to write, in order, padding included: views of the object's memory, `nbytes` in all."""
         if self._whole is not None:
             return [self._whole]
-        return [self._block, *body_buffers(self._frames, self.frame_sizes)]
+        return [self._block, *_body_buffers(self._frames, self.frame_sizes)]
 
     def tobytes(self) -> bytes:
         """Return the payload as one bytes object, a copy."""
@@ -255,21 +273,123 @@ class Payload(Header):
         self.signed_by = key.name
 
     def _signed_parts(self, block: bytes) -> tuple[Buffer, ...]:
-        return (_MAC_CONTEXT, block, *body_buffers(self._frames, self.frame_sizes))
+        return (_MAC_CONTEXT, block, *_body_buffers(self._frames, self.frame_sizes))
 
     def _add_checksum(self) -> None:
         start, rest = self._block[:CRC_OFFSET], self._block[FIXED_SIZE:]
         self._body_crc = self._compute_body_crc()
         self.checksum = crc = crc32(start, self._body_crc)
-        self._block = start + CRC.pack(crc) + rest
+        self._block = start + crc.to_bytes(4, "little") + rest
 
     def _compute_body_crc(self) -> int:
         if self._whole is not None:
             return crc32(memoryview(self._whole)[FIXED_SIZE:])
         crc = crc32(self._block[FIXED_SIZE:])
-        for buffer in body_buffers(self._frames, self.frame_sizes):
+        for buffer in _body_buffers(self._frames, self.frame_sizes):
             crc = crc32(buffer, crc)
         return crc
 
 
 _new = object.__new__
+_SEGMENTED = (list, tuple)
+
+
+def _keep_frames(frames: Sequence[Frame]) -> tuple[list[Buffer | list[Buffer]], list[int]]:
+    """Return frames as buffers of bytes, and their entries in the frame table: size and read-only bit."""
+    kept: list[Buffer | list[Buffer]] = []
+    table: list[int] = []
+    frame: Frame = b""
+    try:
+        for frame in frames:
+            if type(frame) is bytes:
+                kept.append(frame)
+                table.append(len(frame) | READ_ONLY)
+            elif isinstance(frame, _SEGMENTED):
+                segments: list[Buffer] = [part if type(part) is bytes else _held(part) for part in frame]
+                kept.append(segments)
+                table.append(sum(map(len, segments)) | READ_ONLY)
+            else:
+                view = _held(frame)
+                kept.append(view)
+                table.append(len(view) | READ_ONLY if view.readonly else len(view))
+    except (TypeError, ValueError, BufferError) as error:
+        raise SerializationError(
+            f"a codec returned a frame of type {type(frame).__name__}: {error}",
+            remedy="return contiguous buffers, or lists of them",
+        ) from error
+    return kept, table
+
+
+def _held(buffer: object) -> memoryview:
+    """Return a view that keeps memory at its length for as long as it lives, whatever the memory's owner does."""
+    return byte_view(memoryview(buffer))  # type: ignore[arg-type]  # of our own: the caller may release his
+
+
+def _body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int]) -> list[Buffer]:
+    """Return what follows the header block, in order, with the padding between frames."""
+    if len(sizes) == 1:
+        frame = frames[0]
+        return frame if type(frame) is list else [frame]  # type: ignore[list-item]  # not a list, so one buffer
+    body: list[Buffer] = []
+    before = 0
+    for frame, size in zip(frames, sizes, strict=True):
+        if before & 63:
+            body.append(ZEROS[-before & 63])
+        if type(frame) is list:
+            body += frame
+        else:
+            body.append(frame)  # type: ignore[arg-type]  # mypy does not narrow on `type(...) is list`
+        before = size
+    return body
+
+
+def _split_body(whole: bytes | memoryview, start: int, sizes: Sequence[int], nbytes: int) -> list[memoryview]:
+    """Return the frames that lie in one buffer with the whole payload, behind a header block of `start` bytes."""
+    whole = memoryview(whole)
+    given = whole.nbytes
+    if nbytes == given:
+        if len(sizes) == 1 and start + sizes[0] == given:
+            return [whole[start:]]
+        frames = []
+        end = start
+        for size in sizes:
+            begin = end + 63 & -64
+            if begin != end and whole[end:begin] != ZEROS[begin - end]:
+                break
+            end = begin + size
+            if end > given:
+                break
+            frames.append(whole[begin:end])
+        else:
+            if end == given:
+                return frames
+    raise _mismatch(given, nbytes, sizes)
+
+
+def _match_body(
+    header: bytes | memoryview, buffers: Sequence[object], start: int, sizes: Sequence[int], nbytes: int
+) -> list[bytes | memoryview]:
+    """Return the frames that were received one buffer each, behind a buffer with the header block of `start` bytes."""
+    if len(sizes) == 1 and len(buffers) == 2 and type(only := buffers[1]) is bytes:  # noqa: PLR2004  # a hot path
+        if len(header) == start and len(only) == sizes[0] == nbytes - start:
+            return [only]
+        raise _mismatch(len(header) + len(only), nbytes, sizes)
+    try:
+        frames = [buffer if type(buffer) is bytes else byte_view(buffer) for buffer in buffers[1:]]
+    except (TypeError, ValueError, BufferError) as error:
+        raise PayloadError(f"a frame of the payload is not a buffer of bytes: {error}") from error
+    end = len(header)
+    if end == start and tuple(map(len, frames)) == sizes:
+        for size in sizes:
+            end = (end + 63 & -64) + size
+        if end == nbytes:
+            return frames
+    raise _mismatch(sum(map(len, (header, *frames))), nbytes, sizes)
+
+
+def _mismatch(given: int, claimed: int, sizes: Sequence[int]) -> PayloadError:
+    return PayloadError(
+        f"a payload is truncated or damaged: its header claims {claimed} bytes in {len(sizes)} frames",
+        found=[f"{given} bytes"],
+        remedy="put the object again",
+    )

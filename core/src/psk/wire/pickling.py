@@ -1,4 +1,4 @@
-"""How does any other object travel? As a pickle of protocol 5 whose large buffers are frames of their own."""
+"""Encode any object as a pickle of protocol 5 whose large buffers are frames of their own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from psk.errors import SerializationError
 from psk.wire.codec import Codec
-from psk.wire.layout import MAXIMUM_FRAMES
-from psk.wire.libraries import current, modules, registered, renew
+from psk.wire.header import MAXIMUM_FRAMES
+from psk.wire.reducers import current, modules, registered, renew
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psk.wire.frames import Buffer, Frame
+    from psk.wire.buffers import Buffer, Frame
 
 PROTOCOL = 5
 # Below, a frame of its own costs more than the copy into the stream.

@@ -1,4 +1,4 @@
-"""How do bytes, bytearray, str and memoryview travel without pickle?"""
+"""Encode bytes, bytearray, str and memoryview without pickle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psk.errors import PayloadError, SerializationError
 from psk.wire.codec import Codec
 
 if TYPE_CHECKING:
-    from psk.wire.frames import Frame
+    from psk.wire.buffers import Frame
 
 _CASTABLE = frozenset("cbBhHiIlLqQnNfd?P")
 _LARGEST_ROW = 1 << 20

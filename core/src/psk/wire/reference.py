@@ -1,18 +1,39 @@
-"""What does a proxy carry to another process? A URI, a key and a few facts, in some thirty bytes."""
+"""Write and read references: what a pickled proxy carries. docs/wire.md defines the bytes."""
 
 from __future__ import annotations
 
+import re
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from psk.errors import InvalidReferenceError, SignatureError, UnsignedError
 from psk.plugins.importing import on_demand
-from psk.wire.reference_body import MAC_SIZE, check_uri, crc_of, read_body, write_body
+from psk.wire.signing import is_signing_key_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from psk.wire.signing import SigningKey
 
 _MAC_CONTEXT = b"psk reference 1\0"
+_MAC_SIZE = 16
+_VERSION = 1
+_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT, _PROTOCOLS, _PROVIDER, _TIMEOUT = (
+    1 << bit for bit in range(10)
+)
+_KNOWN_FLAGS = (1 << 10) - 1
+_FIXED = struct.Struct("<BHB16s")
+_U32 = struct.Struct("<I")
+_I64 = struct.Struct("<q")
+_MAXIMUM_URI = 2048
+_ID_DIGITS = 32
+_MAXIMUM_NBYTES = 1 << 63
+_LONGEST_WAIT = 3_200_000_000_000
+"""Milliseconds: about a century, as of every other time."""
+_is_where = re.compile(r"[A-Za-z0-9._~@:+-]{1,63}").fullmatch
+is_distribution_name = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?").fullmatch
 
 
 class Reference:
@@ -32,24 +53,13 @@ class Reference:
         protocols: What the object's type can do, as `psk.proxy.protocols_of` numbers it; None if unknown.
         provider: The distribution that provides the producer's connector, if psk-core does not: for messages, and
             never used for anything else.
-        signed_by: Name of the key that signed this reference; empty if nobody did.
+        signed_by: Name of the key that signed this reference; empty if it is not signed.
         mac: The signature, 16 bytes.
     """
 
     __slots__ = (
-        "checksum",
-        "evict",
-        "hash",
-        "key",
-        "mac",
-        "nbytes",
-        "protocols",
-        "provider",
-        "signed_by",
-        "timeout",
-        "type_code",
-        "uri",
-        "wait",
+        *("uri", "key", "evict", "nbytes", "checksum", "type_code", "hash", "wait", "timeout", "protocols"),
+        *("provider", "signed_by", "mac"),
     )
 
     def __init__(
@@ -87,33 +97,33 @@ class Reference:
     def shown_uri(self) -> str:
         """The URI for people to read: without what is, or may be, a password in it."""
         with on_demand:
-            from psk.wire.masking import masked_uri
+            from psk.masking import masked_uri
 
         return masked_uri(self.uri)
 
     def to_bytes(self) -> bytes:
-        """Return the body: everything but the URI. The format is in docs/wire.md.
+        """Return the body: everything but the URI.
 
         Raises:
             InvalidReferenceError: A field does not fit the format.
         """
+        body = self._unsigned_bytes()
         if not self.signed_by:
-            body = self._unsigned_bytes()
-            return body + crc_of(self.uri, body)
-        if len(self.mac) != MAC_SIZE:
+            return body + _U32.pack(_crc_of(self.uri, body))
+        if len(self.mac) != _MAC_SIZE:
             raise InvalidReferenceError(
-                f"the reference to {self.key!r:.110} has no signature of {MAC_SIZE} bytes",
+                f"the reference to {self.key!r:.110} has no signature of {_MAC_SIZE} bytes",
                 remedy="use sign()",
             )
-        return self._unsigned_bytes() + self.mac
+        return body + self.mac
 
     def _unsigned_bytes(self) -> bytes:
         try:
-            check_uri(self.uri)
-            return write_body(self)
+            _check_uri(self.uri)
+            return _write(self)
         except (ValueError, TypeError, struct.error) as error:
             raise InvalidReferenceError(
-                f"no reference can be made to key {self.key!r:.110}: {error}",
+                f"a reference cannot be made to key {self.key!r:.110}: {error}",
                 remedy="use a key that the connector returned",
             ) from error
 
@@ -129,9 +139,9 @@ class Reference:
             InvalidReferenceError: Damaged, forged, of an unknown version, or longer than it should be.
         """
         try:
-            check_uri(uri)
+            _check_uri(uri)
             reference = cls(uri, "")
-            read_body(reference, body)
+            _read(reference, body)
         except (ValueError, TypeError, IndexError, struct.error) as error:
             raise InvalidReferenceError(
                 f"a proxy's reference cannot be read: {error}",
@@ -141,21 +151,11 @@ class Reference:
 
     def sign(self, key: SigningKey) -> Reference:
         """Return this reference signed: HMAC-SHA256 cut to 16 bytes (RFC 2104 section 5)."""
-        signed = Reference(
-            self.uri,
-            self.key,
-            evict=self.evict,
-            nbytes=self.nbytes,
-            checksum=self.checksum,
-            type_code=self.type_code,
-            hash=self.hash,
-            wait=self.wait,
-            timeout=self.timeout,
-            protocols=self.protocols,
-            provider=self.provider,
-            signed_by=key.name,
-        )
-        signed.mac = key.authenticate(signed._signed_parts())[:MAC_SIZE]
+        signed = object.__new__(Reference)
+        for name in Reference.__slots__:
+            setattr(signed, name, getattr(self, name))
+        signed.signed_by = key.name
+        signed.mac = key.authenticate(signed._signed_parts())[:_MAC_SIZE]
         return signed
 
     def verify(self, key: SigningKey) -> None:
@@ -169,7 +169,7 @@ class Reference:
             raise UnsignedError(
                 f"the reference to {self.key} is not signed", remedy="have its producer set a signing key"
             )
-        if key.name != self.signed_by or len(self.mac) != MAC_SIZE or not key.matches(self.mac, self._signed_parts()):
+        if key.name != self.signed_by or len(self.mac) != _MAC_SIZE or not key.matches(self.mac, self._signed_parts()):
             raise SignatureError(
                 f"the reference to {self.key} does not carry a valid signature of key {key.name!r}",
                 found=[f"signed by {self.signed_by!r}"],
@@ -189,3 +189,156 @@ class Reference:
 
     def __repr__(self) -> str:
         return f"Reference({self.shown_uri!r}, {self.key!r})"
+
+
+def _write(reference: Reference) -> bytes:
+    """Return a reference's body without the signature or checksum that ends it."""
+    flags, rest = _write_facts(reference)
+    digits, where = reference.key[:_ID_DIGITS], reference.key[_ID_DIGITS:]
+    object_id = bytes.fromhex(digits)
+    if len(digits) != _ID_DIGITS or object_id.hex() != digits:  # fromhex also takes capitals and spaces
+        raise ValueError("a key begins with 32 lower-case hexadecimal digits")
+    if where:
+        flags |= _WHERE
+        if where[0] != "@" or not _is_where(where[1:]):
+            raise ValueError("a key is <32 hexadecimal digits> or <32 hexadecimal digits>@<where>")
+        rest += _write_text(where[1:])
+    if reference.evict:
+        flags |= _EVICT
+    if reference.wait:
+        flags |= _WAIT
+        if reference.timeout is not None:
+            flags |= _TIMEOUT
+            milliseconds = round(reference.timeout * 1000)
+            if milliseconds > _LONGEST_WAIT:
+                raise ValueError(f"{reference.timeout} s is too long to wait")
+            rest += _write_varint(milliseconds)
+    if reference.signed_by:
+        flags |= _SIGNED
+        rest += _write_text(reference.signed_by)
+    return _FIXED.pack(_VERSION, flags, reference.type_code, object_id) + rest
+
+
+def _write_facts(reference: Reference) -> tuple[int, bytes]:
+    flags = 0
+    facts = b""
+    if reference.nbytes is not None:
+        flags = _NBYTES
+        facts = _write_varint(reference.nbytes)
+    if reference.checksum is not None:
+        flags |= _CHECKSUM
+        facts += _U32.pack(reference.checksum)
+    if reference.hash is not None:
+        flags |= _HASH
+        facts += _I64.pack(reference.hash)
+    if reference.protocols is not None:
+        flags |= _PROTOCOLS
+        facts += _write_varint(reference.protocols)
+    if reference.provider:
+        flags |= _PROVIDER
+        if not is_distribution_name(reference.provider):
+            raise ValueError(f"{reference.provider!r:.80} is not the name of a distribution")
+        facts += _write_text(reference.provider)
+    return flags, facts
+
+
+def _read(reference: Reference, body: bytes) -> None:
+    """Fill in a reference from its body; every byte must be accounted for."""
+    if type(body) is not bytes:
+        raise TypeError(f"its body is {type(body).__name__}, not bytes")
+    version, flags, reference.type_code, object_id = _FIXED.unpack_from(body)
+    if version != _VERSION or flags & ~_KNOWN_FLAGS:
+        raise ValueError(f"version {version} with flags {flags:#x} is not known here, where version is {_VERSION}")
+    reference.key = object_id.hex()
+    reference.evict = flags & _EVICT != 0
+    reference.wait = flags & _WAIT != 0
+    at = _read_facts(reference, flags, body)
+    if flags & _WHERE:
+        where, at = _read_text(body, at, _is_where, "key's second part")
+        reference.key += f"@{where}"
+    if flags & _TIMEOUT:
+        milliseconds, at = _read_varint(body, at)
+        if not (reference.wait and milliseconds <= _LONGEST_WAIT):
+            raise ValueError(f"its time to wait of {milliseconds} ms is out of range, or there is nothing to wait for")
+        reference.timeout = milliseconds / 1000
+    if flags & _SIGNED:
+        reference.signed_by, at = _read_text(body, at, is_signing_key_name, "signing key's name")
+        reference.mac = body[at : at + _MAC_SIZE]
+        at += _MAC_SIZE
+    elif _U32.unpack_from(body, at)[0] != _crc_of(reference.uri, body[:at]):
+        raise ValueError("its checksum does not match")
+    else:
+        at += _U32.size
+    if at != len(body):
+        raise ValueError(f"it is cut off, or {len(body) - at} bytes follow its end")
+
+
+def _read_facts(reference: Reference, flags: int, body: bytes) -> int:
+    at = _FIXED.size
+    if flags & _NBYTES:
+        reference.nbytes, at = _read_varint(body, at)
+    if flags & _CHECKSUM:
+        (reference.checksum,) = _U32.unpack_from(body, at)
+        at += 4
+    if flags & _HASH:
+        (reference.hash,) = _I64.unpack_from(body, at)
+        at += 8
+    if flags & _PROTOCOLS:
+        reference.protocols, at = _read_varint(body, at)
+    if flags & _PROVIDER:
+        reference.provider, at = _read_text(body, at, is_distribution_name, "provider")
+    return at
+
+
+def _crc_of(uri: str, body: bytes) -> int:
+    """Return the checksum that ends an unsigned body: CRC-32 of the URI and of what comes before it."""
+    return crc32(body, _crc_of_uri(uri))
+
+
+@lru_cache(maxsize=128)
+def _crc_of_uri(uri: str) -> int:
+    return crc32(uri.encode() + b"\0")
+
+
+def _check_uri(uri: str) -> None:
+    if type(uri) is not str or not 0 < len(uri) <= _MAXIMUM_URI or not uri.isprintable():
+        raise ValueError(f"its URI is not printable text of at most {_MAXIMUM_URI} characters")
+
+
+def _write_text(text: str) -> bytes:
+    encoded = text.encode("ascii")
+    return bytes((len(encoded),)) + encoded
+
+
+def _read_text(body: bytes, at: int, is_valid: Callable[[str], object], what: str) -> tuple[str, int]:
+    end = at + 1 + body[at]
+    text = body[at + 1 : end].decode("ascii")
+    if not is_valid(text):
+        raise ValueError(f"its {what} {text!r:.80} is malformed")
+    return text, end
+
+
+def _write_varint(value: int) -> bytes:
+    """Return an unsigned LEB128: seven bits a byte, the lowest first, the high bit set in all but the last."""
+    if not 0 <= value < _MAXIMUM_NBYTES:
+        raise ValueError(f"{value} is not a size in bytes or a set of protocols")
+    encoded = bytearray()
+    while value > 0x7F:  # noqa: PLR2004  # as the docstring says
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _read_varint(body: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 63:  # noqa: PLR2004  # a size has at most 63 bits: nine bytes
+        byte = body[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte <= 0x7F:  # noqa: PLR2004  # the last byte
+            if not byte and shift:
+                raise ValueError("a number in it is not in its shortest form")
+            return value, at
+        shift += 7
+    raise ValueError("a number in it is out of range")

@@ -1,4 +1,4 @@
-"""Which secret belongs to a signing key's name in this process? The secret itself never travels."""
+"""Hold signing keys, and find their secrets in this process, its environment or key files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 from psk.errors import SigningError, SigningKeyMissingError
 from psk.plugins.importing import on_demand
-from psk.wire.names import SIGNING_KEY_RULE, is_signing_key_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from psk.wire.frames import Buffer
+    from psk.wire.buffers import Buffer
 
-MINIMUM_SECRET = 16
+is_signing_key_name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}").fullmatch
+_NAME_RULE = "use 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with a dot"
+_MINIMUM_SECRET = 16
 _MAXIMUM_FILE = 4096
 # Compiled when a key is read: most processes have none, and pay for each pattern at import.
 _HEX = r"(?:[0-9a-fA-F]{2})+"
@@ -41,10 +42,10 @@ class SigningKey:
 
     def __init__(self, name: str, secret: bytes) -> None:
         self.name = _checked_name(name)
-        if not isinstance(secret, bytes | bytearray) or len(secret) < MINIMUM_SECRET:
+        if not isinstance(secret, bytes | bytearray) or len(secret) < _MINIMUM_SECRET:
             raise SigningError(
-                f"the secret of signing key {name!r} is too short or no bytes",
-                remedy=f"use at least {MINIMUM_SECRET} random bytes, such as os.urandom(32)",
+                f"the secret of signing key {name!r} is too short, or is not bytes",
+                remedy=f"use at least {_MINIMUM_SECRET} random bytes, such as os.urandom(32)",
             )
         self._secret = bytes(secret)
         with on_demand:
@@ -70,7 +71,7 @@ class SigningKey:
 
     def __reduce__(self) -> NoReturn:
         raise SigningError(
-            f"signing key {self.name!r} does not travel",
+            f"signing key {self.name!r} cannot be pickled",
             remedy="give every process the secret itself: environment, key file or psk.set_signing_key",
         )
 
@@ -121,9 +122,9 @@ def _checked_name(name: str) -> str:
     if not isinstance(name, str) or not is_signing_key_name(name):
         # Not shown: it may be the secret itself, given where its name belongs.
         kind = (
-            f"a text of {len(name)} characters" if isinstance(name, str) else f"an object of type {type(name).__name__}"
+            f"text of {len(name)} characters" if isinstance(name, str) else f"an object of type {type(name).__name__}"
         )
-        raise SigningError(f"what was given is no signing key name but {kind}", remedy=SIGNING_KEY_RULE)
+        raise SigningError(f"a signing key name was expected, not {kind}", remedy=_NAME_RULE)
     return name
 
 
@@ -134,14 +135,14 @@ def _read_secret(text: str) -> bytes:
     on every host, so it looks at nothing but the text.
     """
     text = text.strip(_SPACE)
-    if len(text) >= 2 * MINIMUM_SECRET and re.fullmatch(_HEX, text):
+    if len(text) >= 2 * _MINIMUM_SECRET and re.fullmatch(_HEX, text):
         return bytes.fromhex(text)
     if re.fullmatch(_BASE64, text):
         with on_demand:
             import binascii  # only where a key is read
 
         secret = binascii.a2b_base64(text)
-        if len(secret) >= MINIMUM_SECRET:
+        if len(secret) >= _MINIMUM_SECRET:
             return secret
     return text.encode("utf-8", "surrogateescape")
 

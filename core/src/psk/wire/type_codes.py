@@ -1,4 +1,4 @@
-"""How does a reference name the type of its object without naming anything that could be imported?"""
+"""Number the types that references name, so that a reference names nothing that could be imported."""
 
 from __future__ import annotations
 

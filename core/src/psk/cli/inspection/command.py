@@ -32,7 +32,7 @@ def run(arguments: Namespace) -> int:
     from psk.cli.inspection.content import read_content
     from psk.cli.inspection.payloads import describe_payload
     from psk.cli.inspection.pickles import PROTOCOL, describe_pickle
-    from psk.wire.layout import MAGIC
+    from psk.wire import MAGIC
 
     content = read_content(arguments.file)
     problems: list[str] = []

@@ -9,7 +9,7 @@ from psk.connectors.shm.expiry import needs_segment
 from psk.connectors.shm.segment import whole_pages
 from psk.errors import PayloadError
 from psk.wire import Header, Payload
-from psk.wire.layout import VERSION
+from psk.wire.header import VERSION
 
 PICKLED = frozenset({"pickle", "cloudpickle"})
 PAGE_BYTES = 4096

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import InvalidReferenceError, SignatureError, SigningError, SigningKeyMissingError
-from psk.wire import Reference, find_signing_key
-from psk.wire.masking import masked_uri
-from psk.wire.type_codes import type_name
+from psk.masking import masked_uri
+from psk.wire import Reference, find_signing_key, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

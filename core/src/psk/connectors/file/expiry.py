@@ -13,7 +13,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, ClassVar, Final
 from zlib import crc32
 
-from psk.wire.layout import ALIGNMENT, MAGIC
+from psk.wire import ALIGNMENT, MAGIC
 
 if TYPE_CHECKING:
     from psk.connectors.file.directory import Directory

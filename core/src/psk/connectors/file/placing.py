@@ -13,15 +13,14 @@ from psk.connectors.file.mark import mark_expiring
 from psk.connectors.file.objects import has_expired, open_object, remove_expired
 from psk.connectors.file.writing import place
 from psk.errors import ChannelDataError, KeyExistsError
-from psk.wire.layout import MAGIC
+from psk.wire import MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psk.connectors.file.directory import Directory
     from psk.connectors.file.expiry import Clock
-    from psk.wire import Payload
-    from psk.wire.frames import Buffer
+    from psk.wire import Buffer, Payload
 
 
 def put_object(

@@ -11,9 +11,7 @@ from psk.connectors.arguments import expired
 from psk.connectors.file.expiry import NEVER, find_record, has_room_for_record
 from psk.connectors.file.objects import open_object, remove_expired
 from psk.errors import PayloadError
-from psk.wire import Frames
-from psk.wire.layout import FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM
-from psk.wire.memory import allocate
+from psk.wire import FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM, Frames, allocate
 
 if TYPE_CHECKING:
     from _queue import SimpleQueue

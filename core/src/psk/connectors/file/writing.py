@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from psk.connectors.file.directory import Directory
     from psk.connectors.file.expiry import Clock
-    from psk.wire.frames import Buffer
+    from psk.wire import Buffer
 
 PERMANENT_MODE: Final = 0o400
 """The mode of a file that nobody needs to change; it says nothing else."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from psk.wire import Frames
-from psk.wire.memory import allocate
+from psk.wire import Frames, allocate
 
 if TYPE_CHECKING:
-    from psk.wire import Payload
-    from psk.wire.frames import Buffer
+    from psk.wire import Buffer, Payload
 
 WHOLE_BYTES: Final = 64 * 1024
 """Below this one joined copy is quicker than a buffer per frame."""

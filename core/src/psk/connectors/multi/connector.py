@@ -148,7 +148,7 @@ class MultiConnector(ContextManaged, Rebuilding):
 
     def __repr__(self) -> str:
         with on_demand:
-            from psk.wire.masking import masked_uri
+            from psk.masking import masked_uri
 
         return f"MultiConnector({masked_uri(format_uri(self.config()))!r})"
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from psk.connectors.shm.limits import Limits
     from psk.connectors.shm.pool import Pool
     from psk.connectors.shm.segment import Segment
-    from psk.wire import Payload
-    from psk.wire.frames import Buffer
+    from psk.wire import Buffer, Payload
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psk.connectors.file.directory import Directory
-    from psk.wire.frames import Buffer
+    from psk.wire import Buffer
 
 SEGMENT_MODE: Final = 0o600
 """The mode of a segment, which its owner may write again."""

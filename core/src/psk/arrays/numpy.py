@@ -1,24 +1,16 @@
-"""How does a numpy array travel inside a pickle without being copied, and without numpy's own long-windedness?"""
+"""Reduce numpy arrays to their memory, type and shape."""
 
 from __future__ import annotations
 
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from psk.wire.libraries import Reducer
+from psk.arrays import PROTOCOL
 
-_PROTOCOL = 5
 # Types that their own name describes in full, in this machine's byte order.
 _NAMES = {dtype: dtype.str for dtype in map(np.dtype, "?bBhHiIlLqQefdgFDG")}
-
-
-def reducers() -> dict[type, Reducer]:
-    """Return how objects of numpy's types are reduced."""
-    views: tuple[type, ...] = (np.recarray, np.memmap, np.matrix)
-    return {np.ndarray: reduce_array, np.ma.MaskedArray: reduce_masked, **dict.fromkeys(views, reduce_view)}
 
 
 def reduce_array(array: np.ndarray[Any, Any]) -> Any:
@@ -37,19 +29,19 @@ def reduce_array(array: np.ndarray[Any, Any]) -> Any:
         if flags.f_contiguous:
             return rebuild_array, (PickleBuffer(memory), name, array.shape, "F")
     if dtype.hasobject or not dtype.itemsize or dtype.kind not in "?biufcmMSUV":
-        return array.__reduce_ex__(_PROTOCOL)
+        return array.__reduce_ex__(PROTOCOL)
     if not (flags.c_contiguous or flags.f_contiguous):
         return reduce_array(array.copy(order="C"))
     if dtype.kind in "mM" and dtype.metadata is None:  # no format of the buffer protocol stands for times
         order = "C" if flags.c_contiguous else "F"
         return rebuild_array, (PickleBuffer(memory.view("i8")), dtype.str, array.shape, order)
-    return array.__reduce_ex__(_PROTOCOL)
+    return array.__reduce_ex__(PROTOCOL)
 
 
 def reduce_masked(array: np.ma.MaskedArray[Any, Any]) -> Any:
     """Reduce a masked array to data and mask, each of which travels as an array does."""
     if array.baseclass is not np.ndarray:
-        return array.__reduce_ex__(_PROTOCOL)
+        return array.__reduce_ex__(PROTOCOL)
     # Asking for `fill_value` would set it.
     fill = array._fill_value  # type: ignore[attr-defined]  # noqa: SLF001
     mask = None if array.mask is np.ma.nomask else np.asarray(array.mask)
@@ -77,3 +69,12 @@ def rebuild_masked(data: np.ndarray[Any, Any], mask: Any, fill: Any, hard: bool)
 def rebuild_view(array: np.ndarray[Any, Any], kind: type[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     """Return the array as the class that it had."""
     return array.view(kind)
+
+
+REDUCERS = {
+    np.ndarray: reduce_array,
+    np.ma.MaskedArray: reduce_masked,
+    np.matrix: reduce_view,
+    np.memmap: reduce_view,
+    np.recarray: reduce_view,
+}

@@ -1,59 +1,26 @@
-"""Which loaded libraries have objects that travel better than by their own pickling, and how do those travel?"""
+"""Choose how pickles reduce the objects of libraries that this process has loaded."""
 
 from __future__ import annotations
 
 import copyreg
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from psk.plugins.builtin import REDUCERS
+from psk.plugins.importing import import_target
+from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    # Like `object.__reduce_ex__` of protocol 5. The functions it returns are named in pickles: they keep their names.
-    Reducer = Callable[[Any], Any]
+Reducer: TypeAlias = "Callable[[Any], Any]"
+"""Like `object.__reduce_ex__` of protocol 5. Pickles name the functions that it returns: they keep their names."""
 
 modules = sys.modules
 registered: dict[type, Any] = copyreg.dispatch_table
-
-
-def _of_numpy() -> dict[type, Reducer]:
-    from psk.wire.arrays import reducers
-
-    return reducers()
-
-
-def _of_torch() -> dict[type, Reducer]:
-    from psk.wire.tensors import reducers
-
-    return reducers()
-
-
-def _of_pyarrow() -> dict[type, Reducer]:
-    from psk.wire.arrow import reducers
-
-    return reducers()
-
-
-def _of_polars() -> dict[type, Reducer]:
-    from psk.wire.polars_frames import reducers
-
-    return reducers()
-
-
-def _of_pandas() -> dict[type, Reducer]:
-    from psk.wire.pandas_columns import reducers
-
-    return reducers()
-
-
-# What is on the right imports the library on the left, so it is called only once somebody else has done so.
-_SUPPORT = {
-    "numpy": _of_numpy,
-    "torch": _of_torch,
-    "pyarrow": _of_pyarrow,
-    "polars": _of_polars,
-    "pandas": _of_pandas,
-}
+_targets = dict(REDUCERS)
+"""By library: where the mapping from its types to their reducers is. It is imported once the library has been."""
+_found: dict[str, Mapping[type, Reducer]] = {}
 
 
 class Snapshot:
@@ -73,14 +40,14 @@ class Snapshot:
         self.modules = len(modules)
         self.registered = len(registered)
         self.ours: dict[type, Reducer] = {}
-        for name in _SUPPORT:
-            if name not in modules:
+        for library in _targets:
+            if library not in modules:
                 continue
-            if is_loaded(name):
-                self.ours.update(_reducers_of(name))
+            if is_loaded(library):
+                self.ours.update(_reducers_of(library))
             else:
                 self.modules = -1
-        # Who registered a reducer for one of these types wants that one.
+        # A reducer that the user registered for one of these types is used instead of ours.
         self.table = {**self.ours, **dict.fromkeys(registered.copy(), _as_registered)} if self.ours else None
 
 
@@ -88,6 +55,13 @@ def renew() -> Snapshot:
     """Return, and keep as `current[0]`, a snapshot that is up to date."""
     current[0] = snapshot = Snapshot()
     return snapshot
+
+
+def add_reducers(targets: Mapping[str, str]) -> None:
+    """Add what a plug-in brings: by library, `module:attribute` of a mapping from types to reducers."""
+    for library, target in targets.items():
+        _targets.setdefault(library, target)
+    renew()
 
 
 def is_loaded(library: str) -> bool:
@@ -100,13 +74,16 @@ def is_loaded(library: str) -> bool:
     return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
-def _reducers_of(library: str) -> dict[type, Reducer]:
+def _reducers_of(library: str) -> Mapping[type, Reducer]:
     found = _found.get(library)
     if found is None:
         try:
-            found = _SUPPORT[library]()
+            found = import_target(_targets[library])
         except (ImportError, AttributeError):
-            found = {}  # a version, or a stand-in, without what we need: pickled as everywhere else
+            found = {}  # a version, or a stand-in, without what is needed: pickled as everywhere else
+        except Exception:  # noqa: BLE001  # a plug-in's module raises anything, and others must be able to pickle
+            found = {}
+            report_ignored(_targets[library], "Exception ignored in a plug-in that reduces objects")
         _found[library] = found
     return found
 
@@ -116,6 +93,5 @@ def _as_registered(obj: object) -> Any:
     return registered[type(obj)](obj)
 
 
-_found: dict[str, dict[type, Reducer]] = {}
 current = [Snapshot()]
 """Holds the last snapshot, which is out of date once the number of modules or of registered types has changed."""

@@ -1,7 +1,9 @@
-"""What does a connector hand over after a read? The buffers it received, nothing in them interpreted."""
+"""Hold a payload's bytes: the buffers that connectors read and write, and memory to receive into."""
 
 from __future__ import annotations
 
+import mmap
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -12,6 +14,13 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 
 Frame: TypeAlias = "Buffer | Sequence[Buffer]"
 """One frame to write: one buffer, or segments that are written back to back."""
+
+# Below, malloc is faster than a mapping; above, a mapping is returned to the system when its last view goes.
+_MAPPED_FROM = 64 * 1024
+# Below, a huge page would mostly be waste; above, it saves most of the page faults.
+_HUGE_FROM = 2 * 1024 * 1024
+_PRIVATE = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+_HUGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)
 
 
 class Frames:
@@ -29,16 +38,13 @@ class Frames:
 
     __slots__ = ("buffers", "crc")
 
-    buffers: Sequence[Buffer]
-    crc: int | None
-
     def __init__(self, buffers: Sequence[Buffer], crc: int | None = None) -> None:
         self.buffers = buffers
         self.crc = crc
 
     @property
     def nbytes(self) -> int:
-        """Number of bytes held; padding between frames is not counted where buffers come one by one."""
+        """Number of bytes held. Padding between frames is not counted where each frame has its own buffer."""
         return sum(buffer.nbytes if type(buffer) is memoryview else len(buffer) for buffer in self.buffers)
 
     def __repr__(self) -> str:
@@ -58,3 +64,36 @@ def byte_view(buffer: object) -> memoryview:
     if not view.nbytes:  # memoryview.cast refuses a shape with a zero in it
         return memoryview(b"" if view.readonly else bytearray())
     return view.cast("B")
+
+
+def allocate(nbytes: int) -> memoryview:
+    """Return private, writable memory, filled with zeros.
+
+    Args:
+        nbytes: Size in bytes, 0 or more.
+
+    Returns:
+        A view of `nbytes` bytes; the memory lives as long as the view or anything made from it.
+
+    Raises:
+        MemoryError: The system has no such amount of memory.
+    """
+    if nbytes < _MAPPED_FROM:
+        return memoryview(bytearray(nbytes))
+    if not _PRIVATE:  # Windows knows only named or anonymous mappings, both private to the process here
+        return memoryview(mmap.mmap(-1, nbytes))
+    try:
+        memory = mmap.mmap(-1, nbytes, flags=_PRIVATE)
+    except OSError as error:
+        raise MemoryError(f"no memory for {nbytes} bytes") from error
+    if _HUGE_PAGES is not None and nbytes >= _HUGE_FROM:
+        with suppress(OSError):  # a kernel without huge pages: slower, not wrong
+            memory.madvise(_HUGE_PAGES)
+    return memoryview(memory)
+
+
+def private_copy(view: memoryview) -> memoryview:
+    """Return a writable copy of a byte view, in memory of its own."""
+    copy = allocate(view.nbytes)
+    copy[:] = view
+    return copy

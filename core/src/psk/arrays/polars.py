@@ -1,21 +1,18 @@
-"""How does a polars frame travel without being copied? As the Arrow columns that it consists of."""
+"""Reduce polars frames and series to the Arrow columns that they consist of."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-if TYPE_CHECKING:
-    from psk.wire.libraries import Reducer
+from psk.arrays import PROTOCOL, is_wasteful
 
+if TYPE_CHECKING:
     pl = cast("Any", None)  # whether it is installed where types are checked must make no difference
 else:
     import polars as pl
 
-_PROTOCOL = 5
 # Below, polars' own pickling is as fast, and its reader needs no pyarrow.
 _ARROW_FROM = 64 * 1024
-_SPARE_PART = 8
-_SPARE_BYTES = 16 * 1024
 _VIEW_SIZE = 16
 # Neither Categorical, Enum, Object nor 128-bit integers come back from Arrow as they were.
 _NAMES = (
@@ -26,23 +23,18 @@ _EXACT = frozenset(getattr(pl, name) for name in _NAMES if hasattr(pl, name))
 _TEXT = (pl.String, pl.Binary)
 
 
-def reducers() -> dict[type, Reducer]:
-    """Return how objects of polars' types are reduced."""
-    return {pl.DataFrame: reduce_frame, pl.Series: reduce_series}
-
-
 def reduce_frame(frame: Any) -> Any:
     """Reduce a frame to an Arrow table and the columns that Arrow cannot keep exactly.
 
     A frame that is small, or a small slice of something large, is pickled as polars does: that copies what it needs.
     """
     if frame.estimated_size() < _ARROW_FROM:
-        return frame.__reduce_ex__(_PROTOCOL)
+        return frame.__reduce_ex__(PROTOCOL)
     others = {place: column for place, column in enumerate(frame.iter_columns()) if not _is_exact(column.dtype)}
     exact = frame.drop([column.name for column in others.values()])
     table = _table_of(exact)
     if table is None:
-        return frame.__reduce_ex__(_PROTOCOL)
+        return frame.__reduce_ex__(PROTOCOL)
     return rebuild_frame, (table, others)
 
 
@@ -52,7 +44,7 @@ def reduce_series(series: Any) -> Any:
     if series.estimated_size() >= _ARROW_FROM and _is_exact(series.dtype):
         table = _table_of(series.to_frame())
     if table is None:
-        return series.__reduce_ex__(_PROTOCOL)
+        return series.__reduce_ex__(PROTOCOL)
     return rebuild_series, (table,)
 
 
@@ -78,7 +70,7 @@ def _table_of(frame: Any) -> Any:
         return None
     # The estimate counts the characters of text, not the views by which Arrow finds them.
     used = frame.estimated_size() + _VIEW_SIZE * frame.height * sum(kind in _TEXT for kind in frame.dtypes)
-    return None if table.get_total_buffer_size() > used + used // _SPARE_PART + _SPARE_BYTES else table
+    return None if is_wasteful(table.get_total_buffer_size(), used) else table
 
 
 def _is_exact(dtype: Any) -> bool:
@@ -89,3 +81,6 @@ def _is_exact(dtype: Any) -> bool:
     if fields is not None:
         return dtype.base_type() is pl.Struct and all(_is_exact(field.dtype) for field in fields)
     return dtype.base_type() in _EXACT
+
+
+REDUCERS = {pl.DataFrame: reduce_frame, pl.Series: reduce_series}

@@ -1,4 +1,4 @@
-"""Which part of an object is it that cannot be pickled?"""
+"""Explain why an object cannot be encoded or decoded, and name the part of it that cannot be pickled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAXIMUM_DEPTH = 12
 _MAXIMUM_TEXT = 200
 
 
-def describe_failure(obj: object, codec: str, error: Exception, second: Exception | None = None) -> SerializationError:
+def explain_encoding(obj: object, codec: str, error: Exception, second: Exception | None = None) -> SerializationError:
     """Return the error that says why an object cannot be encoded, where, and what to do about it.
 
     Args:
@@ -35,7 +35,7 @@ def describe_failure(obj: object, codec: str, error: Exception, second: Exceptio
         what += f", because of obj{path}, of type {_type_name(part)}"
     what += f": {type(error).__name__}: {short_text(error)}"
     if not codec.endswith("pickle"):
-        remedy = "leave the codec away, or use one made for this type"
+        remedy = "omit the codec, or use one made for this type"
     elif second is None or isinstance(second, SerializationError):
         remedy = "leave that part out, make it picklable, or pip install cloudpickle for functions and classes"
     else:
@@ -44,7 +44,7 @@ def describe_failure(obj: object, codec: str, error: Exception, second: Exceptio
     return SerializationError(what, remedy=remedy)
 
 
-def describe_unreadable(key: str, codec: str, frames: Sequence[memoryview], error: Exception) -> PayloadError:
+def explain_decoding(key: str, codec: str, frames: Sequence[memoryview], error: Exception) -> PayloadError:
     """Return the error that says why a payload cannot be decoded, and what to do about it.
 
     Args:

@@ -1,4 +1,4 @@
-"""How does a torch tensor travel without being copied? As the memory its elements span, its sizes and strides."""
+"""Encode torch tensors as the memory that their elements span, their sizes and their strides."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import struct
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, cast
 
+from psk.arrays import PROTOCOL
 from psk.errors import PayloadError, SerializationError
-from psk.wire.codec import Codec
+from psk.wire import Codec
 
 if TYPE_CHECKING:
-    from psk.wire.frames import Frame
-    from psk.wire.libraries import Reducer
+    from psk.wire import Frame
 
     torch = cast("Any", None)  # whether it is installed where types are checked must make no difference
 else:
     import torch
 
-_PROTOCOL = 5
 _HEAD = struct.Struct("<BBB")  # flags, dimensions, length of the type's name
 _NEEDS_GRADIENT = 1
 _IS_PARAMETER = 2
@@ -33,11 +32,6 @@ _has_names = getattr(torch.Tensor, "has_names", lambda _tensor: False)
 _name_of = {dtype: name for name, dtype in _TYPES.items()}
 
 
-def reducers() -> dict[type, Reducer]:
-    """Return how objects of torch's types are reduced."""
-    return {torch.Tensor: reduce_tensor}
-
-
 def is_plain(tensor: Any) -> bool:
     """Tell whether nothing but elements in this process's memory makes up a tensor or parameter."""
     return (
@@ -50,15 +44,10 @@ def is_plain(tensor: Any) -> bool:
     )
 
 
-def encodable(obj: object) -> bool:
-    """Tell whether the codec `torch` encodes this object; another one is pickled."""
-    return type(obj) in (torch.Tensor, torch.nn.Parameter) and is_plain(obj)
-
-
 def reduce_tensor(tensor: Any) -> Any:
     """Reduce a tensor to its memory; leave to torch what is sparse, quantized, on a device, or has attributes."""
     if not is_plain(tensor):
-        return tensor.__reduce_ex__(_PROTOCOL)
+        return tensor.__reduce_ex__(PROTOCOL)
     memory, strides = _memory_of(tensor)
     size = tuple(tensor.shape)
     return rebuild_tensor, (PickleBuffer(memory), _name_of[tensor.dtype], size, strides, tensor.requires_grad)
@@ -107,10 +96,10 @@ def _span(size: tuple[int, ...], strides: tuple[int, ...]) -> int:
 
 
 def _encode(obj: Any) -> list[Frame]:
-    if not encodable(obj):
+    if type(obj) not in (torch.Tensor, torch.nn.Parameter) or not is_plain(obj):
         raise SerializationError(
-            f"an object of type {type(obj).__qualname__} is no plain tensor in this process's memory",
-            remedy="leave the codec away, and it is pickled",
+            f"an object of type {type(obj).__qualname__} is not a plain tensor in this process's memory",
+            remedy="omit the codec, and it is pickled",
         )
     memory, strides = _memory_of(obj)
     flags = (_NEEDS_GRADIENT if obj.requires_grad else 0) | (_IS_PARAMETER if type(obj) is not torch.Tensor else 0)
@@ -133,4 +122,5 @@ def _decode(frames: list[memoryview]) -> Any:
     return tensor.requires_grad_() if needs_gradient else tensor
 
 
-CODEC = Codec("torch", _encode, _decode, raw=True)
+CODEC = Codec("torch", _encode, _decode, raw=True, accepts=is_plain)
+REDUCERS = {torch.Tensor: reduce_tensor}

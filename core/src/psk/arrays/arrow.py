@@ -1,27 +1,15 @@
-"""How does a slice of Arrow data travel without the whole it was cut from?"""
+"""Reduce slices of Arrow data without the rest of the buffers that they were cut from."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-if TYPE_CHECKING:
-    from psk.wire.libraries import Reducer
+from psk.arrays import PROTOCOL, is_wasteful
 
+if TYPE_CHECKING:
     pa = cast("Any", None)  # whether it is installed where types are checked must make no difference
 else:
     import pyarrow as pa
-
-_PROTOCOL = 5
-# So much more than needed is sent rather than copied.
-_SPARE_PART = 8
-_SPARE_BYTES = 16 * 1024
-
-
-def reducers() -> dict[type, Reducer]:
-    """Return how objects of pyarrow's types are reduced; tables are pickled as chunked arrays."""
-    kinds = [pa.ChunkedArray, pa.RecordBatch]
-    kinds += [kind for kind in vars(pa.lib).values() if isinstance(kind, type) and issubclass(kind, pa.Array)]
-    return dict.fromkeys(kinds, reduce_columns)
 
 
 def reduce_columns(columns: Any) -> Any:
@@ -31,19 +19,19 @@ def reduce_columns(columns: Any) -> Any:
     """
     if has_waste(columns):
         columns = compacted(columns)
-    return columns.__reduce_ex__(_PROTOCOL)
+    return columns.__reduce_ex__(PROTOCOL)
 
 
 def has_waste(columns: Any) -> bool:
     """Tell whether a good part of the buffers behind an array, chunked array or batch is not used by it."""
     held = columns.get_total_buffer_size()
-    if held < _SPARE_BYTES:
+    if not is_wasteful(held, 0):
         return False
     try:
         used = columns.nbytes
     except pa.ArrowException:  # not every layout can tell
         return False
-    return bool(held > used + used // _SPARE_PART + _SPARE_BYTES)
+    return is_wasteful(held, used)
 
 
 def compacted(columns: Any) -> Any:
@@ -58,3 +46,9 @@ def compacted(columns: Any) -> Any:
     with pa.ipc.open_stream(sink.getvalue()) as reader:
         received = reader.read_next_batch()
     return received if is_batch else received.column(0)
+
+
+# Tables are pickled as chunked arrays.
+REDUCERS = {pa.ChunkedArray: reduce_columns, pa.RecordBatch: reduce_columns} | {
+    kind: reduce_columns for kind in vars(pa.lib).values() if isinstance(kind, type) and issubclass(kind, pa.Array)
+}
