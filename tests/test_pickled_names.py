@@ -43,7 +43,7 @@ psk_patterns.executor.parcel restore_parcel
 psk_patterns.executor.settings restore_settings
 psk_patterns.executor.task restore_task
 psk_patterns.futures restore_future
-psk_patterns.futures.factory FutureFactory
+psk_patterns.futures FutureFactory
 psk_patterns.ownership restore_borrowed
 psk_patterns.ownership restore_owned
 psk_patterns.policies ProxyAlways

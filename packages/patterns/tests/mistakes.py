@@ -59,7 +59,7 @@ def extend_what_cannot_be_renewed(store, named):
     lease.extend(60)
 
 
-@provokes(errors.FutureTimeoutError, "no outcome within", "nobody has claimed it")
+@provokes(errors.FutureTimeoutError, "no outcome within", "no process has claimed it")
 def wait_for_what_nobody_claimed(promised, named):
     named += [promised.key, promised.uri]
     promised.result(timeout=0.01)
@@ -92,21 +92,21 @@ def claim_what_was_cancelled(promised, named):
     promised.claim()
 
 
-@provokes(errors.FutureDoneError, "has its outcome already")
+@provokes(errors.FutureDoneError, "already has an outcome")
 def set_twice(promised, named):
     promised.set_result(1)
     named += [promised.key, promised.uri]
     promised.set_result(2)
 
 
-@provokes(errors.FutureClaimedError, "is at work on it")
+@provokes(errors.FutureClaimedError, "has claimed it")
 def claim_what_is_claimed(promised, named):
     promised.claim()
     named += [promised.key, promised.uri, "process"]
     pickle.loads(pickle.dumps(promised)).claim()
 
 
-@provokes(errors.ProducerDied, "had claimed it, died first")
+@provokes(errors.ProducerDied, "had claimed it, died")
 def wait_for_the_dead(promised, named):
     producer = get_context("spawn").Process(target=promised.claim)
     producer.start()

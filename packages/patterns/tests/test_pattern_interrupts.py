@@ -13,7 +13,7 @@ from faults.interrupts import steps
 from psk import Store
 from psk_patterns import LeaseLifetime, StoreExecutor, future, leases
 from psk_patterns.deferred_cleanup import flush
-from psk_patterns.futures.claim import HeldClaim
+from psk_patterns.futures.state import HeldClaim
 from psk_patterns.ownership.living import claimed
 
 # What interrupts a finaliser can be raised nowhere.
@@ -114,6 +114,6 @@ def test_a_channel_whose_leases_two_threads_renew_forgets_them_once(store, monke
 def test_a_claim_that_is_half_made_goes_in_silence(monkeypatch):
     ignored = []
     monkeypatch.setattr(sys, "unraisablehook", lambda report: ignored.append(report.exc_type))
-    count, _ = steps(lambda _: HeldClaim(None, io.BytesIO()), lambda: None, lambda _: gc.collect(), where="/claim.py")
+    count, _ = steps(lambda _: HeldClaim(None, io.BytesIO()), lambda: None, lambda _: gc.collect(), where="/state.py")
     assert count > 0
     assert set(ignored) <= {KeyboardInterrupt}

@@ -130,7 +130,7 @@ def test_a_coroutine_hears_of_death_and_time(file_store):
         copy, never = away(made), future(file_store, timeout=0.2)
         made.claim()
         del made
-        with pytest.raises(FutureTimeoutError, match="nobody has claimed"):
+        with pytest.raises(FutureTimeoutError, match="no process has claimed"):
             await never
         with pytest.raises(ProducerDied):
             await copy

@@ -112,7 +112,7 @@ def test_what_a_channel_cannot_do_is_refused_or_done_more_slowly(plain_store):
     made.set_result(1)
     assert copy.result() == 1
     made.release()
-    assert made.slots.store().list() == []
+    assert made.store.list() == []
 
 
 def test_a_thread_that_waits_for_what_another_one_releases_hears_of_it(file_store, monkeypatch):

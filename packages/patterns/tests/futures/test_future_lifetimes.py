@@ -78,10 +78,12 @@ def test_a_cancellation_does_not_outlive_the_lifetime(store, kind):
 
 
 def test_a_cancellation_that_was_never_completed_expires(file_store, monkeypatch):
-    from psk_patterns.futures import claiming
+    from psk_patterns.futures import state
 
-    monkeypatch.setattr(claiming, "REMEMBERED_SECONDS", 0.2)
-    monkeypatch.setattr(claiming, "_finish", lambda *_: False)  # the canceller dies between its two steps
+    monkeypatch.setattr(state, "REMEMBERED_SECONDS", 0.2)
+    monkeypatch.setattr(
+        state.FutureState, "finish_cancelling", lambda *_: None
+    )  # the canceller dies between its two steps
     made = future(file_store)
     made.cancel()
     time.sleep(0.4)

@@ -82,7 +82,7 @@ def test_a_claim_keeps_others_out(store):
     assert made.running()
     assert other.running()
     for refused in (other.claim, lambda: other.set_result(1), lambda: other.set_exception(ValueError())):
-        with pytest.raises(FutureClaimedError, match="is at work on it"):
+        with pytest.raises(FutureClaimedError, match="has claimed it"):
             refused()
     assert not other.cancel()
     made.set_result(2)
@@ -107,10 +107,10 @@ def test_cancelling_wins_before_a_claim(store):
 
 
 def test_a_canceller_that_dies_between_its_steps_is_completed_by_who_waits(file_store):
-    from psk_patterns.futures.claim import CANCELLED, Claim
+    from psk_patterns.futures.state import CANCELLED, Claim
 
     made = future(file_store)
-    made.slots.write_claim(Claim(CANCELLED))
+    made.state.write_claim(Claim(CANCELLED))
     with pytest.raises(FutureCancelledError):
         made.result(5)
     assert file_store.exists(made.key)
@@ -166,7 +166,7 @@ def test_a_result_that_cannot_be_encoded_leaves_the_future_to_its_producer(file_
 
 def test_only_an_exception_is_one(file_store):
     made = future(file_store)
-    with pytest.raises(InvalidArgumentError, match="'text' is no exception"):
+    with pytest.raises(InvalidArgumentError, match="'text' is not an exception"):
         made.set_exception("text")
 
 
@@ -174,7 +174,7 @@ def test_waiting_ends_in_its_time_and_says_why(store):
     made = future(store, timeout=0.2)
     with (
         timed() as clock,
-        pytest.raises(FutureTimeoutError, match=r"0\.2 s.*nobody has claimed.*pool.*workers") as caught,
+        pytest.raises(FutureTimeoutError, match=r"0\.2 s.*no process has claimed.*pool.*workers") as caught,
     ):
         made.result()
     assert not clock.late(0.2)

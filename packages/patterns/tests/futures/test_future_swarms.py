@@ -111,7 +111,7 @@ def test_what_cannot_be_waited_for_is_refused(file_store):
             wait([future(file_store), stranger], 1)
         with pytest.raises(InvalidArgumentError, match=r"concurrent\.futures\.wait"):
             list(as_completed([stranger], 1))
-    with pytest.raises(InvalidArgumentError, match="no series"):
+    with pytest.raises(InvalidArgumentError, match="not an iterable"):
         wait(future(file_store))
 
 

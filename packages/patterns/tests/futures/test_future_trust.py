@@ -20,7 +20,7 @@ from psk.errors import (
 )
 from psk_patterns import future
 from psk_patterns.futures import restore_future
-from psk_patterns.futures.slots import Slots
+from psk_patterns.futures.state import FutureState
 
 KEY = "0123456789abcdef0123"
 
@@ -108,7 +108,7 @@ def test_what_nobody_signed_is_not_believed(signed):
     for planted in ("result_key", "claim_key"):
         made = future(signed)
         with Store("forger", signed.uri) as forger:
-            forger.fulfil(getattr(made.slots, planted), ("value", "0", Gadget()))
+            forger.fulfil(getattr(made.state, planted), ("value", "0", Gadget()))
         copy = away(made)
         for waiting in (made, copy):
             with pytest.raises(UnsignedError):
@@ -126,7 +126,7 @@ def test_keys_of_two_channels_are_no_future(file_store, address):
     with Store("other", address("file")) as other:
         one, two = (get_factory(store.proxy_from_key(store.reserve())) for store in (file_store, other))
         with pytest.raises(InvalidReferenceError, match="two channels"):
-            Slots(one, two)
+            FutureState(one, two)
     with pytest.raises(InvalidReferenceError):
         restore_future("file:///x", one, 1.0, 1.0)
     with pytest.raises(InvalidArgumentError):
@@ -135,9 +135,9 @@ def test_keys_of_two_channels_are_no_future(file_store, address):
 
 def test_what_is_no_future_that_travelled_is_refused(file_store):
     made = future(file_store)
-    result, claim = made.slots.result, made.slots.claim
+    result, claim = made.state.result_factory, made.state.claim_factory
     for arguments in ((), (result,), (result, 1), ("x", claim, 1, 1)):
-        with pytest.raises(InvalidReferenceError, match="no future"):
+        with pytest.raises(InvalidReferenceError, match="not a future"):
             restore_future(*arguments)
     for times in ((), (None, 1), (1, None), ("x", 1), (1, "x"), (0.01, 1)):
         with pytest.raises(InvalidArgumentError):
@@ -158,10 +158,10 @@ def test_what_is_no_outcome_is_refused(file_store, planted):
 
 def test_what_is_no_claim_is_refused(file_store):
     made = future(file_store)
-    file_store.fulfil(made.slots.claim_key, "stolen")
-    with pytest.raises(ChannelDataError, match="no claim"):
+    file_store.fulfil(made.state.claim_key, "stolen")
+    with pytest.raises(ChannelDataError, match="not the claim"):
         made.result(1)
-    with pytest.raises(ChannelDataError, match="no claim"):
+    with pytest.raises(ChannelDataError, match="not the claim"):
         made.claim()
 
 

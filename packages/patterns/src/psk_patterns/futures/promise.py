@@ -1,4 +1,4 @@
-"""What is a future? The promise of one object, that any process can keep, wait for, and hear the end of."""
+"""The future: the promise of one object that any process can fulfil or wait for."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import os
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from psk import Proxy
-from psk.connectors import check_timeout, shown
-from psk.errors import InvalidArgumentError
-from psk_patterns.futures.claim import CLAIMED, Claim, HeldClaim
-from psk_patterns.futures.claiming import cancel_future, claim_future, done_error, is_cancelled
-from psk_patterns.futures.factory import FutureFactory
-from psk_patterns.futures.outcome import CANCELLED, RELEASED, VALUE, Outcome, released_error, whoami
-from psk_patterns.futures.slots import CLEANING_SECONDS, Slots
-from psk_patterns.futures.vigil import Vigil
-from psk_patterns.futures.waiting import await_outcome, glance
+from psk.connectors import check_timeout, check_ttl, shown
+from psk.errors import CapabilityError, InvalidArgumentError
+from psk.unraisable import report_ignored
+from psk_patterns.arguments import check_lifetime, check_store
+from psk_patterns.errors import FutureError
+from psk_patterns.futures.outcome import CANCELLED, RELEASED, VALUE, Outcome, released_error, this_process
+from psk_patterns.futures.state import CLAIMED, CLEANING_SECONDS, Claim, FutureState, HeldClaim
+from psk_patterns.futures.waiting import Observation, await_outcome, present_keys
+from psk_patterns.futures.watcher import Subscription, await_in_loop, notify_released, watch
+from psk_patterns.leases import SHORTEST_TTL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from psk import Store
+    from psk.errors import PskError
+    from psk.store import Lifetime, StoreFactory
 
 T = TypeVar("T")
 
@@ -29,60 +32,58 @@ DONE: Final = "done"
 
 
 class Future(Generic[T]):
-    """Stand for an object that some process has yet to make.
+    """A placeholder for an object that some process has yet to make.
 
-    It can be pickled and used in any process that reaches its channel; all copies hear the same outcome. It is made
-    by `psk_patterns.future`. What it holds in the channel stays until `release`.
+    It can be pickled and used in any process that reaches its channel; all copies have the same outcome. It is made
+    by `psk_patterns.future`. What it stores in the channel stays until `release`.
 
     Args:
-        slots: Its place in the channel.
+        state: Its keys in the channel.
         ttl: Seconds of a producer's lease.
         timeout: Seconds that each wait takes at most.
         is_shared: Whether there may be copies of it.
 
     Attributes:
-        slots: Its place in the channel.
-        vigil: What this object has seen there; a claim that was seen once is missed when it is gone.
+        state: Its keys in the channel.
+        observation: What this object has seen there; a claim that was seen once is missed when it is gone.
         ttl: Seconds of a producer's lease.
         timeout: Seconds that each wait takes at most.
     """
 
-    __slots__ = ("__weakref__", "_held", "_is_shared", "_number", "slots", "timeout", "ttl", "vigil")
+    __slots__ = ("__weakref__", "_held", "_is_shared", "_number", "observation", "state", "timeout", "ttl")
 
-    def __init__(self, slots: Slots, ttl: float, timeout: float, *, is_shared: bool = False) -> None:
-        self.slots = slots
+    def __init__(self, state: FutureState, ttl: float, timeout: float, *, is_shared: bool = False) -> None:
+        self.state = state
         self.ttl = ttl
         self.timeout = timeout
-        self.vigil = Vigil(slots)
+        self.observation = Observation(state)
         self._number = Claim(CLAIMED).number
         self._held: HeldClaim | None = None
         self._is_shared = is_shared
 
-    # --- what it is --------------------------------------------------------------------------------------------------
-
     @property
     def key(self) -> str:
-        """The key under which its outcome will stand."""
-        return self.slots.result_key
+        """The key of its outcome."""
+        return self.state.result_key
 
     @property
     def keys(self) -> tuple[str, str]:
         """All keys that it has in the channel."""
-        return self.slots.keys
+        return self.state.keys
 
     @property
     def uri(self) -> str:
         """The URI of its channel."""
-        return self.slots.uri
+        return self.state.uri
 
     @property
     def store(self) -> Store:
-        """The store that it is read through; found or opened where the future came from another process.
+        """The store that it is read through; found or opened if the future came from another process.
 
         Raises:
             PskError: This process does not trust, or cannot reach, its channel.
         """
-        return self.slots.store()
+        return self.state.store()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Future):
@@ -93,20 +94,16 @@ class Future(Generic[T]):
         return hash((self.uri, self.key))
 
     def __repr__(self) -> str:
-        return f"Future({self.slots.result.reference.shown_uri!r}, {self.key!r})"
+        return f"Future({self.state.result_factory.reference.shown_uri!r}, {self.key!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from psk_patterns.futures.making import restore_future  # which knows this class
-
         self._is_shared = True
-        return restore_future, (self.slots.result, self.slots.claim, self.ttl, self.timeout)
-
-    # --- for those who wait ------------------------------------------------------------------------------------------
+        return restore_future, (self.state.result_factory, self.state.claim_factory, self.ttl, self.timeout)
 
     def result(self, timeout: float | None = None) -> T:
-        """Wait for the outcome; give the object, or raise the error that is there instead.
+        """Wait for the outcome, and return the object or raise the error.
 
-        Each call gives an object of its own.
+        Each call returns an object of its own.
 
         Args:
             timeout: Seconds to wait at most; None is the future's `timeout`.
@@ -115,18 +112,18 @@ class Future(Generic[T]):
             FutureTimeoutError: There was no outcome in time.
             FutureCancelledError: It was cancelled.
             ProducerDied: Its producer died.
-            RemoteError: Its producer failed with an exception that cannot travel.
-            Exception: The one that the producer gave.
+            RemoteError: Its producer failed with an exception that cannot be pickled.
+            Exception: The one that the producer set.
             PskError: The channel failed.
         """
-        value: T = self._await(timeout).open(self.slots.name)
+        value: T = self._await(timeout).open(self.state.name)
         return value
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the outcome; give the error, or None where there is an object (which is fetched to see that).
+        """Wait for the outcome, and return the error, or None where there is an object, which is fetched.
 
         Args:
-            timeout: As of `result`.
+            timeout: As in `result`.
 
         Raises:
             FutureTimeoutError: There was no outcome in time.
@@ -134,48 +131,68 @@ class Future(Generic[T]):
             PskError: The channel failed.
         """
         outcome = self._await(timeout)
-        failure = outcome.failure(self.slots.name)
+        failure = outcome.failure(self.state.name)
         if failure is not None and outcome.kind == CANCELLED:
             raise failure
         return failure
 
     def done(self) -> bool:
-        """Tell whether it has an outcome."""
-        return self._state() == DONE
+        """Return whether it has an outcome."""
+        return self._progress() == DONE
 
     def running(self) -> bool:
-        """Tell whether a producer has claimed it and gave no outcome yet."""
-        return self._state() == RUNNING
+        """Return whether a producer has claimed it and has set no outcome yet."""
+        return self._progress() == RUNNING
 
     def cancelled(self) -> bool:
-        """Tell whether it was cancelled; another outcome is fetched to see that."""
-        self.slots.check_not_released()
-        return is_cancelled(self.slots)
+        """Return whether it was cancelled; another outcome is fetched to find out."""
+        self.state.check_not_released()
+        return self.state.is_cancelled()
 
     def add_done_callback(self, function: Callable[[Future[T]], object]) -> None:
-        """Have a function called with this future when it has its outcome: at once, if it has it already.
+        """Call a function with this future when it has an outcome: at once, if it has one already.
 
-        It is called in a thread that serves all futures of the channel in this process, so it should be quick. Its
-        errors go to `sys.unraisablehook`; so does a FutureTimeoutError when there is no outcome within `timeout`.
+        The call is made in a thread that serves all futures of the channel in this process, so it should be quick. Its
+        errors go to `sys.unraisablehook`; so does a FutureTimeoutError if there is no outcome within `timeout`.
 
         Raises:
-            InvalidArgumentError: It is no function.
+            InvalidArgumentError: It cannot be called.
             PskError: The channel is not trusted, or failed.
         """
-        from psk_patterns.futures.watching import call_when_done
+        self.state.check_not_released()
+        if not callable(function):
+            raise InvalidArgumentError(f"{shown(function)} cannot be called", remedy="pass a function of one argument")
 
-        self.slots.check_not_released()
-        call_when_done(self, function)
+        def notify(error: PskError | None) -> None:
+            if type(error) is FutureError:  # it was released by a process that does not need it any more
+                return
+            if error is not None:
+                report_ignored(function, f"psk_patterns: not called, since {self!r} had no outcome", error)
+                return
+            try:
+                function(self)
+            except KeyboardInterrupt:  # the user's, in the caller's thread; the watching thread reports it
+                raise
+            except BaseException:  # noqa: BLE001  a result that is SystemExit must not end the watching thread
+                report_ignored(function, f"psk_patterns: ignored an exception of a callback of {self!r}")
+
+        if self.done():
+            notify(None)
+        else:
+            watch([Subscription(self.observation, notify, self.timeout)])
 
     def __await__(self) -> Generator[Any, None, T]:
-        from psk_patterns.futures.awaiting import await_future
+        async def result() -> T:
+            outcome = await await_in_loop(self.observation, self.timeout)
+            value: T = outcome.open(self.state.name)
+            return value
 
-        return await_future(self).__await__()
+        return result().__await__()
 
     def proxy(self, *, evict: bool = False) -> Proxy[T]:
-        """Give a proxy that waits for the outcome when it is first used.
+        """Return a proxy that waits for the outcome when it is first used.
 
-        Where the outcome is an error, using the proxy raises a ProxyResolveError whose `cause` it is.
+        If the outcome is an error, using the proxy raises a ProxyResolveError whose `cause` is that error.
 
         Args:
             evict: Release the future once the proxy is resolved.
@@ -184,30 +201,28 @@ class Future(Generic[T]):
         made: Proxy[T] = Proxy(FutureFactory(self, evict=evict))
         return made
 
-    # --- for those who produce ---------------------------------------------------------------------------------------
-
     def claim(self) -> None:
-        """Say that this process is at work on it: from now on its death is noticed, and nobody can cancel.
+        """Announce that this process produces the object: its death is noticed, and no process can cancel the future.
 
-        The claim is a lease, renewed in the background until the outcome is set or this object is forgotten. Claiming
-        twice with one object is one claim. One whose holder died can be claimed again as long as nobody was told.
+        The claim is a lease, renewed in the background until the outcome is set or this object is dropped. Claiming
+        twice with one object makes one claim. A claim whose producer died can be replaced until a process was told.
 
         Raises:
             FutureCancelledError: It was cancelled; there is no need to work.
-            FutureClaimedError: Another producer is at work on it.
-            FutureDoneError: It has its outcome.
+            FutureClaimedError: Another producer has claimed it.
+            FutureDoneError: It has an outcome.
             PskError: The channel failed.
         """
-        self.slots.check_not_released()
+        self.state.check_not_released()
         if self._held is not None and self._held.is_ours:
             return
-        # A forked child has a copy of this object, and is another producer.
+        # A forked child's copy of this object is another producer.
         number = f"{self._number}-{os.getpid():x}"
-        self._held = claim_future(self.slots, Claim(CLAIMED, number), self.ttl)
-        self.vigil.claim = self._held.claim
+        self._held = self.state.claim(Claim(CLAIMED, number), self.ttl)
+        self.observation.claim = self._held.claim
 
     def set_result(self, obj: T) -> None:
-        """Give the object; claims the future first, if this object has not done so.
+        """Set the object; claims the future first, if this object has not done so.
 
         Args:
             obj: Any object that a store can put.
@@ -215,27 +230,25 @@ class Future(Generic[T]):
         Raises:
             FutureDoneError: It has an outcome.
             FutureCancelledError: It was cancelled.
-            FutureClaimedError: Another producer is at work on it.
-            SerializationError: The object cannot be encoded; the future is still yours, for `set_exception`.
+            FutureClaimedError: Another producer has claimed it.
+            SerializationError: The object cannot be encoded; the claim stays, so that `set_exception` can follow.
             PskError: The channel failed.
         """
         self._set(Outcome(VALUE, obj))
 
     def set_exception(self, error: BaseException) -> None:
-        """Give an error instead of the object; one that pickle cannot bring back travels as a RemoteError.
+        """Set an error instead of the object; one that cannot be pickled travels as a RemoteError.
 
-        Its traceback travels as a note. Arguments and errors otherwise as of `set_result`.
+        Its traceback travels as a note. Raises the errors of `set_result`.
         """
         if not isinstance(error, BaseException):
             raise InvalidArgumentError(
-                f"{shown(error)} is no exception", remedy="give an instance of one, or use set_result"
+                f"{shown(error)} is not an exception", remedy="pass an instance of one, or use set_result"
             )
         self._set(Outcome.of_error(error))
 
-    # --- for whoever gives it up -------------------------------------------------------------------------------------
-
     def cancel(self) -> bool:
-        """Cancel it if no producer has claimed it; all who wait, and whoever claims it later, hear of that.
+        """Cancel it if no producer has claimed it; all who wait for it, or claim it later, are told.
 
         Returns:
             Whether it is cancelled: False if it was claimed, or has another outcome.
@@ -243,57 +256,158 @@ class Future(Generic[T]):
         Raises:
             PskError: The channel failed.
         """
-        self.slots.check_not_released()
-        return cancel_future(self.slots)
+        self.state.check_not_released()
+        return self.state.cancel()
 
     def release(self) -> None:
-        """Delete all that it has in the channel; this object cannot be used any more, and no copy should be.
+        """Delete all that it has in the channel; neither this object nor any copy can be used afterwards.
 
-        A producer that comes too late is refused: if it was passed on without an outcome, its channel remembers that
-        for `timeout` seconds, where it keeps expiry times. Releasing twice is no error.
+        A producer that comes too late is refused: if the future was shared and has no outcome, its channel remembers
+        that for `timeout` seconds, if it supports expiry. Releasing twice has no effect.
 
         Raises:
             ConnectorError: The channel failed.
         """
-        from psk_patterns.futures.watching import end
-
-        if self.slots.is_released:
+        if self.state.is_released:
             return
-        slots = self.slots
-        error = None if slots.store().exists(self.key) else released_error(slots.name, whoami())
-        end(self, error)
-        ttl = slots.lease_of(self.timeout) if self._is_shared and error is not None else None
-        refused = ttl is not None and slots.write_outcome(Outcome(RELEASED, whoami()), ttl=ttl)
-        self._let_go()
-        slots.store().evict_batch([slots.claim_key] if refused else slots.keys, timeout=CLEANING_SECONDS)
-        self.slots.is_released = True
+        state = self.state
+        error = None if state.store().exists(self.key) else released_error(state.name, this_process())
+        notify_released(state, error)
+        ttl = state.lease_of(self.timeout) if self._is_shared and error is not None else None
+        refused = ttl is not None and state.write_outcome(Outcome(RELEASED, this_process()), ttl=ttl)
+        self._end_claim()
+        state.store().evict_batch([state.claim_key] if refused else state.keys, timeout=CLEANING_SECONDS)
+        state.is_released = True
 
-    def _let_go(self) -> None:
-        self.vigil.forget_claim()
+    def _end_claim(self) -> None:
+        self.observation.claim = None
         held, self._held = self._held, None
         if held is not None:
-            held.let_go()
+            held.close()
 
     def _await(self, timeout: float | None) -> Outcome:
-        self.slots.check_not_released()
+        self.state.check_not_released()
         check_timeout(timeout)
-        return await_outcome(self.vigil, self.timeout if timeout is None else timeout)
+        return await_outcome(self.observation, self.timeout if timeout is None else timeout)
 
-    def _state(self) -> str:
-        self.slots.check_not_released()
-        present = glance(self.slots.store(), self.keys)
-        if self.vigil.sees(present):
+    def _progress(self) -> str:
+        self.state.check_not_released()
+        present = present_keys(self.state.store(), self.keys)
+        if self.observation.note(present):
             return DONE
-        if self.vigil.claim is None:
+        if self.observation.claim is None:
             return PENDING
-        if self.slots.claim_key in present:
+        if self.state.claim_key in present:
             return RUNNING
-        return DONE if self.vigil.misses_claim() else PENDING
+        return DONE if self.observation.note_lost_claim() else PENDING
 
     def _set(self, outcome: Outcome) -> None:
         self.claim()
-        written = self.slots.write_outcome(outcome)
-        self._let_go()
-        self.slots.drop_claim()
+        written = self.state.write_outcome(outcome)
+        self._end_claim()
+        self.state.drop_claim()
         if not written:
-            raise done_error(self.slots)
+            raise self.state.done_error()
+
+
+class FutureFactory(Generic[T]):
+    """Wait for a future when a proxy of its result is used.
+
+    Args:
+        future: The future.
+        evict: Release it once it has given its result.
+    """
+
+    __slots__ = ("evict", "future")
+    __module__ = "psk_patterns.futures"  # pickles contain it
+
+    def __init__(self, future: Future[T], evict: bool = False) -> None:
+        self.future = future
+        self.evict = evict
+
+    def __call__(self) -> T:
+        """Return the future's result, or raise its error."""
+        result = self.future.result()
+        if self.evict:
+            self.future.release()
+        return result
+
+    @property
+    def factory(self) -> StoreFactory[Any]:
+        """What fetches the outcome, for `psk.get_key` and `psk.get_store`."""
+        return self.future.state.result_factory
+
+    def __repr__(self) -> str:
+        return f"FutureFactory({self.future!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FutureFactory, (self.future, self.evict)
+
+
+def future(store: Store, *, ttl: float = 10.0, timeout: float = 600.0, lifetime: Lifetime | None = None) -> Future[Any]:
+    """Make a future whose outcome will be put into a store.
+
+    The futures of a store that signs are believed only by processes that have its key. Outcomes are pickled, whatever
+    the store's serializer.
+
+    Args:
+        store: Any store whose channel can reserve keys. Where the channel has no expiry, the death of a producer is
+            not noticed, and waiting ends by its timeout; where it cannot notify, waiting polls.
+        ttl: Seconds after which a producer that has claimed the future counts as dead if it does not renew its claim;
+            at least 0.3.
+        timeout: Seconds that each wait takes at most, where no other timeout is given.
+        lifetime: Deletes at its end what the future has in the channel.
+
+    Raises:
+        CapabilityError: The channel cannot reserve keys, or the store does not decode pickles.
+        InvalidArgumentError: `ttl` or `timeout` is not a number of seconds, `ttl` is too small, or an argument is not a
+            store or a lifetime.
+        ConnectorError: The channel failed.
+    """
+    if check_store(store).config().codecs == "raw":
+        raise CapabilityError(
+            f"store {store.name!r} cannot keep a future: it decodes only raw codecs, and an outcome may be an error",
+            remedy="open a store with codecs='any' over the same channel, signed if others can write to it",
+        )
+    _check_times(ttl, timeout)
+    if lifetime is not None:
+        check_lifetime(lifetime)
+    made: Future[Any] = Future(FutureState.reserve(store), ttl, timeout)
+    if lifetime is not None:
+        # A lifetime with a `ttl` may renew its objects, and would keep a dead producer's claim alive. There, claims and
+        # cancellations expire by themselves; any other lifetime only deletes them.
+        keys = made.keys if getattr(lifetime, "ttl", None) is None else (made.key,)
+        lifetime.add_key(*keys, store=store)
+    return made
+
+
+def restore_future(result: Any = None, claim: Any = None, ttl: Any = None, timeout: Any = None) -> Future[Any]:
+    """Rebuild a future that was pickled; opens nothing yet.
+
+    Args:
+        result: Fetches the outcome: a StoreFactory.
+        claim: Fetches the claim: a StoreFactory.
+        ttl: Seconds of a producer's lease.
+        timeout: Seconds that each wait takes at most.
+
+    Raises:
+        InvalidReferenceError: It is damaged or forged.
+        InvalidArgumentError: Its times are.
+    """
+    state = FutureState(result, claim)
+    _check_times(ttl, timeout)
+    return Future(state, ttl, timeout, is_shared=True)
+
+
+restore_future.__module__ = "psk_patterns.futures"  # pickles contain it
+
+
+def _check_times(ttl: float, timeout: float) -> None:
+    if check_ttl(ttl) < SHORTEST_TTL:
+        raise InvalidArgumentError(
+            f"a producer's lease of {ttl:g} s is too short to be renewed in time",
+            remedy=f"give a ttl of at least {SHORTEST_TTL:g} s",
+        )
+    check_timeout(timeout)
+    if timeout is None:
+        raise InvalidArgumentError("a future without a timeout might wait for ever", remedy="give seconds as a number")

@@ -1,4 +1,4 @@
-"""How does one wait for many futures at once?"""
+"""Wait for several futures at once, on any channels."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from psk.connectors import check_timeout
 from psk.errors import InvalidArgumentError, PskError
 from psk_patterns.errors import FutureError, FutureTimeoutError
-from psk_patterns.futures.interest import Interest
 from psk_patterns.futures.promise import Future
-from psk_patterns.futures.watching import ended_now, forget, watch
+from psk_patterns.futures.watcher import Subscription, ended_now, unwatch, watch
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 T = TypeVar("T")
 
-#: As of `concurrent.futures`, which names them so.
+#: The names of `concurrent.futures`.
 FIRST_COMPLETED: Final = "FIRST_COMPLETED"
 FIRST_EXCEPTION: Final = "FIRST_EXCEPTION"
 ALL_COMPLETED: Final = "ALL_COMPLETED"
 CHOICES: Final = (FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED)
 
 GRACE_SECONDS: Final = 60.0
-"""How much longer than needed the watching thread would watch for somebody who vanished."""
+"""How much longer than the timeout the watching thread keeps a subscription that was never removed."""
 
 
 class DoneAndNotDone(NamedTuple):
-    """The futures that have an outcome, and those that have none yet."""
+    """The futures that have an outcome, and those that do not."""
 
     done: set[Future[Any]]
     not_done: set[Future[Any]]
@@ -40,23 +39,23 @@ class DoneAndNotDone(NamedTuple):
 def wait(
     futures: Iterable[Future[Any]], timeout: float | None = None, return_when: str = ALL_COMPLETED
 ) -> DoneAndNotDone:
-    """Wait for futures of whatever channels, as `concurrent.futures.wait` does for its own.
+    """Wait for futures on any channels, as `concurrent.futures.wait` does for its own.
 
     Args:
         futures: The futures.
         timeout: Seconds to wait at most; None is the longest `timeout` of the futures.
-        return_when: `"FIRST_COMPLETED"`, `"FIRST_EXCEPTION"` or `"ALL_COMPLETED"`, as of `concurrent.futures`.
+        return_when: `"FIRST_COMPLETED"`, `"FIRST_EXCEPTION"` or `"ALL_COMPLETED"`, as in `concurrent.futures`.
 
     Returns:
-        Those that have an outcome, and the others; both, when time is up.
+        Those that have an outcome, and the others; also when the timeout has passed.
 
     Raises:
-        InvalidArgumentError: `timeout` or `return_when` makes no sense, or what is waited for is no future of a store.
+        InvalidArgumentError: `timeout` or `return_when` is not valid, or an item is not a future of a store.
         FutureError: A future was released by this process.
         PskError: A channel is not trusted, or failed.
     """
     if return_when not in CHOICES:
-        raise InvalidArgumentError(f"nobody can wait until {return_when!r}", found=CHOICES, remedy="choose one")
+        raise InvalidArgumentError(f"return_when={return_when!r} is not supported", found=CHOICES, remedy="choose one")
     waited = _checked(futures)
     done: set[Future[Any]] = set()
     batches = _batches(waited, timeout)
@@ -73,15 +72,15 @@ def wait(
 
 
 def as_completed(futures: Iterable[Future[T]], timeout: float | None = None) -> Iterator[Future[T]]:
-    """Give futures of whatever channels one by one, each when it has its outcome.
+    """Iterate over futures on any channels, each as soon as it has an outcome.
 
     Args:
         futures: The futures.
-        timeout: As of `wait`, from the first one asked for.
+        timeout: As in `wait`, counted from the first one asked for.
 
     Raises:
         FutureTimeoutError: Some had no outcome in time.
-        PskError: As of `wait`.
+        PskError: As in `wait`.
     """
     batches = _batches(_checked(futures), timeout)
     try:
@@ -92,55 +91,58 @@ def as_completed(futures: Iterable[Future[T]], timeout: float | None = None) -> 
 
 
 def _checked(futures: Iterable[Future[T]]) -> set[Future[T]]:
-    """Give the futures, if they are some that can be waited for."""
+    """Return the futures, if they can be waited for."""
     if not issubclass(type(futures), Iterable):
         raise InvalidArgumentError(
-            f"an object of type {type(futures).__qualname__} is no series of futures", remedy="give a list of them"
+            f"a {type(futures).__qualname__} is not an iterable of futures",
+            remedy="pass a list of them",
         )
     checked = set()
     for future in futures:
-        if not issubclass(type(future), Future):  # a proxy would wait for its own, to be asked what it is
+        if not issubclass(type(future), Future):  # isinstance would resolve a proxy
             raise InvalidArgumentError(
-                f"an object of type {type(future).__qualname__} is no future of a store",
-                remedy="give what psk_patterns.future made; for those of executors there are concurrent.futures.wait "
+                f"a {type(future).__qualname__} is not a future of a store",
+                remedy="pass what psk_patterns.future returned; for futures of executors use concurrent.futures.wait "
                 "and concurrent.futures.as_completed",
             )
-        future.slots.check_not_released()
+        future.state.check_not_released()
         checked.add(future)
     return checked
 
 
 def _batches(futures: set[Future[Any]], timeout: float | None) -> Generator[set[Future[Any]], None, None]:
-    """Give futures as they end, those together that ended together."""
+    """Yield futures as they end, those together that ended together."""
     check_timeout(timeout)
     if not futures:
         return
     timeout = max(future.timeout for future in futures) if timeout is None else timeout
     deadline = time.monotonic() + timeout
     ends: SimpleQueue[tuple[Future[Any], PskError | None]] = SimpleQueue()
-    # Ours is the deadline that counts.
-    interests = [Interest(future, partial(_put, ends, future), timeout + GRACE_SECONDS) for future in futures]
-    ended = ended_now(interests)
+    # The deadline that counts is the one above.
+    watched = {
+        Subscription(future.observation, partial(_put, ends, future), timeout + GRACE_SECONDS): future
+        for future in futures
+    }
+    ended = {watched.pop(subscription) for subscription in ended_now(watched)}
     left = futures - ended
     if ended:
         yield ended
-    interests = [interest for interest in interests if interest.future in left]
     try:
-        if interests and timeout > 0:
-            watch(interests)
+        if watched and timeout > 0:
+            watch(watched)
         while left:
             ended = _next_batch(ends, deadline)
             if not ended:
                 raise FutureTimeoutError(
                     f"{len(left)} of {len(futures)} futures had no outcome within {timeout:g} s, such as "
                     f"{next(iter(left))!r}",
-                    remedy="wait longer; see by `running()` which of them nobody has claimed: a pool whose workers all "
-                    "wait for futures needs more workers",
+                    remedy="wait longer; `running()` tells which of them were claimed: a pool whose workers all wait "
+                    "for futures needs more workers",
                 )
             left -= ended
             yield ended
     finally:
-        forget(interests)
+        unwatch(watched)
 
 
 def _put(ends: SimpleQueue[tuple[Future[Any], PskError | None]], future: Future[Any], error: PskError | None) -> None:
@@ -148,7 +150,7 @@ def _put(ends: SimpleQueue[tuple[Future[Any], PskError | None]], future: Future[
 
 
 def _next_batch(ends: SimpleQueue[tuple[Future[Any], PskError | None]], deadline: float) -> set[Future[Any]]:
-    """Wait for the next end, and give all that are there then; none when time is up."""
+    """Wait for the next end, and return all that are there then; none when time is up."""
     ended: set[Future[Any]] = set()
     try:
         while True:
@@ -164,5 +166,5 @@ def _next_batch(ends: SimpleQueue[tuple[Future[Any], PskError | None]], deadline
 def _failed(future: Future[Any]) -> bool:
     try:
         return future.exception() is not None
-    except FutureError:  # cancelled, which `concurrent.futures` does not count either
+    except FutureError:  # cancelled, which `concurrent.futures` does not count as an exception
         return False

@@ -1,4 +1,4 @@
-"""How does one thread wait for one future? Told by the channel, and looking now and then whether its producer lives."""
+"""Wait for the outcome of one future, and find out whether its producer is alive."""
 
 from __future__ import annotations
 
@@ -7,94 +7,145 @@ from typing import TYPE_CHECKING, Final
 
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, DeadlineError, StoreClosedError
 from psk_patterns.errors import FutureError, FutureTimeoutError
-from psk_patterns.futures.vigil import LOOK_SECONDS
+from psk_patterns.futures.outcome import DIED, Outcome
+from psk_patterns.futures.state import REMEMBERED_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from psk import Store
-    from psk_patterns.futures.outcome import Outcome
-    from psk_patterns.futures.vigil import Vigil
+    from psk_patterns.futures.state import Claim, FutureState
+
+CHECK_SECONDS: Final = 0.5
+"""How often a process that waits for a claimed future checks that its producer is alive."""
 
 LISTEN_SECONDS: Final = 2.0
-"""How long one wait of the channel's own takes at most: meanwhile its store may have been
-closed, and the future released by another thread."""
+"""How long one wait of the channel takes at most: meanwhile the store may have been closed, or the future released."""
 
 OUTAGE_SECONDS: Final = 5.0
-"""For so long a channel may be out of reach before a waiter gives up."""
+"""How long a channel may be unreachable before a wait fails."""
 
-LAST_LOOK_SECONDS: Final = 0.2
-"""How long the last look for a claim may take, when time is up."""
+LAST_CHECK_SECONDS: Final = 0.2
+"""How long the last check for a claim may take, once the timeout has passed."""
 
 PAUSE_SECONDS: Final = 0.1
-"""How long to wait before a channel that is out of reach is tried again."""
+"""How long to wait before an unreachable channel is tried again."""
 
 
-def await_outcome(vigil: Vigil, timeout: float) -> Outcome:
-    """Wait until a future has its outcome, and give it.
+class Observation:
+    """What this process has seen of one future; shared by any number of threads.
 
     Args:
-        vigil: The future's slots, and what has been seen of them.
+        state: The future's state.
+
+    Attributes:
+        claim: The claim that was seen last; None before there is one.
+    """
+
+    __slots__ = ("claim", "state")
+
+    def __init__(self, state: FutureState) -> None:
+        self.state = state
+        self.claim: Claim | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys to wait for: a claim is waited for until there is one."""
+        return self.state.keys if self.claim is None else (self.state.result_key,)
+
+    def note(self, present: Collection[str]) -> bool:
+        """Record which keys have an object; return whether the future has an outcome.
+
+        Raises:
+            ConnectorError: The channel failed.
+        """
+        if self.state.result_key in present:
+            return True
+        if self.claim is None and self.state.claim_key in present:
+            claim = self.state.read_claim()
+            if claim is not None and claim.is_cancellation:
+                # The process that cancelled may have died between its two steps.
+                self.state.finish_cancelling(claim)
+                return True
+            self.claim = claim
+        return False
+
+    def note_lost_claim(self) -> bool:
+        """Record that the claim is gone; return whether the future has an outcome, which is written if need be."""
+        claim = self.claim
+        if claim is None:
+            return False
+        if not self.state.store().exists(self.state.result_key):
+            # With an expiry: if the future was released meanwhile, no process would ever remove it.
+            self.state.settle(Outcome(DIED, claim.who), ttl=self.state.lease_of(REMEMBERED_SECONDS))
+        return True
+
+
+def await_outcome(observation: Observation, timeout: float) -> Outcome:
+    """Wait until a future has an outcome, and return it.
+
+    Args:
+        observation: What has been seen of the future.
         timeout: Seconds to wait at most.
 
     Raises:
         FutureTimeoutError: There was none in time.
-        FutureError: It was released meanwhile.
+        FutureError: The future was released meanwhile.
         ConnectorError: The channel failed.
     """
-    slots, deadline = vigil.slots, time.monotonic() + timeout
-    patience = Patience()
+    state, deadline = observation.state, time.monotonic() + timeout
+    outage = _Outage()
     while True:
-        slots.check_not_released()
+        state.check_not_released()
         left = max(deadline - time.monotonic(), 0.0)
         try:
-            longest = LISTEN_SECONDS if vigil.claim is None else LOOK_SECONDS
-            present = slots.store().wait(vigil.keys, timeout=min(left, longest))
-            ended = vigil.sees(present)
+            longest = LISTEN_SECONDS if observation.claim is None else CHECK_SECONDS
+            present = state.store().wait(observation.keys, timeout=min(left, longest))
+            ended = observation.note(present)
         except DeadlineError:
-            ended = _has_died(vigil, deadline)
+            ended = _has_died(observation, deadline)
             if not ended and time.monotonic() >= deadline:
-                raise timeout_error(vigil, timeout) from None
+                raise timeout_error(observation, timeout) from None
         except (ChannelUnavailableError, ConnectorClosedError, StoreClosedError) as error:
-            patience.wait_out(error, deadline)
+            outage.pause(error, deadline)
             continue
-        patience.restore()
+        outage.end()
         if ended:
-            outcome = slots.read_outcome()
+            outcome = state.read_outcome()
             if outcome is not None:
                 return outcome
             raise FutureError(
-                f"{slots.name} was released while somebody waited for it",
-                remedy="release a future when all who use it are done",
+                f"{state.name} was released while a process waited for it",
+                remedy="release a future when no process uses it any more",
             )
 
 
-def glance(store: Store, keys: Sequence[str]) -> Collection[str]:
-    """Tell which keys have an object now, in one exchange where the channel can."""
+def present_keys(store: Store, keys: Sequence[str]) -> Collection[str]:
+    """Return the keys that have an object now, in one exchange where the channel can."""
     try:
         return store.wait(keys, timeout=0.0)
     except DeadlineError:
         return ()
 
 
-class Patience:
-    """How long a channel has been out of reach, and how much longer that is borne."""
+class _Outage:
+    """How long a channel has been unreachable."""
 
     __slots__ = ("_until",)
 
     def __init__(self) -> None:
         self._until: float | None = None
 
-    def restore(self) -> None:
-        """Take note that the channel answered."""
+    def end(self) -> None:
+        """Record that the channel answered."""
         self._until = None
 
-    def wait_out(self, error: Exception, deadline: float) -> None:
-        """Wait a moment before the next try; raise the error when there is to be none.
+    def pause(self, error: Exception, deadline: float) -> None:
+        """Wait before the next attempt, or raise the error if the outage has lasted too long.
 
         Args:
             error: What the channel raised.
-            deadline: When there is no time left, by `time.monotonic`.
+            deadline: When no time is left, by `time.monotonic`.
         """
         now = time.monotonic()
         if self._until is None:
@@ -104,28 +155,28 @@ class Patience:
         time.sleep(PAUSE_SECONDS)
 
 
-def timeout_error(vigil: Vigil, timeout: float) -> FutureTimeoutError:
-    """Say that a future had no outcome in time, and why that may be."""
-    claim = vigil.claim
+def timeout_error(observation: Observation, timeout: float) -> FutureTimeoutError:
+    """Describe a future that had no outcome in time, and a likely reason."""
+    name, claim = observation.state.name, observation.claim
     if claim is None:
         return FutureTimeoutError(
-            f"{vigil.slots.name} had no outcome within {timeout:g} s, and nobody has claimed it",
+            f"{name} had no outcome within {timeout:g} s, and no process has claimed it",
             remedy="start its producer; if it waits in a pool whose workers all wait for futures, give the pool more "
             "workers or submit producers before consumers",
         )
     return FutureTimeoutError(
-        f"{vigil.slots.name} had no outcome within {timeout:g} s; {claim.who} has claimed it and is alive",
-        remedy="wait longer, or look what its producer waits for: if that is a task without a worker, the pool needs "
-        "more workers",
+        f"{name} had no outcome within {timeout:g} s; {claim.who} has claimed it and is alive",
+        remedy="wait longer, or find out what its producer waits for: if that is a task without a worker, the pool "
+        "needs more workers",
     )
 
 
-def _has_died(vigil: Vigil, deadline: float) -> bool:
-    if vigil.claim is None:
+def _has_died(observation: Observation, deadline: float) -> bool:
+    if observation.claim is None:
         return False
-    slots, left = vigil.slots, deadline - time.monotonic()
+    state, left = observation.state, deadline - time.monotonic()
     try:
-        there = slots.store().exists(slots.claim_key, timeout=max(min(left, LOOK_SECONDS), LAST_LOOK_SECONDS))
-        return not there and vigil.misses_claim()
+        there = state.store().exists(state.claim_key, timeout=max(min(left, CHECK_SECONDS), LAST_CHECK_SECONDS))
+        return not there and observation.note_lost_claim()
     except (DeadlineError, ChannelUnavailableError, ConnectorClosedError, StoreClosedError):
-        return False  # nothing is known; the next wait says more
+        return False  # unknown; the next wait will tell

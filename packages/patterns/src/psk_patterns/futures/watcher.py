@@ -1,191 +1,401 @@
-"""How does a process watch many futures at once? In one daemon thread per channel, however many there are."""
+"""Watch many futures in one daemon thread per channel, for callbacks, coroutines and waits for several futures."""
 
 from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from psk import Proxy, aresolve
+from psk.connectors import SupportsExpiry
 from psk.errors import (
     ChannelUnavailableError,
     ConnectorClosedError,
     DeadlineError,
+    ProxyResolveError,
     PskError,
     SigningError,
     StoreClosedError,
     UntrustedChannelError,
 )
+from psk.fork import after_fork_in_child
 from psk.unraisable import report_ignored
 from psk_patterns.errors import FutureError
-from psk_patterns.futures.bell import Bell
-from psk_patterns.futures.vigil import LOOK_SECONDS
-from psk_patterns.futures.waiting import PAUSE_SECONDS, glance, timeout_error
+from psk_patterns.futures.waiting import CHECK_SECONDS, PAUSE_SECONDS, await_outcome, present_keys, timeout_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import asyncio
+    from collections.abc import Callable, Collection, Iterable
 
     from psk import Store
-    from psk_patterns.futures.interest import Interest
-    from psk_patterns.futures.promise import Future
+    from psk_patterns.futures.outcome import Outcome
+    from psk_patterns.futures.state import FutureState
+    from psk_patterns.futures.waiting import Observation
 
 IDLE_SECONDS: Final = 1.0
 """How long the thread waits for more futures before it ends."""
 
 SETTLE_SECONDS: Final = 0.001
-"""How long it waits for more of them once one was added, since they come in swarms."""
+"""How long it waits for more futures once one was added, since they come in groups."""
 
-PASSING = (ChannelUnavailableError, ConnectorClosedError, DeadlineError, StoreClosedError)
-"""What a channel that is out of reach raises, and a store that its user has closed: the next look may succeed."""
+WAKE_TTL: Final = 60.0
+"""Seconds after which the channel removes the object of a wake-up whose process died."""
+
+WAKE_CALL_SECONDS: Final = 5.0
+"""How long one call for a wake-up may take."""
+
+READING_SECONDS: Final = 60.0
+"""How long a coroutine may take to fetch an outcome that exists."""
+
+UNREACHABLE = (ChannelUnavailableError, ConnectorClosedError, DeadlineError, StoreClosedError)
+"""What an unreachable channel or a closed store raises: the next attempt may succeed."""
+
+
+class Subscription:
+    """A request to be notified of the end of a future.
+
+    Args:
+        observation: What has been seen of the future.
+        notify: Called once, in the watching thread: with None when the future has an outcome, else with the error that
+            ends the watch. It must be quick and not raise.
+        timeout: Seconds for which to watch.
+
+    Attributes:
+        is_dropped: Whether it was cancelled.
+    """
+
+    __slots__ = ("deadline", "is_dropped", "notify", "observation", "state", "timeout")
+
+    def __init__(self, observation: Observation, notify: Callable[[PskError | None], None], timeout: float) -> None:
+        self.observation = observation
+        self.state = observation.state
+        self.notify = notify
+        self.timeout = timeout
+        self.deadline = time.monotonic() + timeout
+        self.is_dropped = False
+
+
+class _WakeUp:
+    """A reserved key that the watching thread waits for, and that `trigger` puts an object under to wake it."""
+
+    def __init__(self) -> None:
+        # Re-entrant: a finaliser or a signal handler may run in between.
+        self._lock = threading.RLock()
+        self._key: str | None = None
+        self._store: Store | None = None
+        self._is_armed = False
+        self._is_triggered = False
+
+    def arm(self, store: Store) -> str:
+        """Return the key to wait for; from now on it can be triggered."""
+        with self._lock:
+            key = self._key
+        if key is None:
+            key = store.reserve(timeout=WAKE_CALL_SECONDS)
+        with self._lock:
+            self._key, self._store, self._is_armed = key, store, True
+        return key
+
+    def trigger(self) -> None:
+        """Wake the waiting thread; does nothing if the key is not armed, or was triggered already."""
+        with self._lock:
+            if not self._is_armed or self._is_triggered or self._key is None or self._store is None:
+                return
+            self._is_triggered = True
+            key, store = self._key, self._store
+        try:
+            ttl = WAKE_TTL if store.supports(SupportsExpiry) else None
+            store.fulfil(key, b"", ttl=ttl, timeout=WAKE_CALL_SECONDS, serializer="bytes")
+        except PskError:
+            # The thread finds what is new at its next look.
+            with self._lock:
+                if self._key == key:
+                    self._is_triggered = False
+
+    def disarm(self, present: Collection[str]) -> bool:
+        """Disarm the key, and remove its object if `present` has it; return whether it was triggered."""
+        with self._lock:
+            self._is_armed = False
+            key, store = self._key, self._store
+            if key not in present:
+                return self._is_triggered
+            self._key, self._is_triggered = None, False
+        if key is not None and store is not None:
+            with suppress(PskError):
+                store.evict(key, timeout=WAKE_CALL_SECONDS)
+        return True
+
+    def remove(self) -> None:
+        """Remove the object of a trigger that came too late."""
+        with self._lock:
+            key, store, triggered = self._key, self._store, self._is_triggered
+            self._key, self._store, self._is_triggered, self._is_armed = None, None, False, False
+        if triggered and key is not None and store is not None:
+            with suppress(PskError):
+                with suppress(DeadlineError):
+                    store.wait(key, timeout=1.0)
+                store.evict(key, timeout=WAKE_CALL_SECONDS)
 
 
 class Watcher:
-    """All who are interested in futures of one channel, and the thread that watches these."""
+    """The subscriptions to futures of one channel, and the thread that watches these."""
 
     def __init__(self) -> None:
-        # Re-entrant, since a finaliser or a signal handler may come in between. And entered by itself: an interrupt may
-        # leave what Condition's own methods have entered locked.
+        # Re-entrant, since a finaliser or a signal handler may run in between. And entered by itself: an interrupt may
+        # leave a lock that Condition's own methods have entered locked.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._interests: set[Interest] = set()
+        self._subscriptions: set[Subscription] = set()
         self._thread: threading.Thread | None = None
-        self._bell = Bell()
+        self._wake_up = _WakeUp()
 
-    def add(self, interests: Iterable[Interest]) -> None:
-        """Begin to watch."""
+    def add(self, subscriptions: Iterable[Subscription]) -> None:
+        """Start watching."""
         with self._lock:
-            self._interests.update(interest for interest in interests if not interest.is_dropped)
+            self._subscriptions.update(each for each in subscriptions if not each.is_dropped)
             if self._thread is None or not self._thread.is_alive():
                 self._start()
             self._changed.notify()
-            bell = self._bell
-        bell.ring()
+            wake_up = self._wake_up
+        wake_up.trigger()
 
     def _start(self) -> None:
-        self._bell = Bell()
-        thread = threading.Thread(target=self._run, args=(self._bell,), name="psk-futures", daemon=True)
+        self._wake_up = _WakeUp()
+        thread = threading.Thread(target=self._run, args=(self._wake_up,), name="psk-futures", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
-            self._interests.clear()
+            self._subscriptions.clear()
             raise FutureError(
-                "no future can be watched: there is no thread to be had",
-                remedy="raise the limit of threads; at the interpreter's end nobody can wait any more",
+                "no future can be watched: no thread can be started",
+                remedy="raise the limit of threads; while the interpreter exits, no future can be watched",
             ) from error
         self._thread = thread
 
-    def remove(self, interests: Iterable[Interest]) -> None:
-        """Watch no more; unknown ones are no error."""
+    def remove(self, subscriptions: Iterable[Subscription]) -> None:
+        """Stop watching; unknown subscriptions are ignored."""
         with self._lock:
-            for interest in interests:
-                interest.is_dropped = True
-                self._interests.discard(interest)
+            for subscription in subscriptions:
+                subscription.is_dropped = True
+                self._subscriptions.discard(subscription)
 
-    def end(self, future: Future[Any], error: PskError | None) -> None:
-        """Tell all who are interested in a future, which is about to be released."""
+    def end(self, key: str, error: PskError | None) -> None:
+        """Notify all who watch the future with this result key, which is about to be released."""
         with self._lock:
-            concerned = [interest for interest in self._interests if interest.future == future]
-        for interest in concerned:
-            self._tell(interest, error)
+            concerned = [each for each in self._subscriptions if each.state.result_key == key]
+        for subscription in concerned:
+            self._notify(subscription, error)
 
-    def _run(self, bell: Bell) -> None:
+    def _run(self, wake_up: _WakeUp) -> None:
         try:
-            self._watch(bell)
+            self._watch(wake_up)
         finally:
             with self._lock:
                 if self._thread is threading.current_thread():
                     self._thread = None
 
-    def _watch(self, bell: Bell) -> None:
-        looked = time.monotonic()
-        while interests := self._next(bell):
+    def _watch(self, wake_up: _WakeUp) -> None:
+        checked = time.monotonic()
+        while subscriptions := self._next(wake_up):
             try:
-                store = self._store_of(interests)
+                store = self._store_of(subscriptions)
                 if store is None:
                     continue
-                self._listen(store, bell, interests)
-                if time.monotonic() - looked >= LOOK_SECONDS:
-                    looked = time.monotonic()
-                    self._look_for_claims(store, interests)
-            except BaseException:  # noqa: BLE001  a channel out of reach, or a connector that exits; waits have deadlines
+                self._listen(store, wake_up, subscriptions)
+                if time.monotonic() - checked >= CHECK_SECONDS:
+                    checked = time.monotonic()
+                    self._check_claims(store, subscriptions)
+            except BaseException:  # noqa: BLE001  an unreachable channel, or a connector that exits; waits have deadlines
                 time.sleep(PAUSE_SECONDS)
-            self._drop_late(interests)
-            del interests
+            self._drop_late(subscriptions)
+            del subscriptions
 
-    def _next(self, bell: Bell) -> list[Interest]:
-        """Give all interests; wait a little where there is none, and give none when it is time to end."""
+    def _next(self, wake_up: _WakeUp) -> list[Subscription]:
+        """Return all subscriptions, waiting a little where there are none; an empty list ends the thread."""
         with self._lock:
-            interests = list(self._interests)
-        if interests:
-            return interests
-        bell.remove()
+            subscriptions = list(self._subscriptions)
+        if subscriptions:
+            return subscriptions
+        wake_up.remove()
         with self._lock:
-            if not self._interests and not self._changed.wait_for(lambda: self._interests, IDLE_SECONDS):
+            if not self._subscriptions and not self._changed.wait_for(lambda: self._subscriptions, IDLE_SECONDS):
                 self._thread = None
-            return list(self._interests)
+            return list(self._subscriptions)
 
-    def _store_of(self, interests: list[Interest]) -> Store | None:
-        """Give a store of the channel; None where no interest may use it."""
-        for interest in interests:
+    def _store_of(self, subscriptions: list[Subscription]) -> Store | None:
+        """Return a store of the channel; None where no subscription may use it."""
+        for subscription in subscriptions:
             try:
-                return interest.future.store
+                return subscription.state.store()
             except (SigningError, UntrustedChannelError) as error:
-                self._tell(interest, error)
+                self._notify(subscription, error)
         return None
 
-    def _listen(self, store: Store, bell: Bell, interests: list[Interest]) -> None:
-        """Wait until something happens, and tell those whom it concerns."""
-        key = bell.hang(store)
+    def _listen(self, store: Store, wake_up: _WakeUp, subscriptions: list[Subscription]) -> None:
+        """Wait for a change, and notify those whom it concerns."""
+        key = wake_up.arm(store)
         with self._lock:
-            fresh = self._interests.difference(interests)
-        if fresh:  # came before the bell hung, so that it did not ring for them
-            bell.silence(())
+            fresh = self._subscriptions.difference(subscriptions)
+        if fresh:  # added before the key was armed, so they did not trigger it
+            wake_up.disarm(())
             return
-        left = min(interest.deadline for interest in interests) - time.monotonic()
-        keys = dict.fromkeys(key for interest in interests for key in interest.vigil.keys)
+        left = min(each.deadline for each in subscriptions) - time.monotonic()
+        keys = dict.fromkeys(key for each in subscriptions for key in each.observation.keys)
         try:
-            present = set(store.wait([*keys, key], timeout=max(min(left, LOOK_SECONDS), 0.0)))
+            present = set(store.wait([*keys, key], timeout=max(min(left, CHECK_SECONDS), 0.0)))
         except DeadlineError:
             present = set()
-        if bell.silence(present):
+        if wake_up.disarm(present):
             time.sleep(SETTLE_SECONDS)
-        for interest in interests:
-            self._judge(interest, partial(interest.vigil.sees, present))
+        for subscription in subscriptions:
+            self._judge(subscription, partial(subscription.observation.note, present))
 
-    def _look_for_claims(self, store: Store, interests: list[Interest]) -> None:
+    def _check_claims(self, store: Store, subscriptions: list[Subscription]) -> None:
         """Find out which producers have died."""
-        claimed = [interest for interest in interests if interest.vigil.claim is not None]
+        claimed = [each for each in subscriptions if each.observation.claim is not None]
         if not claimed:
             return
-        keys = list(dict.fromkeys(interest.future.slots.claim_key for interest in claimed))
-        present = set(glance(store, keys))
-        for interest in claimed:
-            if interest.future.slots.claim_key not in present and interest in self._interests:
-                self._judge(interest, interest.vigil.misses_claim)
+        present = set(present_keys(store, list(dict.fromkeys(each.state.claim_key for each in claimed))))
+        for subscription in claimed:
+            if subscription.state.claim_key not in present and subscription in self._subscriptions:
+                self._judge(subscription, subscription.observation.note_lost_claim)
 
-    def _judge(self, interest: Interest, look: Callable[[], bool]) -> None:
+    def _judge(self, subscription: Subscription, look: Callable[[], bool]) -> None:
         try:
             ended = look()
-        except PASSING:
+        except UNREACHABLE:
             raise
         except PskError as error:
-            self._tell(interest, error)
+            self._notify(subscription, error)
         else:
             if ended:
-                self._tell(interest, None)
+                self._notify(subscription, None)
 
-    def _drop_late(self, interests: list[Interest]) -> None:
+    def _drop_late(self, subscriptions: list[Subscription]) -> None:
         now = time.monotonic()
-        for interest in interests:
-            if now >= interest.deadline:
-                self._tell(interest, timeout_error(interest.vigil, interest.timeout))
+        for subscription in subscriptions:
+            if now >= subscription.deadline:
+                self._notify(subscription, timeout_error(subscription.observation, subscription.timeout))
 
-    def _tell(self, interest: Interest, error: PskError | None) -> None:
+    def _notify(self, subscription: Subscription, error: PskError | None) -> None:
         with self._lock:
-            if interest not in self._interests:
+            if subscription not in self._subscriptions:
                 return
-            self._interests.discard(interest)
+            self._subscriptions.discard(subscription)
         try:
-            interest.tell(error)
+            subscription.notify(error)
         except BaseException:  # noqa: BLE001  the thread serves others, also when a callback exits
-            report_ignored(interest.tell, "psk_patterns: ignored an exception of who waits for a future")
+            report_ignored(subscription.notify, "psk_patterns: ignored an exception of a callback of a future")
+
+
+_watchers: dict[str, Watcher] = {}
+
+
+def watch(subscriptions: Iterable[Subscription]) -> None:
+    """Start watching futures, on any channels.
+
+    Raises:
+        PskError: This process does not trust, or cannot reach, one of the channels; then none is watched.
+    """
+    grouped = _by_channel(subscriptions)
+    for group in grouped.values():
+        for subscription in group:
+            subscription.state.store()  # which checks that it may be used
+    for uri, group in grouped.items():
+        _watcher_of(uri).add(group)
+
+
+def unwatch(subscriptions: Iterable[Subscription]) -> None:
+    """Stop watching; unknown subscriptions are ignored."""
+    for uri, group in _by_channel(subscriptions).items():
+        _watcher_of(uri).remove(group)
+
+
+def ended_now(subscriptions: Iterable[Subscription]) -> set[Subscription]:
+    """Return those whose future has an outcome now, in one exchange per channel where the channel can.
+
+    Raises:
+        PskError: As `watch`.
+    """
+    ended: set[Subscription] = set()
+    for group in _by_channel(subscriptions).values():
+        stores = [each.state.store() for each in group]
+        present = set(present_keys(stores[0], [key for each in group for key in each.state.keys]))
+        ended.update(each for each in group if each.observation.note(present))
+    return ended
+
+
+def notify_released(state: FutureState, error: PskError | None) -> None:
+    """Notify all in this process who watch a future that is about to be released.
+
+    Args:
+        state: The future's state.
+        error: Why it has no outcome; None where it has one.
+    """
+    watcher = _watchers.get(state.uri)
+    if watcher is not None:
+        watcher.end(state.result_key, error)
+
+
+async def await_in_loop(observation: Observation, timeout: float) -> Outcome:
+    """Wait for an outcome without blocking the running event loop; cancelling the task leaves the future alone.
+
+    Args:
+        observation: What has been seen of the future.
+        timeout: Seconds to wait at most.
+
+    Raises:
+        PskError: As `await_outcome`.
+    """
+    import asyncio  # expensive, and already imported where there is an event loop
+
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[PskError | None] = loop.create_future()
+
+    def notify(error: PskError | None) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(_settle, told, error)
+
+    subscription = Subscription(observation, notify, timeout)
+    try:
+        await _in_background(lambda: watch([subscription]))
+        error = await told
+    finally:
+        unwatch([subscription])
+    if error is not None:
+        raise error
+    outcome: Outcome = await _in_background(lambda: await_outcome(observation, READING_SECONDS))
+    return outcome
+
+
+def _settle(told: asyncio.Future[PskError | None], error: PskError | None) -> None:
+    if not told.done():  # it is done if the task was cancelled
+        told.set_result(error)
+
+
+async def _in_background(call: Callable[[], Any]) -> Any:
+    """Run a blocking call in psk's own pool of threads, which is reached through a proxy's factory."""
+    waited: Proxy[Any] = Proxy(lambda: (call(),))
+    try:
+        return (await aresolve(waited))[0]
+    except ProxyResolveError as error:
+        raise error.cause or error from None
+
+
+def _by_channel(subscriptions: Iterable[Subscription]) -> dict[str, list[Subscription]]:
+    grouped: dict[str, list[Subscription]] = {}
+    for subscription in subscriptions:
+        grouped.setdefault(subscription.state.uri, []).append(subscription)
+    return grouped
+
+
+def _watcher_of(uri: str) -> Watcher:
+    # Atomic: there is no lock that a finaliser or a signal handler could find held.
+    return _watchers.setdefault(uri, Watcher())
+
+
+@after_fork_in_child
+def _reset() -> None:
+    _watchers.clear()  # the threads do not exist in the child, and the callbacks are the parent's

@@ -1,0 +1,396 @@
+"""The state of a future in its channel: a claim and an outcome, each under a key that is written once."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from psk import Store, get_factory
+from psk.connectors import SupportsExpiry
+from psk.errors import (
+    ChannelDataError,
+    InvalidReferenceError,
+    KeyExistsError,
+    ProxyResolveError,
+    ProxyResolveMissingKeyError,
+    PskError,
+    SerializationError,
+)
+from psk.store import StoreFactory
+from psk_patterns import deferred_cleanup
+from psk_patterns.errors import FutureClaimedError, FutureDoneError, FutureError
+from psk_patterns.futures import outcome as outcomes
+from psk_patterns.futures.outcome import Outcome, this_process
+from psk_patterns.leases import LeaseHolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CLAIMED: Final = "claimed"
+CANCELLED: Final = "cancelled"
+
+CLEANING_SECONDS: Final = 5.0
+"""How long the removal of keys that are no longer needed may take."""
+
+REMEMBERED_SECONDS: Final = 3600.0
+"""How long a channel keeps an unfinished cancellation, and the outcome of a producer's death."""
+
+ATTEMPTS: Final = 10
+"""How often to retry when a claim that was in the way is gone at the next look."""
+
+
+class Claim:
+    """What is stored under a future's claim key, by a producer or by a process that cancels.
+
+    Args:
+        kind: `CLAIMED` or `CANCELLED`.
+        number: Identifies the claim.
+        who: The process that wrote it, for messages.
+    """
+
+    __slots__ = ("kind", "number", "who")
+
+    def __init__(self, kind: str, number: str | None = None, who: str | None = None) -> None:
+        self.kind = kind
+        self.number = os.urandom(8).hex() if number is None else number
+        self.who = this_process() if who is None else who
+
+    @property
+    def is_cancellation(self) -> bool:
+        """Whether the future was cancelled, so that no producer may claim it."""
+        return self.kind == CANCELLED
+
+    def pack(self) -> str:
+        """Return what is stored: a string, which is read without pickle."""
+        return f"{self.kind}\n{self.number}\n{self.who}"
+
+    @classmethod
+    def unpack(cls, stored: object, key: str) -> Claim:
+        """Read what `pack` returned.
+
+        Raises:
+            ChannelDataError: It is something else.
+        """
+        fields = stored.split("\n") if isinstance(stored, str) else []
+        if len(fields) == 3 and fields[0] in {CLAIMED, CANCELLED}:  # noqa: PLR2004  see `pack`
+            return cls(*fields)
+        raise ChannelDataError(
+            f"key {key} holds a {type(stored).__qualname__} that is not the claim of a future",
+            remedy="let only futures write to their keys",
+        )
+
+
+class HeldClaim:
+    """A claim of this process, renewed until its producer is done, drops the future, or dies.
+
+    Args:
+        claim: As it was written.
+        holder: Renews its lease; None where the channel has no expiry.
+    """
+
+    __slots__ = ("_holder", "_pid", "claim")
+
+    def __init__(self, claim: Claim, holder: LeaseHolder | None) -> None:
+        self.claim = claim
+        self._pid = os.getpid()
+        self._holder = holder
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process made the claim, and not one that it was forked from."""
+        return self._pid == os.getpid()
+
+    def close(self) -> None:
+        """Stop renewing it."""
+        if self._holder is not None and self.is_ours:
+            self._holder.close()
+        self._holder = None  # last: after an interrupt before this, the finaliser does it
+
+    def __del__(self) -> None:
+        # A producer that drops its future will never set an outcome: waiting processes must learn that.
+        # An interrupt may have left this object half made.
+        holder = getattr(self, "_holder", None)
+        if holder is not None and self.is_ours:
+            deferred_cleanup.later(holder.close)
+
+
+class FutureState:
+    """The two keys of a future and every operation on them.
+
+    Each key is represented by a store factory, which opens, reads and believes only what this process's policy and the
+    stores' signatures allow.
+
+    Args:
+        result: Fetches the outcome.
+        claim: Fetches the claim or the cancellation.
+
+    Attributes:
+        is_released: Whether the future was released through this object.
+
+    Raises:
+        InvalidReferenceError: They are not two keys of one channel.
+    """
+
+    __slots__ = ("claim_factory", "is_released", "result_factory")
+
+    def __init__(self, result: StoreFactory[Any], claim: StoreFactory[Any]) -> None:
+        if not (isinstance(result, StoreFactory) and isinstance(claim, StoreFactory)):
+            raise InvalidReferenceError(
+                "the object that arrived is not a future", remedy="reject it, or send the future again"
+            )
+        if (result.reference.uri, result.reference.signed_by) != (claim.reference.uri, claim.reference.signed_by):
+            raise InvalidReferenceError(
+                f"the object that arrived is not a future: its keys are of two channels, "
+                f"{result.reference.shown_uri!r} and {claim.reference.shown_uri!r}, or signed differently",
+                remedy="reject it, or send the future again",
+            )
+        self.result_factory = result
+        self.claim_factory = claim
+        self.is_released = False
+
+    @classmethod
+    def reserve(cls, store: Store) -> FutureState:
+        """Reserve two keys.
+
+        Raises:
+            CapabilityError: The channel cannot reserve keys.
+            ConnectorError: The channel failed.
+        """
+        return cls(*(_factory_of(store, store.reserve()) for _ in range(2)))
+
+    @property
+    def uri(self) -> str:
+        """The URI of the channel."""
+        return self.result_factory.reference.uri
+
+    @property
+    def result_key(self) -> str:
+        """The key of the outcome."""
+        return self.result_factory.reference.key
+
+    @property
+    def claim_key(self) -> str:
+        """The key of the claim."""
+        return self.claim_factory.reference.key
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Both keys."""
+        return self.result_key, self.claim_key
+
+    @property
+    def name(self) -> str:
+        """What messages call the future."""
+        return f"future {self.result_key} of {self.result_factory.reference.shown_uri}"
+
+    def check_not_released(self) -> None:
+        """Refuse a future that was released here.
+
+        Raises:
+            FutureError: It was.
+        """
+        if self.is_released:
+            raise FutureError(f"{self.name} was released here", remedy="release it after its last use")
+
+    def store(self) -> Store:
+        """Return the store that both keys may be read through.
+
+        Raises:
+            SigningError: A reference is unsigned or forged where that matters.
+            UntrustedChannelError: This process does not open that channel.
+            UnknownConnectorError: No connector is installed for its scheme.
+        """
+        self.claim_factory.store()
+        return self.result_factory.store()
+
+    @contextmanager
+    def writing(self) -> Iterator[Store]:
+        """Yield the store to write through: one that signs if this future's readers expect that."""
+        store, signer = self.store(), self.result_factory.reference.signed_by
+        if not signer or store.config().signing_key == signer:
+            yield store
+            return
+        # This process has the key, or it would not have believed the reference.
+        with Store.from_uri(self.uri, signing_key=signer) as private:
+            yield private
+
+    def read_outcome(self) -> Outcome | None:
+        """Return the outcome if there is one."""
+        stored = _read(self.result_factory, self.store(), "pickle")
+        return None if stored is None else Outcome.unpack(stored, self.result_key)
+
+    def read_claim(self) -> Claim | None:
+        """Return the claim or the cancellation, if there is one that has not expired."""
+        stored = _read(self.claim_factory, self.store(), "str")
+        return None if stored is None else Claim.unpack(stored, self.claim_key)
+
+    def write_outcome(self, outcome: Outcome, *, ttl: float | None = None) -> bool:
+        """Write the outcome; False if there is one already.
+
+        Raises:
+            SerializationError: The result cannot be encoded.
+            ConnectorError: The channel failed.
+        """
+        return self._write(self.result_key, outcome.pack(), ttl, ("pickle", "cloudpickle"))
+
+    def write_claim(self, claim: Claim, *, ttl: float | None = None) -> bool:
+        """Write a claim or a cancellation; False if there is one already."""
+        return self._write(self.claim_key, claim.pack(), ttl, ("str",))
+
+    def settle(self, outcome: Outcome, *, ttl: float | None = None) -> Outcome | None:
+        """Write an outcome that was discovered, so that all processes see the same; return the one that is stored.
+
+        None means that the future was released meanwhile.
+        """
+        return outcome if self.write_outcome(outcome, ttl=ttl) else self.read_outcome()
+
+    def drop_claim(self) -> None:
+        """Remove the claim once there is an outcome; if that fails, it expires."""
+        with suppress(PskError):
+            self.store().evict(self.claim_key, timeout=CLEANING_SECONDS)
+
+    def lease_of(self, ttl: float | None) -> float | None:
+        """Return the time to live to write with: None where the channel has no expiry."""
+        return ttl if self.store().supports(SupportsExpiry) else None
+
+    def claim(self, claim: Claim, ttl: float) -> HeldClaim:
+        """Claim the future, and renew the claim.
+
+        Args:
+            claim: The claim; writing it twice makes one claim.
+            ttl: Seconds of its lease.
+
+        Raises:
+            FutureCancelledError: The future was cancelled.
+            FutureClaimedError: Another producer has claimed it.
+            FutureDoneError: It has an outcome.
+            PskError: The channel failed.
+        """
+        lease = self.lease_of(ttl)
+        for _ in range(ATTEMPTS):
+            if self.write_claim(claim, ttl=lease) or self._is_stored(claim, ttl):
+                break
+        else:
+            raise FutureClaimedError(f"{self.name} was claimed and dropped too often", remedy="claim it again later")
+        if self.store().exists(self.result_key):
+            self.drop_claim()
+            raise self._ended_error()
+        if lease is None:
+            return HeldClaim(claim, None)
+        # A lost claim needs no report: the outcome is written only where there is none.
+        holder = LeaseHolder(self.store(), lease, on_lost=_ignore)
+        held = HeldClaim(claim, holder)  # before the lease: after an interrupt, its finaliser ends the lease
+        holder.add(self.claim_key)
+        return held
+
+    def cancel(self) -> bool:
+        """Cancel the future unless it was claimed; return whether it is cancelled.
+
+        Raises:
+            PskError: The channel failed.
+        """
+        claim = Claim(CANCELLED)
+        for _ in range(ATTEMPTS):
+            if self.store().exists(self.result_key):
+                return self.is_cancelled()
+            # It expires if this process dies before it writes the outcome, and no waiting process writes that instead.
+            if self.write_claim(claim, ttl=self.lease_of(REMEMBERED_SECONDS)):
+                return _is_cancellation(self.finish_cancelling(claim))
+            stored = self.read_claim()
+            if stored is not None:
+                return stored.is_cancellation and _is_cancellation(self.finish_cancelling(stored))
+        return False
+
+    def is_cancelled(self) -> bool:
+        """Return whether the future was cancelled; completes a cancellation whose process died.
+
+        Raises:
+            PskError: The channel failed.
+        """
+        claim = self.read_claim()
+        if claim is not None and claim.is_cancellation:
+            return _is_cancellation(self.finish_cancelling(claim))
+        return _is_cancellation(self.read_outcome())
+
+    def finish_cancelling(self, claim: Claim) -> Outcome | None:
+        """Write the outcome of a cancellation and remove its claim; return the outcome that is stored."""
+        stored = self.settle(Outcome(outcomes.CANCELLED, claim.who))
+        self.drop_claim()
+        return stored
+
+    def done_error(self) -> FutureDoneError:
+        """Describe an attempt to set a second outcome."""
+        return FutureDoneError(
+            f"{self.name} already has an outcome, or was released",
+            remedy="set an outcome once; make a new future for another",
+        )
+
+    def _ended_error(self) -> BaseException:
+        outcome = self.read_outcome()
+        failure = outcome.failure(self.name) if outcome is not None and _is_cancellation(outcome) else None
+        return self.done_error() if failure is None else failure
+
+    def _is_stored(self, claim: Claim, ttl: float) -> bool:
+        """Return whether our claim is stored although writing it failed; False if another was, and is gone."""
+        stored = self.read_claim()
+        if stored is not None and stored.number == claim.number:
+            return True  # another thread of this process wrote it
+        if stored is not None and stored.is_cancellation:
+            outcome = self.finish_cancelling(stored)
+            failure = outcome.failure(self.name) if outcome is not None and _is_cancellation(outcome) else None
+            if failure is not None:
+                raise failure
+        if self.store().exists(self.result_key):
+            raise self._ended_error()
+        if stored is None or stored.is_cancellation:
+            return False
+        raise FutureClaimedError(
+            f"{self.name} cannot be claimed: {stored.who} has claimed it",
+            remedy=f"leave it to that process; if it dies, the future can be claimed after {ttl:g} s",
+        )
+
+    def _write(self, key: str, obj: object, ttl: float | None, codecs: tuple[str, ...]) -> bool:
+        with self.writing() as store:
+            # A store's own serializer is for the user's objects, not for the records that contain them.
+            *others, last = (None,) if store.config().serializer is None else codecs
+            for codec in others:
+                with suppress(SerializationError):
+                    return _fulfil(store, key, obj, ttl, codec)
+            return _fulfil(store, key, obj, ttl, last)
+
+
+def _is_cancellation(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.kind == outcomes.CANCELLED
+
+
+def _ignore(_key: str) -> None:
+    """Do nothing."""
+
+
+def _fulfil(store: Store, key: str, obj: object, ttl: float | None, codec: str | None) -> bool:
+    try:
+        store.fulfil(key, obj, ttl=ttl, serializer=codec)
+    except KeyExistsError:
+        return False
+    return True
+
+
+def _factory_of(store: Store, key: str) -> StoreFactory[Any]:
+    made: Any = get_factory(store.proxy_from_key(key))
+    # Without the store's own deserializer: see `_write`.
+    return StoreFactory(made.reference, store)
+
+
+def _read(factory: StoreFactory[Any], store: Store, codec: str) -> Any:
+    """Read through a factory, which checks what it finds; None if there is nothing."""
+    if store.config().deserializer is not None:
+        factory.deserializer = codec
+    try:
+        return factory.resolve()
+    except ProxyResolveMissingKeyError:
+        return None
+    except ProxyResolveError as error:
+        if isinstance(error.cause, PskError):
+            raise error.cause from None
+        raise
