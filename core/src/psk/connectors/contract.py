@@ -1,13 +1,8 @@
-"""Define the contract that every connector keeps, and the parts of it that are the same for all.
-
-docs/contract.md numbers each duty; the methods below are how a store asks for it.
-"""
+"""Define the contract that every connector keeps; docs/contract.md numbers each duty."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, runtime_checkable
-
-from psk.connectors.config import format_uri
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,33 +24,6 @@ DURABILITIES: Final = ("volatile", "host", "disk", "replicated")
 
 DEFAULT_TIMEOUT: Final = 600.0
 """Seconds a call may take by default: enough for gigabytes on a slow disk, but finite."""
-
-
-class ContextManaged:
-    """Mixin: close the connector at the end of a `with` block."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()  # type: ignore[attr-defined]  # of the connector
-
-
-class Rebuilding:
-    """Mixin: derive URI and pickle of a connector from its `config()` and `from_config()`."""
-
-    __slots__ = ()
-
-    def uri(self) -> str:
-        """Return the URI that opens this channel elsewhere; see `Connector.uri`."""
-        return format_uri(self.config())  # type: ignore[attr-defined]  # of the connector
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_config, (self.config(),)  # type: ignore[attr-defined]  # of the connector
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from psk.connectors.arguments import (
     validate_plain_key,
 )
 from psk.connectors.config import as_seconds, read_options
-from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged, Rebuilding
+from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.file.channel import Channel
 from psk.connectors.file.claims import take_object
 from psk.connectors.file.failures import check_reachable
@@ -26,6 +26,7 @@ from psk.connectors.file.options import READERS, absolute, check_durability
 from psk.connectors.file.placing import put_object
 from psk.connectors.file.reading import read_object, read_part
 from psk.connectors.file.sweep import clear, live_names
+from psk.connectors.mixins import ContextManaged, Rebuilding
 
 if TYPE_CHECKING:
     import os

@@ -22,11 +22,12 @@ from psk.connectors.arguments import (
     validate_plain_key,
 )
 from psk.connectors.config import as_text, read_options
-from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged, Rebuilding
+from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.local.batches import Batches, Coroutines
 from psk.connectors.local.copying import ALIGNMENT, copy_in
 from psk.connectors.local.process import TOKEN, check_process
 from psk.connectors.local.space import Space, join_space, leave_space
+from psk.connectors.mixins import ContextManaged, Rebuilding
 from psk.errors import ConnectorClosedError, ConnectorConfigError, ForkedConnectorError
 
 if TYPE_CHECKING:

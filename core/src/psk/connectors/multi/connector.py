@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from psk.connectors.arguments import shown
 from psk.connectors.catalog import join_connector, open_connector
 from psk.connectors.config import format_uri
-from psk.connectors.contract import DURABILITIES, ContextManaged, Rebuilding
+from psk.connectors.contract import DURABILITIES
+from psk.connectors.mixins import ContextManaged, Rebuilding
 from psk.connectors.multi.child import Child
 from psk.connectors.multi.configuration import check_name, read_config, write_config
 from psk.connectors.multi.policy import Policy

@@ -19,8 +19,9 @@ from psk.connectors.arguments import (
     validate_plain_key,
 )
 from psk.connectors.config import read_options
-from psk.connectors.contract import DEFAULT_TIMEOUT, ContextManaged, Rebuilding
+from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.file.failures import failure
+from psk.connectors.mixins import ContextManaged, Rebuilding
 from psk.connectors.shm.claims import take_object
 from psk.connectors.shm.limits import Limits
 from psk.connectors.shm.options import READERS, ROOT, check_address, check_joinable, is_token
