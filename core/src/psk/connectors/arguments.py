@@ -26,7 +26,7 @@ LONGEST_SECONDS = 3.2e9
 _SHOWN_CHARACTERS = 60
 
 _is_key = re.compile(r"[0-9a-f]{32}(?:@[A-Za-z0-9._~@:+-]{1,63})?").fullmatch
-_is_plain_key = re.compile(r"[0-9a-f]{32}").fullmatch
+is_plain_key = re.compile(r"[0-9a-f]{32}").fullmatch
 _is_claim = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_CLAIM}}}").fullmatch
 
 
@@ -67,7 +67,7 @@ def validate_plain_key(key: object) -> Key:
     Raises:
         InvalidKeyError: It is not a key, or it names a place.
     """
-    if isinstance(key, str) and _is_plain_key(key):
+    if isinstance(key, str) and is_plain_key(key):
         return key
     validate_key(key)
     raise InvalidKeyError(

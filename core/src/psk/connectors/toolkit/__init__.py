@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from psk.connectors.mixins import ContextManaged, Finalised, Rebuilding, Reserving
     from psk.connectors.toolkit.foreign import LoopThread, within
     from psk.connectors.toolkit.network import Address, tls_context
     from psk.connectors.toolkit.pool import Borrowed, Pool, Pooled
     from psk.connectors.toolkit.process import PerProcess
     from psk.connectors.toolkit.retry import Patience, Trouble
+    from psk.connectors.toolkit.simple import SimpleConnector
     from psk.connectors.toolkit.subscriber import (
         Feed,
         Listener,
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 _MODULES = {
     "Address": "psk.connectors.toolkit.network",
     "Borrowed": "psk.connectors.toolkit.pool",
+    "ContextManaged": "psk.connectors.mixins",
     "Feed": "psk.connectors.toolkit.subscriber",
+    "Finalised": "psk.connectors.mixins",
     "Listener": "psk.connectors.toolkit.subscriber",
     "LoopThread": "psk.connectors.toolkit.foreign",
     "Notice": "psk.connectors.toolkit.subscriber",
@@ -33,6 +37,9 @@ _MODULES = {
     "PerProcess": "psk.connectors.toolkit.process",
     "Pool": "psk.connectors.toolkit.pool",
     "Pooled": "psk.connectors.toolkit.pool",
+    "Rebuilding": "psk.connectors.mixins",
+    "Reserving": "psk.connectors.mixins",
+    "SimpleConnector": "psk.connectors.toolkit.simple",
     "Subscriber": "psk.connectors.toolkit.subscriber",
     "SubscriptionRefusedError": "psk.connectors.toolkit.subscriber",
     "Summing": "psk.connectors.toolkit.transfer",
@@ -50,7 +57,9 @@ _MODULES = {
 __all__ = [
     "Address",
     "Borrowed",
+    "ContextManaged",
     "Feed",
+    "Finalised",
     "Listener",
     "LoopThread",
     "Notice",
@@ -58,6 +67,9 @@ __all__ = [
     "PerProcess",
     "Pool",
     "Pooled",
+    "Rebuilding",
+    "Reserving",
+    "SimpleConnector",
     "Subscriber",
     "SubscriptionRefusedError",
     "Summing",

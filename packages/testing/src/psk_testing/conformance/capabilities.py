@@ -48,7 +48,7 @@ class Reserving(Suite):
     @rule("C41", needs=(SupportsReserve,), fix="compare with `check_object_id(key, payload.object_id)`")
     def test_a_reserved_key_refuses_another_object(self, connector: Any) -> None:
         key = connector.reserve(new_object_id())
-        with pytest.raises(InvalidKeyError, match="another object"):
+        with pytest.raises(InvalidKeyError, match="different object"):
             connector.fulfil(key, encode("foreign"))
         assert connector.get(key) is None
 
