@@ -33,15 +33,14 @@ from psk.errors import (
     PskError,
 )
 from psk.fork import after_fork_in_child
+from psk.masking import masked_uri
 from psk.wire import Frames
-from psk.wire.masking import masked_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from psk.connectors.arguments import Key
-    from psk.wire import Payload
-    from psk.wire.frames import Buffer
+    from psk.wire import Buffer, Payload
 
 T = TypeVar("T")
 
