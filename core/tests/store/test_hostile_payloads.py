@@ -36,13 +36,13 @@ BELIEVES_PAYLOADS = "from psk.store.checking import Checker; Checker.check = lam
 BELIEVES_REFERENCES = "from psk.store.policy import TrustPolicy; TrustPolicy.admit = lambda *_: None"
 IMPORTS_WHAT_IT_IS_TOLD = """
 from psk.wire import header
-read = header.read_codec_name
-def told(name):
+read = header.read_name
+def told(name, of):
     try:
         __import__(name.decode() + "_codec")
     except ImportError:
-        return read(name)
-header.read_codec_name = told
+        return read(name, of)
+header.read_name = told
 """
 
 

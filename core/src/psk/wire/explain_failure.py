@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import PayloadError, SerializationError
-from psk.wire.pickling import PROTOCOL
+from psk.wire.pickling import encode_pickle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,18 +105,9 @@ def _children(part: Any) -> Iterator[tuple[str, object]]:
             yield f".{name}", value
 
 
-class _Nowhere:
-    """Forget what a pickler writes."""
-
-    __slots__ = ()
-
-    def write(self, data: object) -> None:
-        """Do nothing with the data."""
-
-
 def _can_pickle(part: object) -> bool:
     try:
-        pickle.Pickler(_Nowhere(), PROTOCOL, buffer_callback=lambda _buffer: None).dump(part)
+        encode_pickle(part)
     except Exception:  # noqa: BLE001  # an object's own methods raise anything
         return False
     return True

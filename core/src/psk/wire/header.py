@@ -145,7 +145,7 @@ class Header:
             )
         if is_common:
             self._block = whole if type(whole) is bytes and given == ALIGNMENT else bytes(whole[:ALIGNMENT])
-            self.codec = read_codec_name(codec)
+            self.codec = read_name(codec, "codec")
             self.signed_by = ""
             self._table = (entry,)
             self.frame_sizes = (entry & SIZE_MASK,)
@@ -181,36 +181,30 @@ class Header:
         self._block = block = bytes(whole[:size])
         if not block.endswith(ZEROS[size - used]):
             raise _damaged("padding that is not zero")
-        self.codec = read_codec_name(block[FIXED_SIZE : FIXED_SIZE + codec_size])
-        self.signed_by = _read_key_name(block[FIXED_SIZE + codec_size : names_end]) if key_size else ""
+        codec_end = FIXED_SIZE + codec_size
+        self.codec = read_name(block[FIXED_SIZE:codec_end], "codec")
+        self.signed_by = read_name(block[codec_end:names_end], "signing key") if key_size else ""
         self._table = table = _entries(count).unpack_from(block, names_end)
         self.frame_sizes = tuple([entry & SIZE_MASK for entry in table])
         return flags, object_id, nbytes, revision, crc
 
 
 @lru_cache(maxsize=128)
-def read_codec_name(encoded: bytes) -> str:
-    """Return a codec's name from its bytes in a payload.
+def read_name(encoded: bytes, of: str) -> str:
+    """Return the name of a codec or signing key from its bytes in a payload.
 
     Raises:
         PayloadError: The format does not allow this name.
     """
     name = encoded.decode("ascii", "replace")
-    if not is_codec_name(name):
-        raise PayloadError(f"a payload's codec name {encoded!r} is malformed", remedy="put the object again")
+    if not (is_codec_name if of == "codec" else is_signing_key_name)(name):
+        raise PayloadError(f"a payload's {of} name {encoded!r} is malformed", remedy="put the object again")
     return name
 
 
 @lru_cache(maxsize=128)
 def _entries(count: int) -> Struct:
     return Struct(f"<{count}Q")
-
-
-def _read_key_name(encoded: bytes) -> str:
-    name = encoded.decode("ascii", "replace")
-    if not is_signing_key_name(name):
-        raise PayloadError(f"a payload's signing key name {encoded!r} is malformed", remedy="put the object again")
-    return name
 
 
 def _damaged(*found: str) -> PayloadError:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from psk.errors import PayloadError, SerializationError, SignatureError, UnsignedError
+from psk.errors import PayloadError, SerializationError
 from psk.fork import after_fork_in_child
 from psk.wire.buffers import Frames, byte_view, private_copy
 from psk.wire.header import (
@@ -37,8 +37,6 @@ _ID_BATCH = 256
 
 _unused_ids: list[bytes] = []
 _take_id = _unused_ids.pop
-# Counts forks, so that a refill that a fork interrupted is noticed on the child's side.
-_generation = [0]
 
 
 def new_object_id() -> bytes:
@@ -54,19 +52,18 @@ def new_object_id() -> bytes:
 
 def _refill_ids() -> bytes:
     while True:
-        generation = _generation[0]
+        process = os.getpid()
         random = os.urandom(_ID_SIZE * _ID_BATCH)
         fresh = [random[start : start + _ID_SIZE] for start in range(0, len(random), _ID_SIZE)]
         mine = fresh.pop()
         _unused_ids.extend(fresh)
-        if generation == _generation[0]:
+        if process == os.getpid():  # not forked in between, by a signal handler or a finaliser
             return mine
         _unused_ids.clear()
 
 
 @after_fork_in_child
 def _forget_ids() -> None:
-    _generation[0] += 1
     _unused_ids.clear()
 
 
@@ -134,9 +131,7 @@ class Payload(Header):
         else:
             kept, table = _keep_frames(frames)
             sizes = tuple([entry & SIZE_MASK for entry in table])
-        end = layout.size
-        for size in sizes:
-            end = (end + 63 & -64) + size
+        end = _end_of(layout.size, sizes)
         flags = HAS_CHECKSUM if checksum else 0
         if expires:
             flags |= EXPIRES
@@ -253,18 +248,12 @@ class Payload(Header):
             UnsignedError: The payload carries no signature.
             SignatureError: Another key signed it, or it was changed since.
         """
-        if not self.signed_by:
-            raise UnsignedError(f"payload {self.key} is not signed", remedy="have its producer set a signing key")
         block = self._block
         offset = FIXED_SIZE + len(self.codec) + len(self.signed_by) + 8 * len(self.frame_sizes)
         end = offset + MAC_SIZE
         unsigned = block[:CRC_OFFSET] + ZEROS[4] + block[FIXED_SIZE:offset] + ZEROS[MAC_SIZE] + block[end:]
-        if key.name != self.signed_by or not key.matches(block[offset:end], self._signed_parts(unsigned)):
-            raise SignatureError(
-                f"payload {self.key} does not carry a valid signature of key {key.name!r}",
-                found=[f"signed by {self.signed_by!r}"],
-                remedy="it was forged or changed, or producer and consumer hold different keys of that name",
-            )
+        parts = self._signed_parts(unsigned)
+        key.verify(f"payload {self.key}", self.signed_by, block[offset:end], MAC_SIZE, parts)
 
     def _sign(self, mac_offset: int, key: SigningKey) -> None:
         block = self._block
@@ -343,13 +332,21 @@ def _body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int])
     return body
 
 
+def _end_of(start: int, sizes: Sequence[int]) -> int:
+    """Return where the last frame ends, if the first begins at `start` and each of the others aligned."""
+    end = start
+    for size in sizes:
+        end = (end + 63 & -64) + size
+    return end
+
+
 def _split_body(whole: bytes | memoryview, start: int, sizes: Sequence[int], nbytes: int) -> list[memoryview]:
     """Return the frames that lie in one buffer with the whole payload, behind a header block of `start` bytes."""
     whole = memoryview(whole)
     given = whole.nbytes
-    if nbytes == given:
-        if len(sizes) == 1 and start + sizes[0] == given:
-            return [whole[start:]]
+    if len(sizes) == 1 and start + sizes[0] == nbytes == given:
+        return [whole[start:]]
+    if _end_of(start, sizes) == nbytes == given:
         frames = []
         end = start
         for size in sizes:
@@ -357,12 +354,9 @@ def _split_body(whole: bytes | memoryview, start: int, sizes: Sequence[int], nby
             if begin != end and whole[end:begin] != ZEROS[begin - end]:
                 break
             end = begin + size
-            if end > given:
-                break
             frames.append(whole[begin:end])
         else:
-            if end == given:
-                return frames
+            return frames
     raise _mismatch(given, nbytes, sizes)
 
 
@@ -378,12 +372,8 @@ def _match_body(
         frames = [buffer if type(buffer) is bytes else byte_view(buffer) for buffer in buffers[1:]]
     except (TypeError, ValueError, BufferError) as error:
         raise PayloadError(f"a frame of the payload is not a buffer of bytes: {error}") from error
-    end = len(header)
-    if end == start and tuple(map(len, frames)) == sizes:
-        for size in sizes:
-            end = (end + 63 & -64) + size
-        if end == nbytes:
-            return frames
+    if len(header) == start and tuple(map(len, frames)) == sizes and _end_of(start, sizes) == nbytes:
+        return frames
     raise _mismatch(sum(map(len, (header, *frames))), nbytes, sizes)
 
 

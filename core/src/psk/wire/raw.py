@@ -78,19 +78,13 @@ def _decode_memory(frames: list[memoryview]) -> memoryview:
         return data.cast(code, shape)  # type: ignore[no-any-return]  # as above
     if data.nbytes or 0 in shape[1:]:
         raise PayloadError(f"a memoryview of shape {shape} holds no bytes", found=[f"{data.nbytes} bytes"])
-    if ndim == 1:
-        return data.cast(code)  # type: ignore[no-any-return]  # as above
-    return _empty_rows(code, shape, itemsize)
-
-
-def _empty_rows(code: str, shape: tuple[int, ...], itemsize: int) -> memoryview:
     # memoryview.cast accepts no zero in a shape: make one row and cut it off.
     size = itemsize * prod(shape[1:])
     if size > _LARGEST_ROW:
-        raise PayloadError(f"an empty memoryview of shape {shape} is beyond all reason")
+        raise PayloadError(f"the rows of an empty memoryview of shape {shape} are too large")
     row: Any = memoryview(bytearray(size))  # as above
     rows: memoryview = row.cast(code, (1, *shape[1:]))[:0]
-    return rows
+    return rows.toreadonly() if data.readonly else rows
 
 
 BYTES = Codec("bytes", _encode_one, _decode_bytes, raw=True, copies=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import struct
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from psk.errors import InvalidReferenceError, SignatureError, UnsignedError
+from psk.errors import InvalidReferenceError
 from psk.plugins.importing import on_demand
 from psk.wire.signing import is_signing_key_name
 
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 _MAC_CONTEXT = b"psk reference 1\0"
 _MAC_SIZE = 16
 _VERSION = 1
-_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT, _PROTOCOLS, _PROVIDER, _TIMEOUT = (
-    1 << bit for bit in range(10)
-)
+_WHERE, _SIGNED, _EVICT, _WAIT, _TIMEOUT = 8, 16, 32, 64, 512
 _KNOWN_FLAGS = (1 << 10) - 1
 _FIXED = struct.Struct("<BHB16s")
 _U32 = struct.Struct("<I")
@@ -109,7 +107,7 @@ class Reference:
         """
         body = self._unsigned_bytes()
         if not self.signed_by:
-            return body + _U32.pack(_crc_of(self.uri, body))
+            return body + _U32.pack(crc32(body, _crc_of_uri(self.uri)))
         if len(self.mac) != _MAC_SIZE:
             raise InvalidReferenceError(
                 f"the reference to {self.key!r:.110} has no signature of {_MAC_SIZE} bytes",
@@ -119,7 +117,7 @@ class Reference:
 
     def _unsigned_bytes(self) -> bytes:
         try:
-            _check_uri(self.uri)
+            _crc_of_uri(self.uri)
             return _write(self)
         except (ValueError, TypeError, struct.error) as error:
             raise InvalidReferenceError(
@@ -139,7 +137,7 @@ class Reference:
             InvalidReferenceError: Damaged, forged, of an unknown version, or longer than it should be.
         """
         try:
-            _check_uri(uri)
+            _crc_of_uri(uri)
             reference = cls(uri, "")
             _read(reference, body)
         except (ValueError, TypeError, IndexError, struct.error) as error:
@@ -165,16 +163,7 @@ class Reference:
             UnsignedError: It carries no signature.
             SignatureError: Another key signed it, or it was changed since.
         """
-        if not self.signed_by:
-            raise UnsignedError(
-                f"the reference to {self.key} is not signed", remedy="have its producer set a signing key"
-            )
-        if key.name != self.signed_by or len(self.mac) != _MAC_SIZE or not key.matches(self.mac, self._signed_parts()):
-            raise SignatureError(
-                f"the reference to {self.key} does not carry a valid signature of key {key.name!r}",
-                found=[f"signed by {self.signed_by!r}"],
-                remedy="it was forged or changed, or producer and consumer hold different keys of that name",
-            )
+        key.verify(f"the reference to {self.key}", self.signed_by, self.mac, _MAC_SIZE, self._signed_parts())
 
     def _signed_parts(self) -> tuple[bytes, ...]:
         return _MAC_CONTEXT, self.uri.encode(), b"\0", self._unsigned_bytes()
@@ -193,16 +182,17 @@ class Reference:
 
 def _write(reference: Reference) -> bytes:
     """Return a reference's body without the signature or checksum that ends it."""
-    flags, rest = _write_facts(reference)
-    digits, where = reference.key[:_ID_DIGITS], reference.key[_ID_DIGITS:]
-    object_id = bytes.fromhex(digits)
-    if len(digits) != _ID_DIGITS or object_id.hex() != digits:  # fromhex also takes capitals and spaces
-        raise ValueError("a key begins with 32 lower-case hexadecimal digits")
+    flags = 0
+    fields = b""
+    facts = (reference.nbytes, reference.checksum, reference.hash, reference.protocols, reference.provider or None)
+    for (flag, _, write, _), fact in zip(_FACTS, facts, strict=True):
+        if fact is not None:
+            flags |= flag
+            fields += write(fact)
+    object_id, where = _split_key(reference.key)
     if where:
         flags |= _WHERE
-        if where[0] != "@" or not _is_where(where[1:]):
-            raise ValueError("a key is <32 hexadecimal digits> or <32 hexadecimal digits>@<where>")
-        rest += _write_text(where[1:])
+        fields += _write_text(where)
     if reference.evict:
         flags |= _EVICT
     if reference.wait:
@@ -212,34 +202,21 @@ def _write(reference: Reference) -> bytes:
             milliseconds = round(reference.timeout * 1000)
             if milliseconds > _LONGEST_WAIT:
                 raise ValueError(f"{reference.timeout} s is too long to wait")
-            rest += _write_varint(milliseconds)
+            fields += _write_varint(milliseconds)
     if reference.signed_by:
         flags |= _SIGNED
-        rest += _write_text(reference.signed_by)
-    return _FIXED.pack(_VERSION, flags, reference.type_code, object_id) + rest
+        fields += _write_text(reference.signed_by)
+    return _FIXED.pack(_VERSION, flags, reference.type_code, object_id) + fields
 
 
-def _write_facts(reference: Reference) -> tuple[int, bytes]:
-    flags = 0
-    facts = b""
-    if reference.nbytes is not None:
-        flags = _NBYTES
-        facts = _write_varint(reference.nbytes)
-    if reference.checksum is not None:
-        flags |= _CHECKSUM
-        facts += _U32.pack(reference.checksum)
-    if reference.hash is not None:
-        flags |= _HASH
-        facts += _I64.pack(reference.hash)
-    if reference.protocols is not None:
-        flags |= _PROTOCOLS
-        facts += _write_varint(reference.protocols)
-    if reference.provider:
-        flags |= _PROVIDER
-        if not is_distribution_name(reference.provider):
-            raise ValueError(f"{reference.provider!r:.80} is not the name of a distribution")
-        facts += _write_text(reference.provider)
-    return flags, facts
+def _split_key(key: str) -> tuple[bytes, str]:
+    digits, where = key[:_ID_DIGITS], key[_ID_DIGITS:]
+    object_id = bytes.fromhex(digits)
+    if len(digits) != _ID_DIGITS or object_id.hex() != digits:  # fromhex also takes capitals and spaces
+        raise ValueError("a key begins with 32 lower-case hexadecimal digits")
+    if where and (where[0] != "@" or not _is_where(where[1:])):
+        raise ValueError("a key is <32 hexadecimal digits> or <32 hexadecimal digits>@<where>")
+    return object_id, where[1:]
 
 
 def _read(reference: Reference, body: bytes) -> None:
@@ -252,57 +229,43 @@ def _read(reference: Reference, body: bytes) -> None:
     reference.key = object_id.hex()
     reference.evict = flags & _EVICT != 0
     reference.wait = flags & _WAIT != 0
-    at = _read_facts(reference, flags, body)
+    at = _FIXED.size
+    for flag, name, _, read in _FACTS:
+        if flags & flag:
+            fact, at = read(body, at)
+            setattr(reference, name, fact)
     if flags & _WHERE:
-        where, at = _read_text(body, at, _is_where, "key's second part")
+        where, at = _read_text(body, at, _is_where)
         reference.key += f"@{where}"
     if flags & _TIMEOUT:
         milliseconds, at = _read_varint(body, at)
         if not (reference.wait and milliseconds <= _LONGEST_WAIT):
             raise ValueError(f"its time to wait of {milliseconds} ms is out of range, or there is nothing to wait for")
         reference.timeout = milliseconds / 1000
-    if flags & _SIGNED:
-        reference.signed_by, at = _read_text(body, at, is_signing_key_name, "signing key's name")
-        reference.mac = body[at : at + _MAC_SIZE]
-        at += _MAC_SIZE
-    elif _U32.unpack_from(body, at)[0] != _crc_of(reference.uri, body[:at]):
-        raise ValueError("its checksum does not match")
-    else:
-        at += _U32.size
+    at = (_read_signature if flags & _SIGNED else _check_crc)(reference, body, at)
     if at != len(body):
         raise ValueError(f"it is cut off, or {len(body) - at} bytes follow its end")
 
 
-def _read_facts(reference: Reference, flags: int, body: bytes) -> int:
-    at = _FIXED.size
-    if flags & _NBYTES:
-        reference.nbytes, at = _read_varint(body, at)
-    if flags & _CHECKSUM:
-        (reference.checksum,) = _U32.unpack_from(body, at)
-        at += 4
-    if flags & _HASH:
-        (reference.hash,) = _I64.unpack_from(body, at)
-        at += 8
-    if flags & _PROTOCOLS:
-        reference.protocols, at = _read_varint(body, at)
-    if flags & _PROVIDER:
-        reference.provider, at = _read_text(body, at, is_distribution_name, "provider")
-    return at
+def _read_signature(reference: Reference, body: bytes, at: int) -> int:
+    reference.signed_by, at = _read_text(body, at, is_signing_key_name)
+    reference.mac = body[at : at + _MAC_SIZE]
+    return at + _MAC_SIZE
 
 
-def _crc_of(uri: str, body: bytes) -> int:
-    """Return the checksum that ends an unsigned body: CRC-32 of the URI and of what comes before it."""
-    return crc32(body, _crc_of_uri(uri))
+def _check_crc(reference: Reference, body: bytes, at: int) -> int:
+    crc, end = _read_u32(body, at)
+    if crc != crc32(body[:at], _crc_of_uri(reference.uri)):
+        raise ValueError("its checksum does not match")
+    return end
 
 
 @lru_cache(maxsize=128)
 def _crc_of_uri(uri: str) -> int:
-    return crc32(uri.encode() + b"\0")
-
-
-def _check_uri(uri: str) -> None:
+    """Return the CRC-32 of a URI, with which that of an unsigned body begins; refuse a URI that no store writes."""
     if type(uri) is not str or not 0 < len(uri) <= _MAXIMUM_URI or not uri.isprintable():
         raise ValueError(f"its URI is not printable text of at most {_MAXIMUM_URI} characters")
+    return crc32(uri.encode() + b"\0")
 
 
 def _write_text(text: str) -> bytes:
@@ -310,24 +273,39 @@ def _write_text(text: str) -> bytes:
     return bytes((len(encoded),)) + encoded
 
 
-def _read_text(body: bytes, at: int, is_valid: Callable[[str], object], what: str) -> tuple[str, int]:
+def _read_text(body: bytes, at: int, is_valid: Callable[[str], object]) -> tuple[str, int]:
     end = at + 1 + body[at]
     text = body[at + 1 : end].decode("ascii")
     if not is_valid(text):
-        raise ValueError(f"its {what} {text!r:.80} is malformed")
+        raise ValueError(f"a name in it, {text!r:.80}, is malformed")
     return text, end
+
+
+def _write_provider(name: str) -> bytes:
+    if not is_distribution_name(name):
+        raise ValueError(f"{name!r:.80} is not the name of a distribution")
+    return _write_text(name)
+
+
+def _read_provider(body: bytes, at: int) -> tuple[str, int]:
+    return _read_text(body, at, is_distribution_name)
+
+
+def _read_u32(body: bytes, at: int) -> tuple[int, int]:
+    return _U32.unpack_from(body, at)[0], at + _U32.size
+
+
+def _read_i64(body: bytes, at: int) -> tuple[int, int]:
+    return _I64.unpack_from(body, at)[0], at + _I64.size
 
 
 def _write_varint(value: int) -> bytes:
     """Return an unsigned LEB128: seven bits a byte, the lowest first, the high bit set in all but the last."""
     if not 0 <= value < _MAXIMUM_NBYTES:
         raise ValueError(f"{value} is not a size in bytes or a set of protocols")
-    encoded = bytearray()
-    while value > 0x7F:  # noqa: PLR2004  # as the docstring says
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    if value <= 0x7F:  # noqa: PLR2004  # as the docstring says
+        return bytes((value,))
+    return bytes((value & 0x7F | 0x80,)) + _write_varint(value >> 7)
 
 
 def _read_varint(body: bytes, at: int) -> tuple[int, int]:
@@ -342,3 +320,13 @@ def _read_varint(body: bytes, at: int) -> tuple[int, int]:
             return value, at
         shift += 7
     raise ValueError("a number in it is out of range")
+
+
+_FACTS: tuple[tuple[int, str, Callable[[Any], bytes], Callable[[bytes, int], tuple[Any, int]]], ...] = (
+    (1, "nbytes", _write_varint, _read_varint),
+    (2, "checksum", _U32.pack, _read_u32),
+    (4, "hash", _I64.pack, _read_i64),
+    (128, "protocols", _write_varint, _read_varint),
+    (256, "provider", _write_provider, _read_provider),
+)
+"""What may be known of an object, in the order of the body: flag, attribute, and how it is written and read."""

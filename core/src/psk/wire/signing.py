@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NoReturn
 
-from psk.errors import SigningError, SigningKeyMissingError
+from psk.errors import SignatureError, SigningError, SigningKeyMissingError, UnsignedError
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
@@ -60,11 +60,30 @@ class SigningKey:
             mac.update(part)
         return mac.digest()
 
-    def matches(self, mac: bytes, parts: Iterable[Buffer]) -> bool:
-        """Return whether a MAC, whole or cut to its first bytes, is that of the parts; in constant time."""
+    def verify(self, what: str, signed_by: str, mac: bytes, size: int, parts: Iterable[Buffer]) -> None:
+        """Check that this key signed something, in constant time.
+
+        Args:
+            what: What was signed, for messages.
+            signed_by: Name of the key that is said to have signed it; empty if it is not signed.
+            mac: The signature.
+            size: How many of the HMAC's first bytes make a signature here.
+            parts: What is signed, one after the other.
+
+        Raises:
+            UnsignedError: It is not signed.
+            SignatureError: Another key signed it, or it was changed since.
+        """
+        if not signed_by:
+            raise UnsignedError(f"{what} is not signed", remedy="have its producer set a signing key")
         import hmac  # as above
 
-        return hmac.compare_digest(self.authenticate(parts)[: len(mac)], mac)
+        if signed_by != self.name or not hmac.compare_digest(self.authenticate(parts)[:size], mac):
+            raise SignatureError(
+                f"{what} does not carry a valid signature of key {self.name!r}",
+                found=[f"signed by {signed_by!r}"],
+                remedy="it was forged or changed, or producer and consumer hold different keys of that name",
+            )
 
     def __repr__(self) -> str:
         return f"SigningKey({self.name!r}, <secret>)"
