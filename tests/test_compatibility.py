@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 import psk
 from faults.distributions import CONNECTOR, PLUGIN, install
 from faults.pythons import uv
-from psk.plugins.versions import Version
 
 ROOT = Path(__file__).parents[1]
 TAG = "psk-core-v"
@@ -70,8 +70,8 @@ def previous_release():
         ["git", "tag", "--list", f"{TAG}*"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.split()
     released = [tag for tag in listed if re.fullmatch(r"[0-9.]+", tag.removeprefix(TAG))]
-    older = [tag for tag in released if Version(tag.removeprefix(TAG)).public() < Version(psk.__version__).public()]
-    return max(older, key=lambda tag: Version(tag.removeprefix(TAG)).public(), default=None)
+    older = [tag for tag in released if Version(tag.removeprefix(TAG)) < Version(psk.__version__)]
+    return max(older, key=lambda tag: Version(tag.removeprefix(TAG)), default=None)
 
 
 @pytest.fixture(scope="module")

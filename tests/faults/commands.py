@@ -12,7 +12,7 @@ from faults.distributions import install
 from faults.temporary import bare_environment
 from psk.cli import main
 from psk.cli.program import find_command
-from psk.plugins import outcomes
+from psk.plugins import discovery
 from psk.wire import codecs
 
 
@@ -95,6 +95,6 @@ def shelf(tmp_path, monkeypatch):
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(opened.folder)):
             del sys.modules[name]
-    for kept in (outcomes.loaded, outcomes.failures):
+    for kept in (discovery.loaded, discovery.failures):
         for key in [key for key in kept if key[1].startswith("their")]:
             del kept[key]

@@ -39,8 +39,8 @@ OBJECT = """
 def test_the_cores_own_are_found_without_scan_and_without_pluggy(site):
     site.add_theirs()
     program = """
-        from psk.plugins import scanning
-        scanning.sources = lambda word: 1 / 0
+        from psk.plugins import entry_points
+        entry_points.sources = lambda word: 1 / 0
         for scheme in ("file", "local", "multi", "shm"):
             say(psk.find_connector(scheme).__name__, load("connector", scheme)[0].schemes)
         say(load("codec", "pickle")[0].target, psk.wire.find_codec("bytes").name)
@@ -57,16 +57,17 @@ def test_the_cores_own_are_found_without_scan_and_without_pluggy(site):
 
 
 def test_what_the_core_says_of_itself_is_true():
-    from psk.plugins import builtin, load_target
+    from psk.plugins import builtin, find, load_target
 
-    for described in (*builtin.psk_connectors(), *builtin.psk_codecs()):
-        assert described.summary.endswith(".")
-        for name in getattr(described, "schemes", None) or [described.name]:
+    for kind, targets in builtin.TARGETS.items():
+        for name in targets:
+            described = find(kind, name)
+            assert described.kind == kind
+            assert described.summary.endswith(".")
             if name == "torch":
                 continue  # may not be installed
-            target = load_target(described.kind, name)
-            assert name == (target.scheme if described.kind == "connector" else target.name)
-    assert builtin.psk_connectors.psk_impl == builtin.psk_codecs.psk_impl
+            target = load_target(kind, name)
+            assert name == (target.scheme if kind == "connector" else target.name)
 
 
 def test_a_uri_loads_the_plugin_of_its_scheme_and_no_other(site):

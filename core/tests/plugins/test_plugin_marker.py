@@ -1,4 +1,4 @@
-"""Is our marker the same as pluggy's, and do the hook specifications say what plug-ins rely on?"""
+"""Plug-ins are marked and described as the guide says, and the hook specifications keep what plug-ins rely on."""
 
 import inspect
 
@@ -7,14 +7,27 @@ import pytest
 
 import psk
 from psk import errors
-from psk.plugins import CodecPlugin, CommandPlugin, ConnectorPlugin, hookimpl, specs
-from psk.plugins.marker import hookspec
+from psk.plugins import (
+    KINDS,
+    BrokerPlugin,
+    CodecPlugin,
+    CommandPlugin,
+    ConnectorPlugin,
+    EnginePlugin,
+    TransportPlugin,
+    hookimpl,
+    specs,
+)
+from psk.plugins.specs import hookspec
 
 #: Version 1: to change a line is to break plug-ins that exist; lines may be added.
 VERSION_1 = {
     "psk_connectors": [],
     "psk_codecs": [],
     "psk_commands": [],
+    "psk_brokers": [],
+    "psk_transports": [],
+    "psk_engines": [],
     "psk_after_put": ["store", "key", "nbytes", "seconds"],
     "psk_after_get": ["store", "key", "nbytes", "seconds"],
     "psk_after_evict": ["store", "key", "nbytes", "seconds"],
@@ -71,6 +84,9 @@ def test_no_hook_and_no_argument_of_version_1_is_gone():
         lambda: ConnectorPlugin(schemes=[7], target="m:A"),
         lambda: ConnectorPlugin(schemes=[], target="m:A"),
         lambda: ConnectorPlugin(schemes=["x"], target="m:A", summary=None),
+        lambda: BrokerPlugin(schemes=[], target="m:A"),
+        lambda: TransportPlugin(schemes=["x"], target="m:A", uri=7),
+        lambda: EnginePlugin("", target="m:A"),
         lambda: CodecPlugin("", target="m:A"),
         lambda: CodecPlugin("x", target="m:A", types=[int]),
         lambda: CommandPlugin("x", target="m:A", example=7),
@@ -98,3 +114,8 @@ def test_descriptions_hold_plain_texts():
     assert connector.serves("x")
     assert not command.serves("y")
     assert "m:A" in repr(command)
+    broker = BrokerPlugin(schemes=["x", "y"], target="m:A", uri="x://{host}")
+    assert (broker.kind, broker.schemes, broker.uri) == ("broker", ("x", "y"), "x://{host}")
+    assert TransportPlugin(schemes=["x"], target="m:A").kind == "transport"
+    assert (EnginePlugin("x", target="m:A").kind, EnginePlugin("x", target="m:A").name) == ("engine", "x")
+    assert {kind for kind in KINDS if kind != "observer"} == {made.kind for _, made in specs.HOOKS.values()}

@@ -45,7 +45,7 @@ def _added(beginning: str) -> dict[str, str]:
     from psk.cli.output import plain
     from psk.cli.subject import all_plugins
     from psk.plugins.builtin import FIRST_PARTY_COMMANDS
-    from psk.plugins.record import DUPLICATE, INCOMPATIBLE, NOT_ALLOWED
+    from psk.plugins.discovery import DUPLICATE, INCOMPATIBLE, NOT_ALLOWED
 
     useless = {DUPLICATE, INCOMPATIBLE, NOT_ALLOWED}
     rows = {name: f"(pip install {distribution})" for name, distribution in FIRST_PARTY_COMMANDS.items()}

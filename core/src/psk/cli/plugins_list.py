@@ -8,8 +8,8 @@ from psk.cli import exits
 from psk.cli.output import answer, plain, table
 from psk.cli.subject import all_plugins
 from psk.errors import PskError
-from psk.plugins.discovery import KINDS
-from psk.plugins.record import BROKEN, DUPLICATE, INCOMPATIBLE, NOT_LOADED
+from psk.plugins import KINDS
+from psk.plugins.discovery import BROKEN, DUPLICATE, INCOMPATIBLE, NOT_LOADED
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

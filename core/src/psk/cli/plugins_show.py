@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psk.cli import exits
 from psk.cli.output import answer, plain
 from psk.errors import PskError
-from psk.plugins.record import BROKEN, NOT_LOADED, OK
+from psk.plugins.discovery import BROKEN, NOT_LOADED, OK
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

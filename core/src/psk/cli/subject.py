@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from psk.cli.output import report, without_secrets
 from psk.cli.program import COMMANDS, GROUPS
 from psk.errors import UnknownPluginError, UsageError
-from psk.plugins import installed
-from psk.plugins.discovery import KINDS
-from psk.plugins.record import DUPLICATE, OK
+from psk.plugins import KINDS, installed
+from psk.plugins.discovery import DUPLICATE, OK
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 def all_plugins() -> list[InstalledPlugin]:
     """List what is installed, the names of this program's own commands being taken."""
     own = {name.replace(" ", ".") for name in COMMANDS} | set(GROUPS)
-    records = installed()
-    for record in records:
-        if record.kind == "command" and record.name in own:
-            record.status = DUPLICATE
-            record.why = f"psk has a command {record.name!r} itself, so that of {record.origin} is never run"
+    records = []
+    for record in installed():
+        why = f"psk has a command {record.name!r} itself, so that of {record.origin} is never run"
+        is_hidden = record.kind == "command" and record.name in own
+        records.append(record._replace(status=DUPLICATE, why=why) if is_hidden else record)
     return records
 
 

@@ -25,7 +25,7 @@ def load_thing(kind: str, name: str) -> Any:
         return find_codec(name)
     if kind == "command":
         return load_command(name)
-    return load(kind, name)[0]
+    return load(kind, name)[0] if kind == "observer" else load_target(kind, name)
 
 
 def load_command(name: str) -> Any:

@@ -1,26 +1,47 @@
-"""How does psk find what others add to it? One group of entry points, hooks, and one door through which they load.
+"""The door for everything that other distributions add: entry points, hooks, and loading by kind and name.
 
-`installed()` lists without importing, `load(kind, name)` and `load_target(kind, name)` import exactly one plug-in.
+`installed()` lists without importing; `load(kind, name)` and `load_target(kind, name)` import exactly one plug-in.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.plugins.importing import on_demand
+from psk.plugins.importing import import_target, on_demand
 
 if TYPE_CHECKING:
-    from psk.plugins.descriptions import CodecPlugin, CommandPlugin, ConnectorPlugin
-    from psk.plugins.discovery import installed
+    from psk.plugins.discovery import InstalledPlugin, installed
     from psk.plugins.loading import broken, find, load, load_target
-    from psk.plugins.marker import hookimpl
-    from psk.plugins.record import InstalledPlugin
+    from psk.plugins.specs import (
+        KINDS,
+        BrokerPlugin,
+        CodecPlugin,
+        CommandPlugin,
+        ConnectorPlugin,
+        EnginePlugin,
+        TransportPlugin,
+        hookimpl,
+    )
+
+#: Loaded when first named: opening a store needs none of it, and a plug-in's module only the mark and descriptions.
+_HOMES = {
+    "InstalledPlugin": "discovery",
+    "broken": "loading",
+    "find": "loading",
+    "installed": "discovery",
+    "load": "loading",
+    "load_target": "loading",
+}
 
 __all__ = [
+    "KINDS",
+    "BrokerPlugin",
     "CodecPlugin",
     "CommandPlugin",
     "ConnectorPlugin",
+    "EnginePlugin",
     "InstalledPlugin",
+    "TransportPlugin",
     "broken",
     "find",
     "hookimpl",
@@ -31,30 +52,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Whoever opens a store passes here and needs none of it; a plug-in needs the marker and the descriptions.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with on_demand:
-        return _find(name)
-
-
-def _find(name: str) -> Any:
-    if name == "hookimpl":
-        from psk.plugins.marker import hookimpl
-
-        return hookimpl
-    if name == "installed":
-        from psk.plugins.discovery import installed
-
-        return installed
-    if name == "InstalledPlugin":
-        from psk.plugins.record import InstalledPlugin
-
-        return InstalledPlugin
-    if name in {"CodecPlugin", "CommandPlugin", "ConnectorPlugin"}:
-        from psk.plugins import descriptions
-
-        return getattr(descriptions, name)
-    if name in __all__:
-        from psk.plugins import loading
-
-        return getattr(loading, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return import_target(f"{__name__}.{_HOMES.get(name, 'specs')}:{name}")

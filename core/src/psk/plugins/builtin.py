@@ -1,13 +1,9 @@
-"""What does psk-core bring itself? Found in two tables, and described by the hooks that every plug-in has."""
+"""The connectors and codecs of psk-core, and the names that its other first-party distributions provide.
+
+Tables of strings: looking up a name of psk's own imports nothing and scans nothing.
+"""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from psk.plugins.marker import hookimpl
-
-if TYPE_CHECKING:
-    from psk.plugins.descriptions import CodecPlugin, ConnectorPlugin, Description
 
 DISTRIBUTION = "psk-core"
 
@@ -29,7 +25,7 @@ CONNECTORS = {
         "shm://{name}/{space}{?root,max_bytes,reuse_bytes,timeout}",
     ),
 }
-"""By scheme: target, summary and form of the URI. Those that need only the standard library."""
+"""By scheme: target, summary and template of the URI. These need only the standard library."""
 
 FIRST_PARTY = {
     "keydb": "psk-connector-redis",
@@ -39,9 +35,9 @@ FIRST_PARTY = {
     "valkey": "psk-connector-redis",
     "valkeys": "psk-connector-redis",
 }
-"""Which of our own distributions provides a scheme: those that exist, as a test compares with their entry points.
+"""Which first-party distribution provides a scheme. A test compares the table with their entry points.
 
-No other distribution is recommended for installation: a name that is free could be registered by anybody.
+psk recommends no other distribution for installation: anybody could register a name that is free.
 """
 
 FIRST_PARTY_COMMANDS = {
@@ -49,7 +45,7 @@ FIRST_PARTY_COMMANDS = {
     "plugins check": "psk-testing",
     "plugins new": "psk-testing",
 }
-"""Which of our own distributions adds a command to the program `psk`, by what is typed."""
+"""Which first-party distribution adds a command to the program `psk`, by what is typed."""
 
 CODECS = {
     "bytearray": ("psk.wire.raw:BYTEARRAY", "bytearray, as it is."),
@@ -78,41 +74,4 @@ TARGETS = {
     "connector": {scheme: target for scheme, (target, *_) in CONNECTORS.items()},
     "codec": {name: target for name, (target, _) in CODECS.items()},
 }
-"""By kind and name: where it is."""
-
-
-@hookimpl
-def psk_connectors() -> list[ConnectorPlugin]:
-    """Describe the core's own channels."""
-    from psk.plugins.descriptions import ConnectorPlugin  # whoever opens a channel needs only its target
-
-    return [
-        ConnectorPlugin(schemes=[scheme], target=target, summary=summary, uri=uri)
-        for scheme, (target, summary, uri) in CONNECTORS.items()
-    ]
-
-
-@hookimpl
-def psk_codecs() -> list[CodecPlugin]:
-    """Describe the core's own codecs."""
-    from psk.plugins.descriptions import CodecPlugin
-
-    return [
-        CodecPlugin(
-            name,
-            target=target,
-            summary=summary,
-            types=CODEC_TYPES.get(name, ()),
-            reducers=REDUCERS if name == "pickle" else {},
-        )
-        for name, (target, summary) in CODECS.items()
-    ]
-
-
-def find_built_in(kind: str, name: str) -> Description | None:
-    """Describe what psk-core itself brings under a name, if it does; scans nothing."""
-    described: list[ConnectorPlugin] | list[CodecPlugin]
-    if name not in TARGETS.get(kind, ()):
-        return None
-    described = psk_connectors() if kind == "connector" else psk_codecs()
-    return next(one for one in described if one.serves(name))
+"""By kind and name: the target."""

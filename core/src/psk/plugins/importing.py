@@ -1,4 +1,4 @@
-"""How is something imported by its name? Here and nowhere else, and never by a name that came from outside."""
+"""Import by name, never by a name that came from outside; report what cannot be imported as an error of psk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a plug-in come into this process? By its kind and name, one at a time, every failure in words."""
+"""Load plug-ins by kind and name, one at a time, and say in words why one cannot be loaded."""
 
 from __future__ import annotations
 
@@ -8,30 +8,52 @@ from psk.errors import (
     BrokenPluginError,
     DuplicatePluginError,
     IncompatiblePluginError,
+    PluginDependencyError,
     PluginError,
     PluginNotAllowedError,
     UnknownPluginError,
 )
-from psk.plugins.builtin import find_built_in
-from psk.plugins.describing import describe, import_part
-from psk.plugins.discovery import others
+from psk.plugins.builtin import CODEC_TYPES, CODECS, CONNECTORS, REDUCERS
+from psk.plugins.discovery import (
+    BROKEN,
+    DUPLICATE,
+    INCOMPATIBLE,
+    NOT_ALLOWED,
+    InstalledPlugin,
+    failures,
+    loaded,
+    others,
+)
+from psk.plugins.entry_points import normalized
 from psk.plugins.importing import import_target
-from psk.plugins.outcomes import failures, loaded
-from psk.plugins.record import BROKEN, DUPLICATE, INCOMPATIBLE, NOT_ALLOWED, InstalledPlugin
+from psk.plugins.specs import HOOKS, OBSERVER_HOOKS, CodecPlugin, ConnectorPlugin
 
 if TYPE_CHECKING:
-    from psk.plugins.descriptions import Description
+    from psk.plugins.specs import Description
+
+LONGEST_CAUSE = 200
+_REFUSALS: dict[str, tuple[type[PluginError], str, str]] = {
+    NOT_ALLOWED: (PluginNotAllowedError, "may not load here", "add it there if you trust it"),
+    DUPLICATE: (DuplicatePluginError, "is not the only one of its name", "uninstall all of them but one"),
+    INCOMPATIBLE: (
+        IncompatiblePluginError,
+        "does not work with this version of psk",
+        "pip install --upgrade {distribution} psk-core",
+    ),
+    BROKEN: (BrokenPluginError, "is broken", "reinstall {distribution}"),
+}
+_WITH_SCHEMES = frozenset({"connector", "broker", "transport"})
 
 
 def load(kind: str, name: str) -> tuple[Any, ...]:
     """Load the plug-in of a kind and name, and no other; once per process.
 
     Args:
-        kind: `connector`, `codec`, `command` or `observer`.
-        name: As in the entry point; of a scheme with a plus, what stands before the plus counts.
+        kind: One of `psk.plugins.KINDS`.
+        name: As in the entry point; of a scheme with a plus, the part before the plus counts.
 
     Returns:
-        All that it describes: `ConnectorPlugin`, `CodecPlugin`, `CommandPlugin`; for an observer, what calls its hooks.
+        Its descriptions: `ConnectorPlugin`, `CodecPlugin`, ...; for an observer, the caller of its hooks.
 
     Raises:
         UnknownPluginError: None is installed.
@@ -46,7 +68,7 @@ def load(kind: str, name: str) -> tuple[Any, ...]:
 
 
 def find(kind: str, name: str) -> Description:
-    """Give the description of what a plug-in brings under a name; errors as of `load`."""
+    """Give the description of what a plug-in adds under a name; errors as of `load`."""
     described: Description
     for described in load(kind, name):
         if described.serves(name):
@@ -55,13 +77,13 @@ def find(kind: str, name: str) -> Description:
 
 
 def load_target(kind: str, name: str) -> Any:
-    """Import what a plug-in brings under a name: a connector's class, a codec, a command; errors as of `load`."""
+    """Import what a plug-in adds under a name: a connector's class, a codec, a command; errors as of `load`."""
     described = find(kind, name)
     if find_built_in(kind, name) is not None:
         return import_target(described.target)
     record = _loaded(kind, name)[0]
     try:
-        target = import_part(record, described.target)
+        target = _import_part(record, described.target)
     except PluginError as error:
         failures[_key(kind, name)] = str(error)
         raise
@@ -86,8 +108,20 @@ def broken(kind: str, name: str, what: str, *, remedy: str = "") -> BrokenPlugin
     return error
 
 
+def find_built_in(kind: str, name: str) -> Description | None:
+    """Describe the plug-in of psk-core under a name, if there is one; scans nothing."""
+    if kind == "connector" and name in CONNECTORS:
+        target, summary, uri = CONNECTORS[name]
+        return ConnectorPlugin(schemes=[name], target=target, summary=summary, uri=uri)
+    if kind == "codec" and name in CODECS:
+        target, summary = CODECS[name]
+        reducers = REDUCERS if name == "pickle" else None
+        return CodecPlugin(name, target=target, summary=summary, types=CODEC_TYPES.get(name, ()), reducers=reducers)
+    return None
+
+
 def _key(kind: str, name: str) -> tuple[str, str]:
-    return kind, name.partition("+")[0] if kind == "connector" else name
+    return kind, name.partition("+")[0] if kind in _WITH_SCHEMES else name
 
 
 def _loaded(kind: str, name: str) -> tuple[InstalledPlugin, tuple[Any, ...]]:
@@ -96,11 +130,11 @@ def _loaded(kind: str, name: str) -> tuple[InstalledPlugin, tuple[Any, ...]]:
     if found is None:
         record = _only(*key)
         try:
-            described = describe(record)
+            described = _describe(record)
         except PluginError as error:
             failures[key] = str(error)
             raise
-        # No lock: importing is the import system's to do once, and of two threads that come here one wins.
+        # No lock: the import system imports once, and of two threads that come here one wins.
         found = loaded.setdefault(key, (record, described))
         failures.pop(key, None)
     return found
@@ -112,24 +146,104 @@ def _only(kind: str, name: str) -> InstalledPlugin:
     claims = [record for record in same if record.name == name]
     if not claims:
         raise UnknownPluginError(
-            f"no plug-in brings a {kind} {name!r:.80}",
+            f"no plug-in {kind}.{name:.80} is installed",
             found=sorted({record.name for record in same}),
             remedy="use one of those found, or install the distribution that provides it",
         )
     record = claims[0]
-    if record.status == NOT_ALLOWED:
-        raise PluginNotAllowedError(
-            f"{record.title} may not load here: {record.why}", remedy="add it there if you trust it"
-        )
-    if record.status == DUPLICATE:
-        raise DuplicatePluginError(
-            f"there is more than one {record.entry_point}: {record.why}", remedy="uninstall all of them but one"
-        )
-    if record.status == INCOMPATIBLE:
-        raise IncompatiblePluginError(
-            f"{record.title} does not go with this psk: {record.why}",
-            remedy=f"pip install --upgrade {record.distribution} psk-core",
-        )
-    if record.status == BROKEN:
-        raise BrokenPluginError(f"{record.title} is broken: {record.why}", remedy=f"reinstall {record.distribution}")
+    if record.status in _REFUSALS:
+        error, what, remedy = _REFUSALS[record.status]
+        raise error(f"{record.title} {what}: {record.why}", remedy=remedy.format(distribution=record.distribution))
     return record
+
+
+def _describe(record: InstalledPlugin) -> tuple[Any, ...]:
+    """Import a plug-in's module and ask the hook of its kind.
+
+    Returns:
+        Its descriptions; for an observer, the caller of its hooks.
+    """
+    from importlib import invalidate_caches
+
+    invalidate_caches()  # it may have been installed since the last import
+    module = _import_part(record, record.value)
+    try:
+        from psk.plugins.pluggy_adapter import hooks_of, is_implemented
+    except ModuleNotFoundError as error:
+        if error.name != "pluggy":
+            raise
+        raise PluginDependencyError(
+            f"{record.title} needs pluggy, which is not installed",
+            remedy=f"pip install pluggy; {record.distribution} should depend on it",
+        ) from error
+    hooks = hooks_of(module, record)
+    if record.kind == "observer":
+        if not any(is_implemented(hooks, hook) for hook in OBSERVER_HOOKS):
+            raise _without_hook(record, OBSERVER_HOOKS)
+        return (hooks,)
+    hook, expected = HOOKS[record.kind]
+    if not is_implemented(hooks, hook):
+        raise _without_hook(record, (hook,))
+    try:
+        described = tuple(one for answer in getattr(hooks, hook)() for one in answer)
+    except (Exception, SystemExit) as error:
+        raise BrokenPluginError(
+            f"{record.title} cannot be used: its hook {hook} raised {_cause(error)}",
+            remedy=f"upgrade or remove {record.distribution}, or tell its author",
+        ) from error
+    for one in described:
+        if not isinstance(one, expected):
+            raise BrokenPluginError(
+                f"{record.title} gave {type(one).__qualname__} where its hook {hook} gives {expected.__name__}",
+                remedy=f"upgrade or remove {record.distribution}, or tell its author",
+            )
+    return described
+
+
+def _import_part(record: InstalledPlugin, target: str) -> Any:
+    """Import something that a plug-in names as `module:attribute`."""
+    try:
+        return import_target(target)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        own = target.partition(":")[0]
+        if own.partition(".")[0] == missing.partition(".")[0] or not missing:
+            raise BrokenPluginError(
+                f"{record.title} has no module {missing or own!r}", remedy=f"reinstall {record.distribution}"
+            ) from error
+        raise PluginDependencyError(
+            f"{record.title} needs the module {missing!r}, which is not installed",
+            remedy=f"{_provider(record, missing)}; {record.distribution} should depend on it",
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise BrokenPluginError(
+            f"{record.title} cannot be imported: {target.partition(':')[0]} raised {_cause(error)}",
+            remedy=f"repair, upgrade or remove {record.distribution}",
+        ) from error
+
+
+def _provider(record: InstalledPlugin, module: str) -> str:
+    wanted = normalized(module.partition(".")[0])
+    for requirement in record.requires:
+        name = requirement.split(";")[0].strip()
+        for end in "[(<>=!~@ ":
+            name = name.partition(end)[0]
+        if normalized(name) == wanted:
+            return f"pip install {name}"
+    return "install what provides it"
+
+
+def _without_hook(record: InstalledPlugin, hooks: tuple[str, ...]) -> BrokenPluginError:
+    return BrokenPluginError(
+        f"{record.title} implements none of the hooks of its kind in {record.value}",
+        found=hooks,
+        remedy="write a function of that name and mark it with psk.hookimpl",
+    )
+
+
+def _cause(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  an error of a plug-in's own may be unable to say what it is
+        text = "which cannot be shown"
+    return f"{type(error).__name__}: {text if len(text) <= LONGEST_CAUSE else text[:LONGEST_CAUSE] + '...'}"

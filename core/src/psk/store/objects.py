@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import CapabilityError, InvalidKeyError, StoreClosedError
+from psk.plugins.entry_points import is_mentioned
 from psk.plugins.importing import on_demand
-from psk.plugins.scanning import is_mentioned
 from psk.store.arguments import check_coder, check_lifetime
 from psk.store.encoding import Encoder
 from psk.store.keys import check_key, is_proxy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from psk.plugins import installed, load
-from psk.plugins.record import NOT_ALLOWED
+from psk.plugins.discovery import NOT_ALLOWED
 from psk.unraisable import report_ignored
 
 

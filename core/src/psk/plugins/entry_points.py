@@ -1,7 +1,7 @@
-"""Which installed distributions have entry points that could be ours?
+"""Find the installed distributions whose entry points could be psk's.
 
-Read by hand, since importlib.metadata takes longer to import than all of psk. It is asked about what is not a plain
-folder on `sys.path`: archives, and import hooks that bring distributions of their own.
+The folders on `sys.path` are read directly, because importlib.metadata takes longer to import than all of psk. It is
+used only for what is not a plain folder: archives, and import hooks that provide distributions of their own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How are a plug-in's hooks found and called? By pluggy, which is imported here and nowhere else."""
+"""Find and call the hooks of a plug-in by pluggy, which is imported here and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pluggy
 
 from psk.errors import BrokenPluginError
 from psk.plugins import specs
-from psk.plugins.marker import IMPLEMENTATION
+from psk.plugins.specs import IMPLEMENTATION
 
 if TYPE_CHECKING:
-    from psk.plugins.record import InstalledPlugin
+    from psk.plugins.discovery import InstalledPlugin
 
 
 class _Manager(pluggy.PluginManager):
@@ -29,10 +29,10 @@ class _Manager(pluggy.PluginManager):
 
 
 def hooks_of(module: Any, plugin: InstalledPlugin) -> Any:
-    """Give what calls a plug-in's hooks, checked against their specifications; each plug-in has its own.
+    """Give the caller of a plug-in's hooks, checked against their specifications; each plug-in has its own.
 
     Raises:
-        BrokenPluginError: It implements a hook that there is not, or one with arguments that there are not.
+        BrokenPluginError: It implements a hook that does not exist, or takes an argument that the hook does not have.
     """
     manager = _Manager("psk")
     manager.add_hookspecs(specs)
