@@ -31,7 +31,7 @@ def copy_an_owner(owner, named):
     copy.copy(owner)
 
 
-@provokes(errors.OwnershipError, "is no borrow")
+@provokes(errors.OwnershipError, "is not a borrow")
 def end_the_borrow_of_an_owner(owner, named):
     named += ["OwnedProxy"]
     mark_refs_out_of_scope(owner)

@@ -214,7 +214,7 @@ def test_remote_updates_are_the_owners_at_the_end_of_the_borrow(store):
     owner = owned_proxy(store, [1], ttl=TTL)
     here = mut_borrow(owner)
     message = pickle.dumps(here)
-    with pytest.raises(ReferenceInvalidError, match="moved to whoever"):
+    with pytest.raises(ReferenceInvalidError, match="moved to the process"):
         here.append(2)
     there = pickle.loads(message)
     other = pickle.loads(message)
@@ -256,7 +256,7 @@ def test_what_a_channel_lacks_is_refused(plain_store, local_store):
     with pytest.raises(CapabilityError, match="cannot be moved"):
         pickle.dumps(owner)
     writer = mut_borrow(owner)
-    with pytest.raises(CapabilityError, match="cannot travel"):
+    with pytest.raises(CapabilityError, match="cannot be sent"):
         pickle.dumps(writer)
     writer.append(2)
     del writer

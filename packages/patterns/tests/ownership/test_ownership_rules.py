@@ -157,7 +157,7 @@ def test_only_owners_lend_clone_update_and_release(local_store):
                 call(value)
     with pytest.raises(ReferenceNotOwnedError):
         update(local_store.proxy([2]))
-    with pytest.raises(OwnershipError, match="no borrow"):
+    with pytest.raises(OwnershipError, match="is not a borrow"):
         mark_refs_out_of_scope(owner)
     del value
     release(owner)

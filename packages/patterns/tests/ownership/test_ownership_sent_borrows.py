@@ -61,7 +61,7 @@ def test_one_whose_proxy_is_still_here_is_ended_through_that(local_store):
 def test_one_that_could_not_be_sent_ends_as_others_do(plain_store):
     owner = owned_proxy(plain_store(), [1])
     writer = mut_borrow(owner)
-    with pytest.raises(Exception, match="cannot travel"):
+    with pytest.raises(Exception, match="cannot be sent"):
         pickle.dumps(writer)
     del writer
     release(owner)

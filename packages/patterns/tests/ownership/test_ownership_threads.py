@@ -11,7 +11,7 @@ from psk import get_factory
 from psk.errors import InvalidArgumentError, MissingKeyError, PskError
 from psk_patterns import borrow, clone, into_owned, owned_proxy, release, update
 from psk_patterns.errors import AlreadyOwnedError
-from psk_patterns.ownership import accept, living
+from psk_patterns.ownership import accept, owned
 
 
 def test_of_threads_that_make_an_owner_at_once_one_does(open_channel, scale):
@@ -96,4 +96,4 @@ def test_what_was_owned_leaves_nothing_behind(local_store, scale):
     for _ in range(scale("patterns_ownership.races")):
         release(owned_proxy(local_store, [1]))
     assert atexit._ncallbacks() == before
-    assert not any((living._titles, living._places, living._claims))
+    assert not any((owned._titles, owned._places, owned._claims))

@@ -94,14 +94,14 @@ def _checked(futures: Iterable[Future[T]]) -> set[Future[T]]:
     """Return the futures, if they can be waited for."""
     if not issubclass(type(futures), Iterable):
         raise InvalidArgumentError(
-            f"a {type(futures).__qualname__} is not an iterable of futures",
+            f"an object of type {type(futures).__qualname__} is not an iterable of futures",
             remedy="pass a list of them",
         )
     checked = set()
     for future in futures:
         if not issubclass(type(future), Future):  # isinstance would resolve a proxy
             raise InvalidArgumentError(
-                f"a {type(future).__qualname__} is not a future of a store",
+                f"an object of type {type(future).__qualname__} is not a future of a store",
                 remedy="pass what psk_patterns.future returned; for futures of executors use concurrent.futures.wait "
                 "and concurrent.futures.as_completed",
             )

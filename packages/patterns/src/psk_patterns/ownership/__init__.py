@@ -1,9 +1,21 @@
-"""Which names make up ownership? Owners and borrowers of objects, and what each of them may do."""
+"""Owners and borrowers of stored objects: the object is evicted when its owner is gone."""
 
 from __future__ import annotations
 
-from psk_patterns.ownership.lending import borrow, mark_refs_out_of_scope, mut_borrow
-from psk_patterns.ownership.owning import accept, clone, into_owned, owned_proxy, release, withdraw
+from psk_patterns.ownership.borrowing import BorrowedUseError, ForkedUseError, InvalidUseError
+from psk_patterns.ownership.operations import (
+    accept,
+    borrow,
+    clone,
+    into_owned,
+    mark_refs_out_of_scope,
+    mut_borrow,
+    owned_proxy,
+    release,
+    submit,
+    update,
+    withdraw,
+)
 from psk_patterns.ownership.proxies import (
     OwnedProxy,
     RefMutProxy,
@@ -13,10 +25,11 @@ from psk_patterns.ownership.proxies import (
     restore_borrowed,
     restore_owned,
 )
-from psk_patterns.ownership.scopes import submit
-from psk_patterns.ownership.updating import update
 
 __all__ = [
+    "BorrowedUseError",
+    "ForkedUseError",
+    "InvalidUseError",
     "OwnedProxy",
     "RefMutProxy",
     "RefProxy",

@@ -1,9 +1,10 @@
-"""How does an object change its owner exactly once? By an offer, and a verdict over it that only one can write.
+"""Transfer an object to another owner exactly once, by an offer and a verdict that is written once.
 
-An offer is an object that names what is offered and a reserved key, the sign. Whoever writes the sign first decides:
-"accepted" or "withdrawn". A verdict counts if the offer exists after it was written, and who gave one that counts
-evicts first the offer, then the sign. So at most one counts: a sign outlives the offer that it was written for, and
-where a sign was evicted the offer was before. Nothing is left to grow.
+An offer is an object, the ticket, that names the offered object and a reserved key, the verdict's. The first process
+that writes the verdict decides: "accepted" or "withdrawn". A verdict counts if the ticket exists after it was written.
+The process whose verdict counts evicts first the ticket, then the verdict. So at most one verdict counts: a verdict
+outlives its ticket, and where a verdict was evicted the ticket was evicted before. Nothing grows with the number of
+transfers.
 """
 
 from __future__ import annotations
@@ -31,26 +32,26 @@ class Offer:
 
     Args:
         key: The key of the object on offer.
-        notice: Factory of the offer's own object; of one that arrived, its store is held to the rules of this process.
-        sign: Factory of the key under which the verdict goes.
-        reach: Seconds for which the offer exists.
-        window: Seconds after which the sender withdraws it; for its sender.
+        ticket: Factory of the ticket; for one that arrived, it opens only what this process trusts.
+        verdict: Factory of the verdict's key.
+        reach: Seconds for which the ticket exists.
+        window: Seconds after which the sender withdraws the offer.
 
     Attributes:
         counts: Whether this side's verdict is known to count.
     """
 
-    __slots__ = ("_claim", "_deadline", "counts", "key", "notice", "reach", "sign")
+    __slots__ = ("_claim", "_deadline", "counts", "key", "reach", "ticket", "verdict")
 
     def __init__(
-        self, key: str, notice: StoreFactory[Any], sign: StoreFactory[Any], *, reach: float, window: float
+        self, key: str, ticket: StoreFactory[Any], verdict: StoreFactory[Any], *, reach: float, window: float
     ) -> None:
         self.key = key
-        self.notice = notice
-        self.sign = sign
+        self.ticket = ticket
+        self.verdict = verdict
         self.reach = reach
         self.counts = False
-        # Who asks again, as its answer was lost, says the same.
+        # Repeated after a lost answer, a verdict is the same.
         self._claim = uuid.uuid4().hex
         self._deadline = time.monotonic() + window
 
@@ -62,81 +63,81 @@ class Offer:
             store: Where the object is.
             key: Its key.
             ttl: Seconds of the owner's lease.
-            window: Seconds after which the owner wants it back.
+            window: Seconds after which the owner withdraws it.
 
         Raises:
-            CapabilityError: The channel cannot reserve keys, or keeps no expiry times.
+            CapabilityError: The channel cannot reserve keys, or has no expiry.
             ConnectorError: The channel failed.
         """
         if not store.supports(SupportsReserve, SupportsExpiry):
             raise CapabilityError(
                 f"object {key} of store {store.name!r} cannot be moved to another process: channel "
                 f"{store.connector.scheme!r} has no SupportsReserve or no SupportsExpiry",
-                remedy="send a borrow of it, or a clone, or use another channel",
+                remedy="send a borrow or a clone of it, or use another channel",
             )
-        # The sender needs time to withdraw what has not been accepted; one that was stopped for longer lost its lease.
+        # Time for the sender to withdraw; one that is stopped for longer loses its lease.
         reach = window + 2 * ttl
-        sign = store.reserve(ttl=2 * reach)
-        notice = store.put(f"{key} {sign}", ttl=reach)
-        return cls(key, _factory(store, notice), _factory(store, sign), reach=reach, window=window)
+        verdict = store.reserve(ttl=2 * reach)
+        ticket = store.put(f"{key} {verdict}", ttl=reach)
+        return cls(key, _factory(store, ticket), _factory(store, verdict), reach=reach, window=window)
 
     @property
     def is_over(self) -> bool:
-        """Whether its sender has waited long enough."""
+        """Whether the window has passed."""
         return time.monotonic() >= self._deadline
 
     def exists(self, store: Store | None = None) -> bool:
-        """Tell whether the offer is still there: then nobody has completed a verdict."""
-        store = store or self.notice.store()
-        return bool(store.exists(self.notice.reference.key))
+        """Return whether the ticket exists: then no verdict has been completed."""
+        store = store or self.ticket.store()
+        return bool(store.exists(self.ticket.reference.key))
 
     def is_decided(self, store: Store) -> bool:
-        """Tell whether a verdict has been written."""
-        return bool(store.exists(self.sign.reference.key))
+        """Return whether a verdict has been written."""
+        return bool(store.exists(self.verdict.reference.key))
 
     def decide(self, verdict: str, store: Store | None = None) -> bool:
-        """Give a verdict, unless there is one; ask again where the answer was lost.
+        """Write a verdict, unless there is one; can be repeated after a lost answer.
 
         Args:
             verdict: `ACCEPTED` or `WITHDRAWN`.
-            store: The sender's store; a receiver's are those of what arrived.
+            store: The sender's store; a receiver uses those of the factories that arrived.
 
         Returns:
-            Whether it is this side's verdict that counts.
+            Whether this side's verdict counts.
 
         Raises:
-            PskError: Channel or policy; whether there is a verdict is not known then.
+            PskError: The channel failed or is not trusted; the verdict may have been written.
         """
         if self.counts:
             return True
-        notices, signs = store or self.notice.store(), store or self.sign.store()
-        notice, sign = self.notice.reference.key, self.sign.reference.key
-        # What stands there was written by the owner: parts of several offers cannot be put together.
-        if notices.get(notice) != f"{self.key} {sign}":
+        tickets, verdicts = store or self.ticket.store(), store or self.verdict.store()
+        ticket_key, verdict_key = self.ticket.reference.key, self.verdict.reference.key
+        # The owner wrote the ticket: parts of several offers cannot be combined.
+        if tickets.get(ticket_key) != f"{self.key} {verdict_key}":
             return False
-        said = f"{verdict} {self._claim}"
+        stored = f"{verdict} {self._claim}"
         try:
-            signs.fulfil(sign, said, ttl=2 * self.reach)
+            verdicts.fulfil(verdict_key, stored, ttl=2 * self.reach)
         except KeyExistsError:
-            if signs.get(sign) != said:
+            if verdicts.get(verdict_key) != stored:
                 return False
-        self.counts = notices.exists(notice)
+        self.counts = tickets.exists(ticket_key)
         if not self.counts:
-            # It went meanwhile, so no verdict will ever count, and nobody needs the sign.
+            # The ticket is gone, so that no verdict will ever count: this one is garbage.
             with suppress(PskError):
-                signs.evict(sign)
+                verdicts.evict(verdict_key)
         return self.counts
 
     def clear(self, store: Store) -> None:
-        """Evict what is left of an offer over which a verdict counts.
+        """Evict what is left of an offer whose verdict counts.
 
         Raises:
             ConnectorError: The channel failed; what is left expires.
         """
         with reopened(store) as channel:
-            # In this order: without the sign another verdict could be written, and would count if the offer were there.
-            channel.evict(self.notice.reference.key)
-            channel.evict(self.sign.reference.key)
+            # In this order: without the verdict another could be written, and would count while the ticket exists.
+            channel.evict(self.ticket.reference.key)
+            channel.evict(self.verdict.reference.key)
 
 
 def _factory(store: Store, key: str) -> StoreFactory[Any]:

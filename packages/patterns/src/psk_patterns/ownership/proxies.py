@@ -1,38 +1,51 @@
-"""Which proxies keep the rules of ownership? Those of owners, and those of borrowers."""
+"""The classes of owned and borrowed proxies, and how they travel."""
 
 from __future__ import annotations
 
+import os
+import time
 from contextlib import suppress
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from psk import Proxy, get_factory
+from psk.connectors import SupportsExpiry, SupportsSwap, check_ttl, validate_key
+from psk.errors import MissingKeyError, ProxyStoreFactoryError, PskError
 from psk.proxy import make_proxy
+from psk.store import StoreFactory
 from psk.wire import type_of
-from psk_patterns.errors import OwnershipError, ReferenceNotOwnedError
-from psk_patterns.ownership.arriving import arrived_loan, arrived_title
-from psk_patterns.ownership.claiming import claim_title
-from psk_patterns.ownership.living import drop
-from psk_patterns.ownership.loan import Loan, SentLoan
-from psk_patterns.ownership.refusals import refuse_copy
+from psk_patterns.errors import OwnershipError, ReferenceInvalidError, ReferenceNotOwnedError
+from psk_patterns.leases import LeaseHolder, reopened
+from psk_patterns.ownership.borrowing import Loan, SentBorrow, as_use_error, first_link
+from psk_patterns.ownership.offer import Offer
+from psk_patterns.ownership.owned import claimed
 from psk_patterns.ownership.title import Title
 
+if TYPE_CHECKING:
+    from psk import Store
+
 T = TypeVar("T")
+
+DEFAULT_TTL: Final = 30.0
+"""Seconds after which an object goes whose owner died."""
+
+DEFAULT_WINDOW: Final = 600.0
+"""Seconds after which an object returns to its owner that was not accepted."""
 
 
 class OwnedProxy(Proxy[T]):
     """The owner of an object; made by `owned_proxy`, `clone`, `into_owned`, or by unpickling one.
 
     It is used like the object. When it is dropped, the object is evicted; when its process dies, the object expires.
-    Pickling it offers the object to whoever unpickles it. `owner += x` changes what the proxy shows and leaves it the
-    owner, also where the object itself cannot change; `update` stores that.
+    Pickling it offers the object to the process that unpickles it. `owner += x` changes what the proxy shows and leaves
+    it the owner, also where the object itself cannot change; `update` stores that.
 
     Args:
-        factory: That of a store's plain proxy, whose object is owned from then on, as by `into_owned`.
-        cache_defaults: As of `Proxy`.
-        target: As of `Proxy`.
+        factory: The factory of a store's plain proxy, whose object is owned from then on, as by `into_owned`.
+        cache_defaults: As in `Proxy`.
+        target: As in `Proxy`.
 
     Raises:
-        PskError: As of `into_owned`.
+        PskError: As `into_owned`.
     """
 
     __slots__ = ()
@@ -46,25 +59,25 @@ class OwnedProxy(Proxy[T]):
     def __reduce_ex__(self, protocol: Any) -> Any:
         title = title_of(self, "move")
         with title.locked():
-            title.factory.__reduce__()  # what cannot travel is not offered
+            title.factory.__reduce__()  # an object that cannot travel is not offered
             offer = title.offer()
             forget(self)
-            return restore_owned, (title.factory, offer.notice, offer.sign, title.ttl, title.window)
+            return restore_owned, (title.factory, offer.ticket, offer.verdict, title.ttl, title.window)
 
     def __copy__(self) -> NoReturn:
-        refuse_copy("the owned", repr(get_factory(self)))
+        _refuse_copy("owned", self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
-        refuse_copy("the owned", repr(get_factory(self)))
+        _refuse_copy("owned", self)
 
     def __del__(self) -> None:
-        title = _left_by(self)
+        title = _factory_left_by(self)
         if isinstance(title, Title):
-            drop(title)
+            title.drop()
 
 
 class RefProxy(Proxy[T]):
-    """A borrow to read; many may exist at once. Sent away, it is a reference that borrows nothing by itself.
+    """A borrow to read; many may exist at once. Pickled, it is a reference that borrows nothing by itself.
 
     Only `borrow` makes one.
     """
@@ -75,25 +88,25 @@ class RefProxy(Proxy[T]):
         _refuse_making("RefProxy", "borrow(owner)")
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        loan = loan_of(self)
+        loan = borrow_of(self)
         loan.check()
         return restore_borrowed, (loan.factory,)
 
     def __copy__(self) -> Any:
-        return wrapped(RefProxy, loan_of(self).again())
+        return wrapped(RefProxy, borrow_of(self).again())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return wrapped(RefProxy, loan_of(self).again())
+        return wrapped(RefProxy, borrow_of(self).again())
 
     def __del__(self) -> None:
-        _drop(_left_by(self))
+        _drop_borrow(self)
 
 
 class RefMutProxy(Proxy[T]):
     """The borrow to read and update; while it lasts it is the only one.
 
-    Sent away, it cannot be used here any more; it ends as is said at `mut_borrow`, which alone makes one. `ref += x`
-    leaves it the borrow, as it leaves an owner one.
+    Only `mut_borrow` makes one, and says when it ends. Pickled, it cannot be used here any more. `ref += x` leaves it
+    the borrow, as it leaves an owner the owner.
     """
 
     __slots__ = ()
@@ -105,35 +118,138 @@ class RefMutProxy(Proxy[T]):
         return _rebound(self, result)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        sent = loan_of(self).send()
+        sent = borrow_of(self).send()
         forget(self)
         return restore_borrowed, sent
 
     def __copy__(self) -> NoReturn:
-        refuse_copy("the", repr(get_factory(self)))
+        _refuse_copy("", self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
-        refuse_copy("the", repr(get_factory(self)))
+        _refuse_copy("", self)
 
     def __del__(self) -> None:
-        _drop(_left_by(self))
+        _drop_borrow(self)
+
+
+class Borrow:
+    """The factory of a borrowed proxy in the owner's process.
+
+    Args:
+        title: The owner's.
+        loan: This borrow, in the books of the title.
+    """
+
+    def __init__(self, title: Title, loan: Loan) -> None:
+        self.title = title
+        self.loan = loan
+
+    def __call__(self) -> Any:
+        """Fetch the object for the borrower."""
+        try:
+            self.check()
+        except ReferenceInvalidError as error:
+            raise as_use_error(error) from None
+        return self.factory.resolve()
+
+    @property
+    def factory(self) -> StoreFactory[Any]:
+        """What fetches the object, whose key an update may change."""
+        return self.title.factory
+
+    def check(self) -> None:
+        """Refuse a borrow that has ended.
+
+        Raises:
+            ReferenceInvalidError: It has ended, or was sent.
+        """
+        if self.loan.ended:
+            raise ReferenceInvalidError(
+                f"{self!r} cannot be used: {self.loan.ended}", remedy="borrow from the owner again"
+            )
+
+    def again(self) -> Borrow:
+        """Borrow once more, to read.
+
+        Raises:
+            ReferenceInvalidError: This borrow has ended.
+        """
+        title, made = self.title, Borrow(self.title, Loan(mutable=False))
+        if title.pid != os.getpid():
+            self.check()
+            return made  # a forked child may read, borrows nothing, and must not use its copy of the lock
+        with title.locked():
+            self.check()
+            title.loans.add(made.loan)
+            return made
+
+    def drop(self) -> None:
+        """Note that the proxy here is gone, which ends the borrow unless it was sent; safe in a finaliser."""
+        if self.loan.deadline is None:
+            self.end()
+        else:
+            self.loan.is_away = True
+
+    def end(self) -> None:
+        """End the borrow; safe in a finaliser."""
+        self.title.end_loan(self.loan)
+
+    def send(self) -> tuple[StoreFactory[Any], float | None, int | None, str | None]:
+        """Move a mutable borrow to another process; here it lasts for the owner's window.
+
+        Returns:
+            The arguments of `SentBorrow`: what fetches the object, the seconds of its lease, its revision if the
+            channel can swap, and otherwise the link under which new versions are announced.
+
+        Raises:
+            OwnershipError: The borrow has ended.
+            CapabilityError: The channel can neither swap nor reserve keys.
+        """
+        title, loan = self.title, self.loan
+        with title.locked():
+            if loan not in title.loans:
+                self.check()
+            title.check("lend")
+            title.factory.__reduce__()  # an object that cannot travel is not lent
+            with reopened(title.store) as store:
+                stat = store.stat(title.key) if store.supports(SupportsSwap) else None
+                if stat is not None and stat.expires:
+                    revision, link = stat.revision, None
+                else:
+                    # Sent twice, it is the same link: one of the two receivers can update.
+                    revision, link = None, title.link or first_link(store, title.key)
+                    title.link = link
+                factory: Any = get_factory(store.proxy_from_key(title.key))
+            loan.ended = "it was pickled, and moved to the process that unpickled it"
+            loan.deadline = time.monotonic() + title.window
+            return factory, title.lease, revision, link
+
+    def __repr__(self) -> str:
+        return f"{'mutable ' if self.loan.mutable else ''}borrow of {self.title!r}"
+
+    def __reduce__(self) -> NoReturn:
+        raise OwnershipError(f"the {self!r} cannot be pickled by itself", remedy="pickle the borrowed proxy")
 
 
 def is_owned(value: Any) -> bool:
-    """Tell whether a value is an owned proxy, without resolving it."""
+    """Return whether a value is an owned proxy, without resolving it."""
     return issubclass(type(value), OwnedProxy)
 
 
 def is_borrowed(value: Any) -> bool:
-    """Tell whether a value is a borrowed proxy, without resolving it."""
+    """Return whether a value is a borrowed proxy, without resolving it."""
     return issubclass(type(value), (RefProxy, RefMutProxy))
 
 
 def title_of(proxy: Any, purpose: str) -> Title:
-    """Give the title behind an owned proxy.
+    """Return the title behind an owned proxy.
+
+    Args:
+        proxy: The proxy.
+        purpose: What is to be done with it: a verb, for the error.
 
     Raises:
-        ReferenceNotOwnedError: It is none.
+        ReferenceNotOwnedError: It is not an owned proxy.
     """
     title: Any = get_factory(proxy) if is_owned(proxy) else None
     if not isinstance(title, Title):
@@ -147,18 +263,63 @@ def title_of(proxy: Any, purpose: str) -> Title:
     return title
 
 
-def loan_of(proxy: Any) -> Loan | SentLoan:
-    """Give the loan behind a borrowed proxy.
+def borrow_of(proxy: Any) -> Borrow | SentBorrow:
+    """Return the factory behind a borrowed proxy.
 
     Raises:
-        OwnershipError: It is none.
+        OwnershipError: It is not a borrowed proxy.
     """
-    loan: Any = get_factory(proxy) if is_borrowed(proxy) else None
-    if not isinstance(loan, (Loan, SentLoan)):
+    found: Any = get_factory(proxy) if is_borrowed(proxy) else None
+    if not isinstance(found, (Borrow, SentBorrow)):
         raise OwnershipError(
-            f"a {type(proxy).__name__} is no borrow", remedy="pass what borrow(owner) or mut_borrow(owner) gave"
+            f"an object of type {type(proxy).__name__} is not a borrow",
+            remedy="pass what borrow(owner) or mut_borrow(owner) returned",
         )
-    return loan
+    return found
+
+
+def begin_title(store: Store, factory: Any, ttl: float, window: float, serializer: Any = None) -> Title:
+    """Make the title to an object that has none; if that fails, the object is evicted."""
+    try:
+        return Title(factory, ttl=ttl, window=window, store=store, serializer=serializer)
+    except BaseException:
+        store.evict(factory.reference.key)
+        raise
+
+
+def claim_title(found: Any, ttl: float = DEFAULT_TTL, window: float = DEFAULT_WINDOW) -> Title:
+    """Make the title to the object of a plain proxy.
+
+    Args:
+        found: The proxy's factory.
+        ttl: As in `owned_proxy`.
+        window: As in `owned_proxy`.
+
+    Raises:
+        AlreadyOwnedError: This process owns the object, or another thread is making its owner.
+        ProxyStoreFactoryError: The factory is not one of a store.
+        MissingKeyError: The object is gone.
+        PskError: The channel failed.
+    """
+    window = check_ttl(window)
+    if not isinstance(found, StoreFactory):
+        raise ProxyStoreFactoryError(
+            f"the factory is a {type(found).__qualname__}, not one of a store, so its object cannot be owned",
+            remedy="make the owner with owned_proxy(store, obj), or with into_owned(proxy) of a store's proxy",
+        )
+    store, key = found.store(), found.reference.key
+    if store.supports(SupportsExpiry):
+        LeaseHolder(store, ttl)  # which refuses a lease that is too short before the object gets it
+    with claimed(found.reference.uri, key):
+        there = store.renew(key, check_ttl(ttl)) if store.supports(SupportsExpiry) else store.exists(key)
+        if not there:
+            raise MissingKeyError(
+                f"no object {key} in store {store.name!r} ({store.shown_uri})",
+                remedy="make the owner while the object exists",
+            )
+        # Without the flag that evicts after the first use, and without the checksum, which a new version changes.
+        factory: Any = get_factory(store.proxy_from_key(key, deserializer=found.deserializer))
+        return begin_title(store, factory, ttl, window)
 
 
 def wrapped(cls: Any, factory: Any, kind: type | None = None, target: Any = None, protocols: int | None = None) -> Any:
@@ -166,8 +327,8 @@ def wrapped(cls: Any, factory: Any, kind: type | None = None, target: Any = None
 
     Args:
         cls: Its class.
-        factory: A title or a loan.
-        kind: The object's class, if known: asking for it does not resolve then.
+        factory: A title or a borrow.
+        kind: The object's class, if known: asking for it does not resolve the proxy then.
         target: The object, if known.
         protocols: What the object's type can do, if known.
     """
@@ -178,7 +339,7 @@ def wrapped(cls: Any, factory: Any, kind: type | None = None, target: Any = None
 
 
 def known_class(proxy: Any) -> type | None:
-    """Give the class of the object where that is known, without resolving."""
+    """Return the class of the object if that is known without resolving."""
     try:
         kind: Any = object.__getattribute__(proxy, "__proxy_default_class__")
     except AttributeError:
@@ -187,7 +348,7 @@ def known_class(proxy: Any) -> type | None:
 
 
 def forget(proxy: Any) -> None:
-    """Let the next use of a proxy ask its factory; what it shows here says nothing of what is stored."""
+    """Let the next use of a proxy ask its factory: what it shows here may differ from what is stored."""
     kind = known_class(proxy)
     del proxy.__proxy_wrapped__
     forget_class(proxy)
@@ -202,33 +363,76 @@ def forget_class(proxy: Any) -> None:
             delattr(proxy, name)
 
 
-def restore_owned(*sent: Any) -> Any:
-    """Rebuild an owned proxy that arrived; it is accepted at its first use.
+def restore_owned(
+    factory: Any = None, ticket: Any = None, verdict: Any = None, ttl: Any = None, window: Any = None
+) -> Any:
+    """Rebuild an owned proxy that was pickled; opens nothing yet, and is accepted at its first use.
+
+    Args:
+        factory: Fetches the object.
+        ticket: Fetches the offer's ticket.
+        verdict: Fetches the verdict.
+        ttl: Seconds of a lease.
+        window: Seconds of an offer.
 
     Raises:
         ReferenceInvalidError: It is damaged or forged.
     """
-    title = arrived_title(*sent)
-    reference = title.factory.reference
-    return wrapped(OwnedProxy, title, type_of(reference.type_code), protocols=reference.protocols)
+    parts = factory, ticket, verdict
+    if not all(type(part) is StoreFactory for part in parts):
+        _refuse_arrived("its parts are not references")
+    if len({(part.reference.uri, part.reference.signed_by) for part in parts}) != 1:
+        _refuse_arrived("its parts are not references into one channel with one signer")
+    try:
+        ttl, window = check_ttl(ttl), check_ttl(window)
+    except PskError as error:
+        _refuse_arrived(str(error))
+    offer = Offer(factory.reference.key, ticket, verdict, reach=window + 2 * ttl, window=window)
+    title = Title(factory, ttl=ttl, window=window, offer=offer)
+    return wrapped(OwnedProxy, title, type_of(factory.reference.type_code), protocols=factory.reference.protocols)
 
 
-def restore_borrowed(*sent: Any) -> Any:
-    """Rebuild a borrowed proxy that arrived.
+def restore_borrowed(factory: Any = None, lease: Any = None, revision: Any = None, link: Any = None) -> Any:
+    """Rebuild a borrowed proxy that was pickled; opens nothing yet.
+
+    Args:
+        factory: Fetches the object.
+        lease: Seconds to live of a new version, or None.
+        revision: The object's revision, or None.
+        link: The key under which a new version is announced, or None.
 
     Raises:
         ReferenceInvalidError: It is damaged or forged.
     """
-    loan = arrived_loan(*sent)
-    reference = loan.factory.reference
-    cls = RefMutProxy if loan.mutable else RefProxy
-    return wrapped(cls, loan, type_of(reference.type_code), protocols=reference.protocols)
+    if type(factory) is not StoreFactory or not (revision is None or type(revision) is int):
+        _refuse_arrived("it has no reference to an object, or its revision is not a number")
+    try:
+        lease = None if lease is None else check_ttl(lease)
+        link = None if link is None else validate_key(link)
+    except PskError as error:
+        _refuse_arrived(str(error))
+    borrow = SentBorrow(factory, lease, revision, link)
+    cls = RefMutProxy if borrow.mutable else RefProxy
+    return wrapped(cls, borrow, type_of(factory.reference.type_code), protocols=factory.reference.protocols)
 
 
-def _rebound(proxy: Any, result: Any) -> Any:
-    proxy.__proxy_wrapped__ = result
-    forget_class(proxy)
-    return proxy
+# Pickles contain them.
+restore_owned.__module__ = restore_borrowed.__module__ = "psk_patterns.ownership"
+
+
+def _refuse_arrived(why: str) -> NoReturn:
+    raise ReferenceInvalidError(
+        f"an owned or borrowed proxy that arrived cannot be read: {why}",
+        remedy="find out whether it was damaged, forged, or made by another version of psk-patterns",
+    )
+
+
+def _refuse_copy(kind: str, proxy: Any) -> NoReturn:
+    raise OwnershipError(
+        f"the {kind}{' ' if kind else ''}{get_factory(proxy)!r} cannot be copied: an object has one owner, and at most "
+        "one borrower that may change it",
+        remedy="make a second object with psk_patterns.clone(owner), or borrow() it",
+    )
 
 
 def _refuse_making(kind: str, maker: str) -> NoReturn:
@@ -237,17 +441,20 @@ def _refuse_making(kind: str, maker: str) -> NoReturn:
     )
 
 
-def _left_by(proxy: Any) -> Any:
+def _rebound(proxy: Any, result: Any) -> Any:
+    proxy.__proxy_wrapped__ = result
+    forget_class(proxy)
+    return proxy
+
+
+def _factory_left_by(proxy: Any) -> Any:
     try:
         return get_factory(proxy)
     except (AttributeError, TypeError):  # it was never finished, or the interpreter is ending
         return None
 
 
-def _drop(loan: Any) -> None:
-    if isinstance(loan, (Loan, SentLoan)):
-        loan.drop()
-
-
-# Short module paths make short pickles.
-restore_owned.__module__ = restore_borrowed.__module__ = "psk_patterns.ownership"
+def _drop_borrow(proxy: Any) -> None:
+    borrow = _factory_left_by(proxy)
+    if isinstance(borrow, (Borrow, SentBorrow)):
+        borrow.drop()

@@ -1,23 +1,23 @@
-"""Who owns an object? Whoever has the title to it; this is one process's."""
+"""The title of one process to an object: its lease, its loans, its offer, and its end."""
 
 from __future__ import annotations
 
 import os
 import threading
 from contextlib import contextmanager, suppress
+from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from psk import get_factory
 from psk.connectors import SupportsExpiry
 from psk.errors import PskError
 from psk_patterns.deferred_cleanup import later
 from psk_patterns.errors import BorrowedError, MutableBorrowError, OwnershipError, ReferenceInvalidError
 from psk_patterns.leases import LeaseHolder, reopened
-from psk_patterns.ownership import living, versions
-from psk_patterns.ownership.lent import Lent
+from psk_patterns.ownership import owned
+from psk_patterns.ownership.borrowing import ForkedUseError, Loan, Loans, as_use_error, close_link, next_version
 from psk_patterns.ownership.offer import ACCEPTED, WITHDRAWN, Offer
-from psk_patterns.ownership.refusals import ForkedUseError, as_use_error
-from psk_patterns.ownership.state import MOVED, RELEASED, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,27 +25,39 @@ if TYPE_CHECKING:
     from psk import Store
     from psk.store import StoreFactory
 
+RELEASED: Final = "it was released"
+MOVED: Final = "it was moved to the process that unpickled it, which accepted it"
+
+
+class State(Enum):
+    """What a title is worth."""
+
+    ARRIVED = "not accepted yet"
+    OWNED = "owned"
+    OFFERED = "on offer"
+    ENDED = "ended"
+
 
 class Title:
-    """One process's title to an object: it is the factory of the owned proxy, and all borrows lead to it.
+    """One process's title to an object: the factory of the owned proxy, to which all borrows refer.
 
     Every method but those that say otherwise is called with the lock held: within `locked()`.
 
     Args:
         factory: Fetches the object.
         ttl: Seconds of the lease that is renewed here.
-        window: Seconds after which an offer that nobody accepted is withdrawn.
+        window: Seconds after which an offer that was not accepted is withdrawn.
         store: Where the object is; None for a title that arrived and has not been accepted.
         offer: The offer with which it arrived.
-        serializer: What new versions are encoded with.
+        serializer: Encodes new versions.
 
     Attributes:
         lock: Protects all below, except from finalisers, which only add to what is true.
         loans: The borrows that have not ended.
         dropped: Whether the owned proxy is gone.
-        link: Where the borrower of a mutable loan that travelled says what it wrote.
+        link: Where the borrower of a mutable loan that was sent announces new versions.
         reason: Why the title has ended.
-        hold: Renews the lease, where the channel keeps one.
+        holder: Renews the lease, where the channel has expiry.
     """
 
     def __init__(
@@ -63,7 +75,7 @@ class Title:
         self.window = window
         self.serializer = serializer
         self.lock = threading.RLock()
-        self.loans = Lent()
+        self.loans = Loans()
         self.dropped = False
         self.link: str | None = None
         self.reason = ""
@@ -71,15 +83,30 @@ class Title:
         self.pid = os.getpid()
         self._offer = offer
         self._store = store
-        self.hold: LeaseHolder | None = None
+        self.holder: LeaseHolder | None = None
         if store is not None:
-            self._keep(store)
-        living.note(self)
+            self._renew_lease(store)
+        owned.note(self)
 
     @property
     def key(self) -> str:
-        """The key under which the object stands now."""
+        """The key that the object has now."""
         return self.factory.reference.key
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The URI of the object's channel, and its key."""
+        return self.factory.reference.uri, self.key
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether this process has opened the object's channel."""
+        return self.state is not State.ARRIVED
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the object is not owned here any more."""
+        return self.state is State.ENDED
 
     @property
     def store(self) -> Store:
@@ -88,13 +115,13 @@ class Title:
 
     @property
     def lease(self) -> float | None:
-        """Seconds of the lease, or None where the channel keeps none."""
+        """Seconds of the lease, or None where the channel has no expiry."""
         return self.ttl if self.store.supports(SupportsExpiry) else None
 
     def __call__(self) -> Any:
         """Fetch the object for its owner; without the lock held."""
         if self.pid != os.getpid():
-            return self.factory.resolve()  # to read it, a forked child may use its parent's
+            return self.factory.resolve()  # a forked child may read its parent's object
         try:
             with self.lock:
                 self.check("read")
@@ -109,37 +136,9 @@ class Title:
             raise as_use_error(error) from None
         return factory.resolve()
 
-    def check(self, purpose: str) -> None:
-        """Make sure that the object is owned here, accepting it if it has just arrived.
-
-        Args:
-            purpose: What the owner wants: a verb.
-
-        Raises:
-            ReferenceNotOwnedError: This is a forked child's copy.
-            ReferenceInvalidError: The title has ended, or is on offer.
-            PskError: Whether it counts could not be found out.
-        """
-        self.check_process()
-        if self.state is State.ARRIVED:
-            self._accept()
-        if self.state is State.OFFERED and self._offer is not None and self._offer.is_over:
-            self.take_back()
-        if self.state is State.OFFERED:
-            raise ReferenceInvalidError(
-                f"cannot {purpose} {self!r}: it was pickled, which offers it to whoever unpickles it",
-                remedy="use it there, or take it back with psk_patterns.withdraw(proxy) while nobody has",
-            )
-        if self.state is State.ENDED:
-            raise ReferenceInvalidError(
-                f"cannot {purpose} {self!r}: {self.reason}", remedy="ask its owner for a borrow, or make a new object"
-            )
-        self.loans.end_overdue()
-        versions.follow(self)
-
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """LeaseHolder the lock, in the process that it belongs to; a forked child's copy of it may stay taken for ever.
+        """Hold the lock, in the process that it belongs to; a forked child's copy of it may stay locked for ever.
 
         Raises:
             ReferenceNotOwnedError: This is a forked child's copy of the title.
@@ -149,18 +148,46 @@ class Title:
             yield
 
     def check_process(self) -> None:
-        """Refuse a forked child what belongs to its parent; no lock is needed."""
+        """Refuse a forked child what belongs to its parent; needs no lock."""
         if self.pid != os.getpid():
             raise ForkedUseError(
                 f"{self!r} belongs to process {self.pid}, of which this one is a fork, and can only be read here",
                 remedy="pickle the proxy, or pass a borrow of it",
             )
 
-    def check_unborrowed(self, purpose: str) -> None:
-        """Make sure of what `check` does, and that nobody has borrowed the object.
+    def check(self, purpose: str) -> None:
+        """Make sure that the object is owned here, accepting it if it has just arrived.
+
+        Args:
+            purpose: What the owner wants to do: a verb.
 
         Raises:
-            BorrowedError: Somebody has.
+            ReferenceNotOwnedError: This is a forked child's copy.
+            ReferenceInvalidError: The title has ended, or is on offer.
+            PskError: The channel failed, so that the state is unknown.
+        """
+        self.check_process()
+        if self.state is State.ARRIVED:
+            self._accept()
+        if self.state is State.OFFERED and self._offer is not None and self._offer.is_over:
+            self.take_back()
+        if self.state is State.OFFERED:
+            raise ReferenceInvalidError(
+                f"cannot {purpose} {self!r}: it was pickled, which offers it to the process that unpickles it",
+                remedy="use it there, or take it back with psk_patterns.withdraw(proxy) before it is accepted",
+            )
+        if self.state is State.ENDED:
+            raise ReferenceInvalidError(
+                f"cannot {purpose} {self!r}: {self.reason}", remedy="ask its owner for a borrow, or make a new object"
+            )
+        self._end_overdue()
+        self._follow()
+
+    def check_unborrowed(self, purpose: str) -> None:
+        """Do what `check` does, and make sure that the object is not borrowed.
+
+        Raises:
+            BorrowedError: It is.
         """
         self.check(purpose)
         if self.loans:
@@ -168,8 +195,26 @@ class Title:
                 f"cannot {purpose} {self!r} while it is borrowed", found=self.loans.found, remedy=self.loans.remedy
             )
 
+    def end_loan(self, loan: Loan) -> None:
+        """End a loan; safe in a finaliser, without the lock held."""
+        loan.ended = loan.ended or "it has ended"
+        if self.pid == os.getpid():
+            self.loans.discard(loan)
+            if self.dropped:
+                later(self.settle)
+
+    def recall_loans(self) -> None:
+        """End the loans that were sent, and whose proxies here are gone."""
+        for loan in self.loans.away:
+            self.end_loan(loan)
+
+    def _end_overdue(self) -> None:
+        for loan in self.loans.away:
+            if not loan.left:
+                self.end_loan(loan)
+
     def offer(self) -> Offer:
-        """Offer the object to another process; the same offer again while it stands.
+        """Offer the object to another process; the same offer again while it lasts.
 
         Raises:
             OwnershipError: As `check_unborrowed`.
@@ -185,7 +230,7 @@ class Title:
         return offer
 
     def take_back(self) -> bool:
-        """Withdraw an offer; False if somebody accepted it, and the title has ended."""
+        """Withdraw an offer; False if it was accepted, and the title has ended."""
         offer = self._offer
         if self.state is not State.OFFERED or offer is None:
             return self.state is State.OWNED
@@ -196,18 +241,8 @@ class Title:
         self.state, self._offer = State.OWNED, None
         self._clear(offer)
         if self.dropped:
-            later(living.settle, self)
+            later(self.settle)
         return True
-
-    def release(self) -> None:
-        """End the title and evict the object.
-
-        Raises:
-            PskError: The channel failed; the object is still owned.
-        """
-        with reopened(self.store) as store:
-            store.evict(self.key)
-        self.end(RELEASED)
 
     def _accept(self) -> None:
         offer: Any = self._offer
@@ -218,10 +253,10 @@ class Title:
             self._clear(offer)
             self._refuse("its object is gone: its owner died, or had evicted it")
         self._store, self._offer = store, None
-        self._keep(store)
+        self._renew_lease(store)
         self.state = State.OWNED
-        living.note(self)
-        living.tell_moved(self)
+        owned.note(self)
+        owned.tell_moved(self)
         self._clear(offer)
 
     def _refuse(self, reason: str) -> NoReturn:
@@ -232,21 +267,72 @@ class Title:
         with suppress(PskError):  # what is left expires
             offer.clear(self.store)
 
-    def _keep(self, store: Store) -> None:
+    def lose_offered(self) -> None:
+        """Note that the object on offer was accepted; without the lock held."""
+        if self.state is State.OFFERED:
+            self.end(MOVED)
+
+    def adopt(self, store: Store, key: str) -> None:
+        """Replace the object by a new version.
+
+        Args:
+            store: Where the version is, open.
+            key: Its key, which may be that of the version before.
+        """
+        before = self.key
+        made: Any = get_factory(store.proxy_from_key(key, deserializer=self.factory.deserializer))
+        if key == before:
+            self.factory = made
+            return
+        if self.holder is not None:
+            self.holder.add(key, guard=partial(self.is_wanted, key))
+        self.factory = made
+        owned.note(self)
+        if self.holder is not None:
+            self.holder.discard(before)
+        with suppress(PskError):  # it expires
+            store.evict(before)
+
+    def _follow(self) -> None:
+        """Adopt the versions that the borrower of a mutable loan that was sent has announced."""
+        if self.link is None:
+            return
+        with reopened(self.store) as store:
+            while self.link is not None:
+                announced = next_version(store, self.link)
+                if announced is not None:
+                    self._adopt_announced(store, *announced)
+                elif self.loans.writer is not None:
+                    return  # there may be more to come
+                elif close_link(store, self.link, self.ttl):
+                    self.link = None
+
+    def _adopt_announced(self, store: Store, key: str, following: str) -> None:
+        link, self.link = self.link, following
+        if self.holder is not None and not store.renew(key, self.ttl):
+            self.link = None
+            self.end("the version that its borrower wrote is gone")
+            return
+        self.adopt(store, key)
+        if link is not None:
+            with suppress(PskError):  # it expires
+                store.evict(link)
+
+    def _renew_lease(self, store: Store) -> None:
         if store.supports(SupportsExpiry):
-            self.hold = LeaseHolder(store, self.ttl, on_lost=self._lose)
-            self.hold.add(self.key, guard=partial(self.is_wanted, self.key))
+            self.holder = LeaseHolder(store, self.ttl, on_lost=self._lose)
+            self.holder.add(self.key, guard=partial(self.is_wanted, self.key))
 
     def is_wanted(self, key: str) -> bool:
         """Tell the thread that renews leases whether to go on; without the lock held."""
         if not self.lock.acquire(blocking=False):
-            return True  # something is being done with the object: others' leases must not wait for that
+            return True  # another thread uses the title, and other leases must not wait for it
         try:
             if self.state is State.OFFERED:
                 return self._is_undecided()
-            self.loans.end_overdue()
+            self._end_overdue()
             if self.state is State.OWNED and self.link is not None:
-                versions.follow(self)
+                self._follow()
             return self.state is State.OWNED and key == self.key
         finally:
             self.lock.release()
@@ -263,22 +349,66 @@ class Title:
             self._clear(offer)
         return self.state is State.OFFERED
 
-    def lose_offered(self) -> None:
-        """Note that what is on offer was accepted; without the lock held."""
-        if self.state is State.OFFERED:
-            self.end(MOVED)
-
     def _lose(self, key: str) -> None:
-        # In the thread that renews leases, without the lock: what is lost is lost, whoever is at it.
+        # Called by the thread that renews leases, without the lock: the object is gone, whatever other threads do.
         if key == self.key and self.state in {State.OWNED, State.OFFERED}:
-            self.end("its lease was lost: this process could not renew it in time, or somebody evicted it")
+            self.end("its lease was lost: this process could not renew it in time, or another process evicted it")
+
+    def drop(self) -> None:
+        """Note that the owned proxy is gone; safe in a finaliser, without the lock held."""
+        if self.pid == os.getpid():
+            self.dropped = True
+            later(self.settle)
+
+    def settle(self) -> None:
+        """Evict the object if its proxy is gone and it is not borrowed; without the lock held.
+
+        Raises:
+            PskError: The channel failed; the object is left to expire.
+        """
+        if self.pid != os.getpid():
+            return
+        with self.lock:
+            self._end_overdue()
+            if self.state in {State.ENDED, State.OFFERED} or not self.dropped or self.loans:
+                return  # an object on offer stays until there is a verdict
+            arrived = self.state is State.ARRIVED
+            try:
+                self.check("evict")
+                self.release()
+            except ReferenceInvalidError:
+                return  # another process has it, or it is gone
+            except BaseException as error:
+                self.end("its proxy is gone")
+                if not (arrived and isinstance(error, PskError)):  # an object that was never ours needs no report
+                    raise
+
+    def leave(self) -> None:
+        """Evict the object as the process ends, borrowed or not; without the lock held."""
+        self.loans.clear()
+        self.dropped = True
+        try:
+            self.settle()
+        except PskError:
+            if self.lease is None:  # otherwise it expires
+                raise
+
+    def release(self) -> None:
+        """End the title and evict the object.
+
+        Raises:
+            PskError: The channel failed; the object is still owned.
+        """
+        with reopened(self.store) as store:
+            store.evict(self.key)
+        self.end(RELEASED)
 
     def end(self, reason: str) -> None:
         """Give the title up; the object is left to others, or to expire."""
         self.state, self.reason = State.ENDED, reason
-        living.forget(self)
-        if self.hold is not None:
-            self.hold.close()
+        owned.forget(self)
+        if self.holder is not None:
+            self.holder.close()
 
     def __repr__(self) -> str:
         return f"object {self.key} of {self.factory.reference.shown_uri}"

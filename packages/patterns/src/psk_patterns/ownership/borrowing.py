@@ -1,0 +1,260 @@
+"""Borrows of an object: those that the owner's process has lent, and those that arrived from another process.
+
+Where a channel can swap, a borrower in another process stores a new version under the same key. Elsewhere it puts each
+version under a key of its own and announces it under a link, a reserved key: the version's key and the next link. The
+owner follows the links, keeps the last version alive, and evicts the one before.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from psk import get_factory
+from psk.connectors import SupportsExpiry, SupportsReserve
+from psk.errors import CapabilityError, KeyExistsError, MissingKeyError, ProxyResolveError, RevisionConflictError
+from psk_patterns.errors import MutableBorrowError, OwnershipError, ReferenceInvalidError, ReferenceNotOwnedError
+
+if TYPE_CHECKING:
+    from psk import Store
+    from psk.errors import PskError
+    from psk.store import StoreFactory
+
+ENDED: Final = "ended"
+"""What an owner writes under the last link, so that no borrower adds a version."""
+
+
+class InvalidUseError(ReferenceInvalidError, ProxyResolveError):
+    """A proxy was used that does not refer to an object any more."""
+
+    __module__ = "psk_patterns.ownership"  # errors travel in pickles
+
+
+class BorrowedUseError(MutableBorrowError, ProxyResolveError):
+    """An owner was read while its object is mutably borrowed."""
+
+    __module__ = "psk_patterns.ownership"
+
+
+class ForkedUseError(ReferenceNotOwnedError, ProxyResolveError):
+    """A forked child used what belongs to its parent."""
+
+    __module__ = "psk_patterns.ownership"
+
+
+def as_use_error(error: PskError) -> PskError:
+    """Return an error of ownership as a ProxyResolveError too, so that resolving a proxy raises it unchanged."""
+    kinds: Any = ((ReferenceInvalidError, InvalidUseError), (MutableBorrowError, BorrowedUseError))
+    for kind, form in kinds:
+        if isinstance(error, kind):
+            made: PskError = form(*error.args, found=error.found, remedy=error.remedy)
+            return made
+    return error
+
+
+class Loan:
+    """One borrow of an object, in the owner's process.
+
+    Args:
+        mutable: Whether the borrower may update the object.
+
+    Attributes:
+        ended: Why it cannot be used any more, or an empty string.
+        is_away: Whether it was sent, and its proxy here is gone.
+        deadline: Until when a loan that was sent lasts if nothing ends it, by `time.monotonic`; None if it was not.
+    """
+
+    __slots__ = ("deadline", "ended", "is_away", "mutable")
+
+    def __init__(self, *, mutable: bool) -> None:
+        self.mutable = mutable
+        self.ended = ""
+        self.is_away = False
+        self.deadline: float | None = None
+
+    @property
+    def left(self) -> float:
+        """Seconds for which a loan that was sent lasts if nothing ends it."""
+        return 0.0 if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+
+class Loans(set[Loan]):
+    """The loans of an object that have not ended."""
+
+    @property
+    def writer(self) -> Loan | None:
+        """The mutable loan, if there is one."""
+        return next((loan for loan in tuple(self) if loan.mutable), None)
+
+    @property
+    def away(self) -> list[Loan]:
+        """Those that were sent, and whose proxies here are gone."""
+        return [loan for loan in tuple(self) if loan.is_away]
+
+    @property
+    def found(self) -> list[str]:
+        """Describe the loans, for errors."""
+        loans = tuple(self)
+        return [
+            f"{len(loans)} borrows",
+            *("a mutable borrow" for loan in loans if loan.mutable),
+            *(f"one that was pickled, and lasts {loan.left:.0f} s more" for loan in loans if loan.is_away),
+        ]
+
+    @property
+    def remedy(self) -> str:
+        """Say how to end the loans, for errors."""
+        if self.away:
+            return "wait for the end of the pickled borrow, or take it back with psk_patterns.withdraw(owner)"
+        return "drop the borrows, or end them with psk_patterns.mark_refs_out_of_scope(*refs)"
+
+
+class SentBorrow:
+    """A borrow that arrived from the owner's process: a reference that ends when the borrow ends there.
+
+    Args:
+        factory: Fetches the object.
+        lease: Seconds to live of a new version; None is for ever.
+        revision: The object's revision, where the channel can swap.
+        link: Where the next version is announced, if the channel cannot swap.
+    """
+
+    def __init__(
+        self,
+        factory: StoreFactory[Any],
+        lease: float | None = None,
+        revision: int | None = None,
+        link: str | None = None,
+    ) -> None:
+        self.factory = factory
+        self.lease = lease
+        self.revision = revision
+        self.link = link
+        self.mutable = revision is not None or link is not None
+        self.ended = ""
+
+    def __call__(self) -> Any:
+        """Fetch the object for the borrower."""
+        try:
+            self.check()
+        except ReferenceInvalidError as error:
+            raise as_use_error(error) from None
+        return self.factory.resolve()
+
+    def check(self) -> None:
+        """Refuse a borrow that has ended.
+
+        Raises:
+            ReferenceInvalidError: It has ended, or was sent on.
+        """
+        if self.ended:
+            raise ReferenceInvalidError(f"{self!r} cannot be used: {self.ended}", remedy="borrow from the owner again")
+
+    def again(self) -> SentBorrow:
+        """Return another reference to the same object, to read it."""
+        self.check()
+        return SentBorrow(self.factory)
+
+    def end(self) -> None:
+        """Make this reference unusable."""
+        self.ended = self.ended or "it has ended"
+
+    drop = end
+
+    def send(self) -> tuple[StoreFactory[Any], float | None, int | None, str | None]:
+        """Return the arguments of `SentBorrow` in the receiving process; this one cannot be used any more."""
+        self.check()
+        self.ended = "it was pickled, and moved to the process that unpickled it"
+        return self.factory, self.lease, self.revision, self.link
+
+    def write(self, obj: Any, serializer: Any) -> None:
+        """Store a new version for the owner.
+
+        Raises:
+            ReferenceInvalidError: Another version was stored meanwhile, or the object is gone.
+            PskError: As `Store.put`.
+        """
+        self.check()
+        store = self.factory.store()
+        if self.link is not None:
+            key, self.link = add_version(store, self.link, obj, ttl=self.lease, serializer=serializer)
+        else:
+            key, revision = self.factory.reference.key, (self.revision or 0) + 1
+            try:
+                store.swap(key, obj, revision=revision, serializer=serializer)
+            except (RevisionConflictError, MissingKeyError) as error:
+                raise ReferenceInvalidError(
+                    f"{self!r} cannot update: the object is gone, or is not the version that was borrowed",
+                    remedy="borrow from the owner again, and send each mutable borrow to one process",
+                ) from error
+            self.revision = revision
+        made: Any = get_factory(store.proxy_from_key(key))
+        self.factory = made
+
+    def __repr__(self) -> str:
+        reference = self.factory.reference
+        return f"{'mutable ' if self.mutable else ''}borrow of object {reference.key} of {reference.shown_uri}"
+
+    def __reduce__(self) -> NoReturn:
+        raise OwnershipError(f"the {self!r} cannot be pickled by itself", remedy="pickle the borrowed proxy")
+
+
+def first_link(store: Store, key: str) -> str:
+    """Reserve the first link of a mutable borrow.
+
+    Raises:
+        CapabilityError: The channel cannot reserve keys.
+    """
+    if not store.supports(SupportsReserve):
+        raise CapabilityError(
+            f"the mutable borrow of object {key} of store {store.name!r} cannot be sent: channel "
+            f"{store.connector.scheme!r} has neither SupportsSwap nor SupportsReserve",
+            remedy="send borrow(owner), have the new version returned, and update(owner) with it",
+        )
+    return store.reserve()
+
+
+def add_version(store: Store, link: str, obj: object, *, ttl: float | None, serializer: object) -> tuple[str, str]:
+    """Put a new version and announce it under the link.
+
+    Returns:
+        The version's key, and the next link.
+
+    Raises:
+        ReferenceInvalidError: The owner has ended the borrow, or a copy of the borrow was used to update before.
+        PskError: As `Store.put`.
+    """
+    key = store.put(obj, ttl=ttl, serializer=serializer)  # type: ignore[arg-type]  # checked by put
+    following = store.reserve()
+    try:
+        store.fulfil(link, f"{key} {following}", ttl=ttl)
+    except KeyExistsError as error:
+        if store.get(link) == f"{key} {following}":  # the answer to a first attempt was lost
+            return key, following
+        store.evict(key)
+        raise ReferenceInvalidError(
+            f"the new version cannot be stored in {store.name!r}: the borrow with link {link} has ended, or a copy of "
+            "it was used to update",
+            remedy="borrow from the owner again",
+        ) from error
+    return key, following
+
+
+def next_version(store: Store, link: str) -> tuple[str, str] | None:
+    """Return the version's key and the next link that are announced under a link, or None."""
+    announced = store.get(link)
+    if not isinstance(announced, str) or " " not in announced:
+        return None
+    key, _, following = announced.partition(" ")
+    return key, following
+
+
+def close_link(store: Store, link: str, ttl: float) -> bool:
+    """Prevent borrowers from adding a version under a link; False if one just did."""
+    if not store.supports(SupportsExpiry):
+        return True  # an object there would stay for ever
+    try:
+        store.fulfil(link, ENDED, ttl=ttl)
+    except KeyExistsError:
+        return bool(store.get(link) == ENDED)
+    return True
