@@ -346,17 +346,18 @@ def _split_body(whole: bytes | memoryview, start: int, sizes: Sequence[int], nby
     given = whole.nbytes
     if len(sizes) == 1 and start + sizes[0] == nbytes == given:
         return [whole[start:]]
-    if _end_of(start, sizes) == nbytes == given:
-        frames = []
-        end = start
-        for size in sizes:
-            begin = end + 63 & -64
-            if begin != end and whole[end:begin] != ZEROS[begin - end]:
-                break
-            end = begin + size
-            frames.append(whole[begin:end])
-        else:
-            return frames
+    frames = []
+    end = start
+    for size in sizes:
+        begin = end + 63 & -64
+        if begin != end and whole[end:begin] != ZEROS[begin - end]:
+            break
+        end = begin + size
+        if end > given:
+            break
+        frames.append(whole[begin:end])
+    if len(frames) == len(sizes) and end == nbytes == given:
+        return frames
     raise _mismatch(given, nbytes, sizes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from psk.errors import InvalidReferenceError
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _MAC_CONTEXT = b"psk reference 1\0"
 _MAC_SIZE = 16
 _VERSION = 1
-_WHERE, _SIGNED, _EVICT, _WAIT, _TIMEOUT = 8, 16, 32, 64, 512
+_NBYTES, _CHECKSUM, _HASH, _WHERE, _SIGNED, _EVICT, _WAIT, _PROTOCOLS, _PROVIDER, _TIMEOUT = (
+    1 << bit for bit in range(10)
+)
 _KNOWN_FLAGS = (1 << 10) - 1
 _FIXED = struct.Struct("<BHB16s")
 _U32 = struct.Struct("<I")
@@ -182,13 +184,7 @@ class Reference:
 
 def _write(reference: Reference) -> bytes:
     """Return a reference's body without the signature or checksum that ends it."""
-    flags = 0
-    fields = b""
-    facts = (reference.nbytes, reference.checksum, reference.hash, reference.protocols, reference.provider or None)
-    for (flag, _, write, _), fact in zip(_FACTS, facts, strict=True):
-        if fact is not None:
-            flags |= flag
-            fields += write(fact)
+    flags, fields = _write_facts(reference)
     object_id, where = _split_key(reference.key)
     if where:
         flags |= _WHERE
@@ -209,14 +205,39 @@ def _write(reference: Reference) -> bytes:
     return _FIXED.pack(_VERSION, flags, reference.type_code, object_id) + fields
 
 
+def _write_facts(reference: Reference) -> tuple[int, bytes]:
+    flags = 0
+    facts = b""
+    if reference.nbytes is not None:
+        flags = _NBYTES
+        facts = _write_varint(reference.nbytes)
+    if reference.checksum is not None:
+        flags |= _CHECKSUM
+        facts += _U32.pack(reference.checksum)
+    if reference.hash is not None:
+        flags |= _HASH
+        facts += _I64.pack(reference.hash)
+    if reference.protocols is not None:
+        flags |= _PROTOCOLS
+        facts += _write_varint(reference.protocols)
+    if reference.provider:
+        flags |= _PROVIDER
+        if not is_distribution_name(reference.provider):
+            raise ValueError(f"{reference.provider!r:.80} is not the name of a distribution")
+        facts += _write_text(reference.provider)
+    return flags, facts
+
+
 def _split_key(key: str) -> tuple[bytes, str]:
-    digits, where = key[:_ID_DIGITS], key[_ID_DIGITS:]
+    digits, where = key, ""
+    if len(key) > _ID_DIGITS:
+        digits, mark, where = key[:_ID_DIGITS], key[_ID_DIGITS], key[_ID_DIGITS + 1 :]
+        if mark != "@" or not _is_where(where):
+            raise ValueError("a key is <32 hexadecimal digits> or <32 hexadecimal digits>@<where>")
     object_id = bytes.fromhex(digits)
     if len(digits) != _ID_DIGITS or object_id.hex() != digits:  # fromhex also takes capitals and spaces
         raise ValueError("a key begins with 32 lower-case hexadecimal digits")
-    if where and (where[0] != "@" or not _is_where(where[1:])):
-        raise ValueError("a key is <32 hexadecimal digits> or <32 hexadecimal digits>@<where>")
-    return object_id, where[1:]
+    return object_id, where
 
 
 def _read(reference: Reference, body: bytes) -> None:
@@ -229,11 +250,7 @@ def _read(reference: Reference, body: bytes) -> None:
     reference.key = object_id.hex()
     reference.evict = flags & _EVICT != 0
     reference.wait = flags & _WAIT != 0
-    at = _FIXED.size
-    for flag, name, _, read in _FACTS:
-        if flags & flag:
-            fact, at = read(body, at)
-            setattr(reference, name, fact)
+    at = _read_facts(reference, flags, body)
     if flags & _WHERE:
         where, at = _read_text(body, at, _is_where)
         reference.key += f"@{where}"
@@ -247,6 +264,23 @@ def _read(reference: Reference, body: bytes) -> None:
         raise ValueError(f"it is cut off, or {len(body) - at} bytes follow its end")
 
 
+def _read_facts(reference: Reference, flags: int, body: bytes) -> int:
+    at = _FIXED.size
+    if flags & _NBYTES:
+        reference.nbytes, at = _read_varint(body, at)
+    if flags & _CHECKSUM:
+        (reference.checksum,) = _U32.unpack_from(body, at)
+        at += 4
+    if flags & _HASH:
+        (reference.hash,) = _I64.unpack_from(body, at)
+        at += 8
+    if flags & _PROTOCOLS:
+        reference.protocols, at = _read_varint(body, at)
+    if flags & _PROVIDER:
+        reference.provider, at = _read_text(body, at, is_distribution_name)
+    return at
+
+
 def _read_signature(reference: Reference, body: bytes, at: int) -> int:
     reference.signed_by, at = _read_text(body, at, is_signing_key_name)
     reference.mac = body[at : at + _MAC_SIZE]
@@ -254,10 +288,9 @@ def _read_signature(reference: Reference, body: bytes, at: int) -> int:
 
 
 def _check_crc(reference: Reference, body: bytes, at: int) -> int:
-    crc, end = _read_u32(body, at)
-    if crc != crc32(body[:at], _crc_of_uri(reference.uri)):
+    if _U32.unpack_from(body, at)[0] != crc32(body[:at], _crc_of_uri(reference.uri)):
         raise ValueError("its checksum does not match")
-    return end
+    return at + _U32.size
 
 
 @lru_cache(maxsize=128)
@@ -281,31 +314,16 @@ def _read_text(body: bytes, at: int, is_valid: Callable[[str], object]) -> tuple
     return text, end
 
 
-def _write_provider(name: str) -> bytes:
-    if not is_distribution_name(name):
-        raise ValueError(f"{name!r:.80} is not the name of a distribution")
-    return _write_text(name)
-
-
-def _read_provider(body: bytes, at: int) -> tuple[str, int]:
-    return _read_text(body, at, is_distribution_name)
-
-
-def _read_u32(body: bytes, at: int) -> tuple[int, int]:
-    return _U32.unpack_from(body, at)[0], at + _U32.size
-
-
-def _read_i64(body: bytes, at: int) -> tuple[int, int]:
-    return _I64.unpack_from(body, at)[0], at + _I64.size
-
-
 def _write_varint(value: int) -> bytes:
     """Return an unsigned LEB128: seven bits a byte, the lowest first, the high bit set in all but the last."""
     if not 0 <= value < _MAXIMUM_NBYTES:
         raise ValueError(f"{value} is not a size in bytes or a set of protocols")
-    if value <= 0x7F:  # noqa: PLR2004  # as the docstring says
-        return bytes((value,))
-    return bytes((value & 0x7F | 0x80,)) + _write_varint(value >> 7)
+    encoded = bytearray()
+    while value > 0x7F:  # noqa: PLR2004  # as the docstring says
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
 
 
 def _read_varint(body: bytes, at: int) -> tuple[int, int]:
@@ -320,13 +338,3 @@ def _read_varint(body: bytes, at: int) -> tuple[int, int]:
             return value, at
         shift += 7
     raise ValueError("a number in it is out of range")
-
-
-_FACTS: tuple[tuple[int, str, Callable[[Any], bytes], Callable[[bytes, int], tuple[Any, int]]], ...] = (
-    (1, "nbytes", _write_varint, _read_varint),
-    (2, "checksum", _U32.pack, _read_u32),
-    (4, "hash", _I64.pack, _read_i64),
-    (128, "protocols", _write_varint, _read_varint),
-    (256, "provider", _write_provider, _read_provider),
-)
-"""What may be known of an object, in the order of the body: flag, attribute, and how it is written and read."""
