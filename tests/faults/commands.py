@@ -11,7 +11,7 @@ import pytest
 from faults.distributions import install
 from faults.temporary import bare_environment
 from psk.cli import main
-from psk.cli.program import find_command
+from psk.cli.commands import find_command
 from psk.plugins import discovery
 from psk.wire import codecs
 

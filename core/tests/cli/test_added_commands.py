@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import psk as psk_package
-from psk.cli import exits
-from psk.cli.added import typed_name
+from psk.cli.commands import typed_name
+from psk.cli.output import Exit
 from psk.plugins.builtin import FIRST_PARTY_COMMANDS
 
 PLUGIN = """
@@ -79,8 +79,8 @@ def test_it_runs_like_the_others(psk):
     done = psk("their-trace", "x")
     assert (done.code, done.out, done.err) == (1, "depth 1\n", "")
     assert psk("their-trace", "x", "--depth", "0", "--json").document == {"depth": 0}
-    assert psk("their-trace").code == exits.USAGE
-    assert psk("their-object", "x", "--depth", "0").code == exits.DONE
+    assert psk("their-trace").code == Exit.USAGE
+    assert psk("their-object", "x", "--depth", "0").code == Exit.DONE
 
 
 def test_its_help_ends_with_its_example(psk):
@@ -95,7 +95,7 @@ def test_options_may_stand_between_arguments(psk):
 
 
 def test_it_may_have_subparsers(psk):
-    assert psk("their-parts", "--depth", "2", "front", "--json").code == exits.USAGE  # unknown to the part
+    assert psk("their-parts", "--depth", "2", "front", "--json").code == Exit.USAGE  # unknown to the part
     assert psk("their-parts", "--json", "--depth", "2", "front").document == {"depth": 2, "part": "front"}
 
 
@@ -132,7 +132,7 @@ def test_a_command_of_a_distribution_that_is_missing_says_what_to_install(name):
 
     done = run(*name.split(), "x", "--json")
     document = json.loads(done.stdout)
-    assert (done.returncode, document["error"]) == (exits.FAILED, "UnknownPluginError")
+    assert (done.returncode, document["error"]) == (Exit.FAILED, "UnknownPluginError")
     assert document["remedy"] == f"pip install {FIRST_PARTY_COMMANDS[name]}"
     (row,) = [line for line in run("--help").stdout.splitlines() if line.startswith(f"  {name} ")]
     assert row.endswith(f"(pip install {FIRST_PARTY_COMMANDS[name]})")
@@ -157,10 +157,10 @@ def test_the_overview_names_it_without_importing_it(psk):
 @pytest.mark.parametrize(
     ("what", "code", "says"),
     [
-        ("psk", exits.FAILED, "the sea is rough; wait (found: storm)"),
-        ("bug", exits.FAILED, "ZeroDivisionError: oh"),
-        ("exit", exits.NO, ""),
-        ("none", exits.DONE, ""),
+        ("psk", Exit.FAILED, "the sea is rough; wait (found: storm)"),
+        ("bug", Exit.FAILED, "ZeroDivisionError: oh"),
+        ("exit", Exit.NO, ""),
+        ("none", Exit.DONE, ""),
     ],
 )
 def test_its_failures_end_as_those_of_others(psk, what, code, says):
@@ -179,7 +179,7 @@ def test_its_failures_end_as_those_of_others(psk, what, code, says):
 )
 def test_a_broken_one_says_whose_it_is(psk, name, says):
     done = psk(name)
-    assert done.code == exits.FAILED
+    assert done.code == Exit.FAILED
     assert says in done.err
     assert "their-commands 1.2" in done.err
 
@@ -191,6 +191,6 @@ def test_it_can_be_shown(psk):
 
 def test_a_name_that_nobody_has_lists_those_there_are(psk):
     done = psk("their-nothing")
-    assert done.code == exits.USAGE
+    assert done.code == Exit.USAGE
     assert "their-trace" in done.err
     assert "inspect" in done.err

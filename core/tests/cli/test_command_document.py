@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from psk.cli.program import COMMANDS
+from psk.cli.commands import COMMANDS
 
 PAGE = (Path(__file__).parents[3] / "docs/cli.md").read_text()
 FENCES = re.findall(r"^```console run\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)

@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from psk.cli import exits
-from psk.cli.program import COMMANDS, GROUPS
+from psk.cli.commands import COMMANDS, GROUPS
+from psk.cli.output import Exit
 
 PAGES = [[], ["plugins"], *(name.split() for name in COMMANDS)]
 
@@ -27,7 +27,7 @@ def readable(descriptor):
 @pytest.mark.parametrize("words", PAGES, ids=" ".join)
 def test_every_page_of_help_ends_with_an_example(psk, words):
     done = psk(*words, "--help")
-    assert (done.code, done.err) == (exits.DONE, "")
+    assert (done.code, done.err) == (Exit.DONE, "")
     assert done.out.startswith("usage: psk")
     head, _, example = done.out.rpartition("\nexample:\n")
     assert head
@@ -40,7 +40,7 @@ def test_every_page_of_help_ends_with_an_example(psk, words):
 def test_the_example_runs(name, run_example):
     done = run_example(name)
     # A list with --load tells of what is broken in this installation.
-    assert done.returncode == exits.DONE or (name, done.returncode) == ("plugins list", exits.NO), done.stderr
+    assert done.returncode == Exit.DONE or (name, done.returncode) == ("plugins list", Exit.NO), done.stderr
 
 
 def test_every_command_of_the_groups_is_in_the_overview(psk):
@@ -52,26 +52,26 @@ def test_every_command_of_the_groups_is_in_the_overview(psk):
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        ([], exits.USAGE),
-        (["plugins"], exits.USAGE),
-        (["--version"], exits.DONE),
-        (["nothing"], exits.USAGE),
-        (["plugins", "nothing"], exits.USAGE),
-        (["inspect"], exits.USAGE),
-        (["inspect", "a", "b"], exits.USAGE),
-        (["plugins", "list", "--lo"], exits.USAGE),
-        (["plugins", "list", "--kind", "nothing"], exits.USAGE),
-        (["inspect", "/there is no such file"], exits.FAILED),
-        (["inspect", "/"], exits.USAGE),
-        (["plugins", "show", "nothing"], exits.NO),
-        (["plugins", "list"], exits.DONE),
+        ([], Exit.USAGE),
+        (["plugins"], Exit.USAGE),
+        (["--version"], Exit.DONE),
+        (["nothing"], Exit.USAGE),
+        (["plugins", "nothing"], Exit.USAGE),
+        (["inspect"], Exit.USAGE),
+        (["inspect", "a", "b"], Exit.USAGE),
+        (["plugins", "list", "--lo"], Exit.USAGE),
+        (["plugins", "list", "--kind", "nothing"], Exit.USAGE),
+        (["inspect", "/there is no such file"], Exit.FAILED),
+        (["inspect", "/"], Exit.USAGE),
+        (["plugins", "show", "nothing"], Exit.NO),
+        (["plugins", "list"], Exit.DONE),
     ],
 )
 def test_exit_codes(psk, words, code):
     done = psk(*words)
     assert done.code == code
     assert "Traceback" not in done.err
-    if code >= exits.USAGE and words not in ([], ["plugins"]):
+    if code >= Exit.USAGE and words not in ([], ["plugins"]):
         assert done.err.startswith("psk: error: ")
         assert done.err.count("\n") == 1
         assert done.out == ""
@@ -80,10 +80,10 @@ def test_exit_codes(psk, words, code):
 @pytest.mark.parametrize(
     ("words", "error", "code"),
     [
-        (["nothing"], "UsageError", exits.USAGE),
-        (["inspect"], "UsageError", exits.USAGE),
-        (["inspect", "/there is no such file"], "FileNotFoundError", exits.FAILED),
-        (["plugins", "show", "nothing"], "UnknownPluginError", exits.NO),
+        (["nothing"], "UsageError", Exit.USAGE),
+        (["inspect"], "UsageError", Exit.USAGE),
+        (["inspect", "/there is no such file"], "FileNotFoundError", Exit.FAILED),
+        (["plugins", "show", "nothing"], "UnknownPluginError", Exit.NO),
     ],
 )
 def test_an_error_is_one_document_too(psk, words, error, code):
@@ -136,19 +136,19 @@ def test_a_closed_pipe_is_no_error(command, tmp_path):
             done = command(*words, capture_output=False, stdout=writer, stderr=subprocess.PIPE)
         finally:
             os.close(writer)
-        assert (done.returncode, done.stderr) == (exits.PIPE_CLOSED, b"")
+        assert (done.returncode, done.stderr) == (Exit.PIPE_CLOSED, b"")
 
 
 def test_a_full_disk_is_reported(command):
     with open("/dev/full", "wb") as full:
         done = command("plugins", "list", capture_output=False, stdout=full, stderr=subprocess.PIPE)
-    assert done.returncode == exits.FAILED
+    assert done.returncode == Exit.FAILED
     assert done.stderr == b"psk: error: No space left on device\n"
 
 
 def test_closed_outputs_do_no_harm(command):
     program = "import os, sys; os.close(1); os.close(2); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    for words, code in ((["plugins", "list"], exits.DONE), (["nothing"], exits.USAGE)):
+    for words, code in ((["plugins", "list"], Exit.DONE), (["nothing"], Exit.USAGE)):
         done = subprocess.run([sys.executable, "-c", program, "-m", "psk", *words], timeout=60, check=False)
         assert done.returncode == code
 
@@ -175,7 +175,7 @@ def test_ctrl_c_ends_it_with_130(tmp_path):
             while readable(running.stdin.fileno()) and time.monotonic() < end:
                 time.sleep(0.01)
             running.send_signal(signal.SIGINT)
-            assert running.wait(30) == exits.INTERRUPTED
+            assert running.wait(30) == Exit.INTERRUPTED
             out, err = running.stdout.read(), running.stderr.read()
             if more:
                 assert (json.loads(out)["error"], err) == ("KeyboardInterrupt", b"")
@@ -185,7 +185,7 @@ def test_ctrl_c_ends_it_with_130(tmp_path):
 
 def test_a_traceback_is_shown_on_demand(command):
     done = command("inspect", "nothing", env={"PSK_TRACEBACK": "1"})
-    assert done.returncode == exits.FAILED
+    assert done.returncode == Exit.FAILED
     assert b"Traceback" in done.stderr
     assert done.stderr.endswith(b"psk: error: nothing: No such file or directory\n")
 
@@ -195,8 +195,8 @@ def test_odd_file_names_can_be_printed(command, tmp_path):
     (tmp_path / name).write_bytes(pickle.dumps(1))
     for environment in ({"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}, {"PYTHONUTF8": "1"}):
         missing = command("inspect", name + "?", env=environment)
-        assert missing.returncode == exits.FAILED
+        assert missing.returncode == Exit.FAILED
         assert b"\x1b" not in missing.stderr
-        assert command("inspect", name, env=environment).returncode == exits.DONE
+        assert command("inspect", name, env=environment).returncode == Exit.DONE
         found = command("inspect", name, "--json", env=environment)
         assert json.loads(found.stdout)["file"] == name

@@ -6,8 +6,17 @@ from argparse import ArgumentTypeError, Namespace
 
 import pytest
 
-from psk.cli.output import answer, error_document, plain, table, without_secrets
-from psk.cli.quantities import bytes_text, rate_text, read_duration, seconds_text
+from psk.cli.output import (
+    answer,
+    bytes_text,
+    error_document,
+    plain,
+    rate_text,
+    read_duration,
+    seconds_text,
+    table,
+    without_secrets,
+)
 from psk.errors import ChannelFullError
 
 

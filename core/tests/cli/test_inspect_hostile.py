@@ -13,8 +13,8 @@ import pytest
 from faults.audit import FORBIDDEN, forbidden_events
 from hostile.gadgets import gadgets, is_fatal
 from hostile.opcodes import nested, text
-from psk.cli import exits
-from psk.cli.inspection.pickles import describe_pickle
+from psk.cli.inspection import describe_pickle
+from psk.cli.output import Exit
 from psk.wire import Reference
 
 TESTS = Path(__file__).parents[3] / "tests"
@@ -76,8 +76,11 @@ from types import SimpleNamespace
 sys.path.insert(0, {str(TESTS)!r})
 from hostile.gadgets import gadgets
 from hostile.opcodes import nested
-from psk.cli.inspection.pickles import describe_pickle
+from psk.cli.inspection import describe_pickle
 chance = random.Random(1)
+import pickle, psk
+with psk.Store.from_uri("local://warm") as store:
+    describe_pickle(memoryview(pickle.dumps(store.proxy([1]))), [])  # imports what it needs
 b"x".decode("raw-unicode-escape")  # whose codec is imported when first used
 streams = [nested(one, chance) for _ in range(5) for one in gadgets(SimpleNamespace(**{vars(CANARY)}), chance).values()]
 """
@@ -96,19 +99,19 @@ def test_long_names_put_together_from_few_bytes_stay_few(tmp_path, psk):
 
 @pytest.mark.parametrize("most", ["MOST_NAMES", "MOST_REFERENCES"])
 def test_too_many_names_or_references_are_a_problem(tmp_path, psk, monkeypatch, most):
-    monkeypatch.setattr(f"psk.cli.inspection.machine.{most}", 10)
+    monkeypatch.setattr(f"psk.cli.pickle_reader.{most}", 10)
     body = Reference("local://x", "0" * 32).to_bytes()
     names = b"".join(b"cmodule\nname%d\n0" % number for number in range(20))
     references = b"cpsk.store\nrestore_proxy\n" + text("local://x") + b"C" + bytes((len(body),)) + body + b"\x86R0"
     stream = names if most == "MOST_NAMES" else references * 20
     (tmp_path / "many").write_bytes(b"\x80\x04" + stream + b"N.")
     result = psk("inspect", tmp_path / "many", "--json")
-    assert result.code == exits.NO
+    assert result.code == Exit.NO
     assert "more than 10" in result.document["problems"][0]
 
 
 def test_instructions_count_together_in_a_file_of_many_pickles(monkeypatch):
-    monkeypatch.setattr("psk.cli.inspection.cursor.MOST_INSTRUCTIONS", 100)
+    monkeypatch.setattr("psk.cli.pickle_reader.MOST_INSTRUCTIONS", 100)
     problems = []
     found = describe_pickle(memoryview(b"\x80\x04N." * 1000), problems)
     assert found["pickles"] == 33

@@ -11,9 +11,8 @@ import random
 import numpy as np
 import pytest
 
-from psk.cli import exits
-from psk.cli.inspection.cursor import Cursor, DamagedPickleError
-from psk.cli.inspection.machine import Machine
+from psk.cli.output import Exit
+from psk.cli.pickle_reader import Cursor, DamagedPickleError, Machine
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
@@ -100,7 +99,7 @@ EVASIONS = {
 @pytest.mark.parametrize("name", EVASIONS)
 def test_tricks_do_not_hide_a_name(psk, write, name):
     done = psk("inspect", write(b"\x80\x04K\x00." + EVASIONS[name]), "--json")
-    if done.code == exits.DONE:  # else it is said that the pickle cannot be followed
+    if done.code == Exit.DONE:  # else it is said that the pickle cannot be followed
         assert "os.system" in done.document["pickle"]["imports"]
     assert Recorder(EVASIONS[name]).fetched == {}
     recorder = Recorder(EVASIONS[name])
@@ -129,6 +128,6 @@ def test_damaged_pickles_are_described_as_far_as_they_go(psk, write, scale, seed
         except DamagedPickleError:
             continue
     truncated = psk("inspect", write(pickle.dumps(["x" * 100])[:50]), "--json")
-    assert truncated.code == exits.NO
+    assert truncated.code == Exit.NO
     assert truncated.document["kind"] == "pickle"
     assert "cut off" in truncated.document["problems"][0]

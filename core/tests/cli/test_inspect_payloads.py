@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import psk as psk_package
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk.connectors.shm.options import ROOT
 from psk.wire import SigningKey, encode
 
@@ -36,7 +36,7 @@ def test_a_payload_is_described(psk, write):
 def test_payloads_without_a_pickle_are_described(psk, write, thing):
     payload = encode(thing, checksum=False)
     done = psk("inspect", write(payload.tobytes()), "--json")
-    assert (done.code, done.document["problems"]) == (exits.DONE, [])
+    assert (done.code, done.document["problems"]) == (Exit.DONE, [])
     assert done.document["payload"]["codec"] == payload.codec
     assert done.document["payload"]["checksum"] is None
     assert "pickle" not in done.document["payload"]
@@ -46,7 +46,7 @@ def test_every_truncation_is_noticed(psk, write):
     whole = encode([bytearray(5_000), 1]).tobytes()
     for length in [*range(4, 200, 7), len(whole) // 2, len(whole) - 1]:
         done = psk("inspect", write(whole[:length]), "--json")
-        assert (done.code, done.document["kind"]) == (exits.NO, "payload")
+        assert (done.code, done.document["kind"]) == (Exit.NO, "payload")
         assert done.document["problems"]
 
 
@@ -56,9 +56,9 @@ def test_damage_and_what_follows_are_noticed(psk, write):
         damaged = bytearray(whole)
         damaged[place] ^= 1
         done = psk("inspect", write(damaged))
-        assert done.code == exits.NO, place
+        assert done.code == Exit.NO, place
         assert "problem: " in done.out
-    assert psk("inspect", write(whole + b"?")).code == exits.NO
+    assert psk("inspect", write(whole + b"?")).code == Exit.NO
 
 
 def test_an_object_in_shared_memory_is_whole_although_its_file_is_longer(psk, tmp_path):
@@ -67,7 +67,7 @@ def test_an_object_in_shared_memory_is_whole_although_its_file_is_longer(psk, tm
         session = f"{ROOT}/psk-{os.getuid()}-{store.connector.config()['authority']}"
         (path,) = [os.path.join(root, key) for root, _, names in os.walk(session) if key in names]
         assert os.path.getsize(path) > 100_001
-        assert psk("inspect", path).code == exits.DONE
+        assert psk("inspect", path).code == Exit.DONE
         store.connector.clear()
 
 
@@ -75,8 +75,8 @@ def test_signatures_are_checked_where_the_key_is_known(psk, write):
     payload = encode(b"x", signing_key=SigningKey("team-of-inspectors", b"s" * 32))
     path = write(payload.tobytes())
     assert psk("inspect", path, "--json").document["payload"]["signature"] == "not checked"
-    assert _signature(psk, path, b"s" * 32) == (exits.DONE, "valid")
-    assert _signature(psk, path, b"t" * 32) == (exits.NO, "wrong")
+    assert _signature(psk, path, b"s" * 32) == (Exit.DONE, "valid")
+    assert _signature(psk, path, b"t" * 32) == (Exit.NO, "wrong")
 
 
 def _signature(psk, path, secret):
@@ -92,7 +92,7 @@ def _signature(psk, path, secret):
 @pytest.mark.parametrize("data", [b"", b"hello", b"\x93PS", bytes(1000), os.urandom(10) + b"?" * 90, b"\x7fELF"])
 def test_what_is_neither_is_said_to_be_neither(psk, write, data):
     done = psk("inspect", write(data), "--json")
-    assert done.code == exits.NO
+    assert done.code == Exit.NO
     assert done.document["kind"] in {"unknown", "pickle"}
     assert done.document["problems"]
 
@@ -110,14 +110,14 @@ def test_a_huge_file_is_not_read_into_memory(command, tmp_path):
         resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))
 
     done = command("inspect", huge, preexec_fn=limit)
-    assert done.returncode == exits.NO
+    assert done.returncode == Exit.NO
     assert b"truncated or damaged" in done.stdout
 
 
 def test_standard_input_is_read(command):
     payload = encode([1, 2, 3])
     done = command("inspect", "-", input=payload.tobytes())
-    assert done.returncode == exits.DONE
+    assert done.returncode == Exit.DONE
     assert payload.key.encode() in done.stdout
 
 
@@ -125,5 +125,5 @@ def test_what_is_no_file_is_refused_at_once(psk, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
         done = psk("inspect", path)
-        assert done.code == exits.USAGE
+        assert done.code == Exit.USAGE
         assert "is not a file" in done.err

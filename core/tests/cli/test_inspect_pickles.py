@@ -7,8 +7,8 @@ import struct
 
 import psk as psk_package
 from faults.audit import forbidden_events
-from psk.cli import exits
-from psk.cli.inspection.cursor import MOST_INSTRUCTIONS
+from psk.cli.output import Exit
+from psk.cli.pickle_reader import MOST_INSTRUCTIONS
 from psk.wire import encode
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
@@ -92,7 +92,7 @@ assert set(codes) <= {0, 1}, codes
 def test_hostile_pickles_name_what_they_would_import(psk, write, tmp_path):
     for data in list(hostile_pickles(tmp_path / "canary"))[:6]:
         done = psk("inspect", write(data), "--json")
-        assert done.code == exits.DONE
+        assert done.code == Exit.DONE
         (name,) = done.document["pickle"]["imports"]
         assert name in {"posix.system", "nt.system"}
 
@@ -103,14 +103,14 @@ def test_large_values_are_passed_over(psk, write):
         if protocol < 2:
             big.pop("old", None)  # Python itself refuses to write it as text
         done = psk("inspect", write(pickle.dumps(big, protocol)), "--json")
-        assert (done.code, done.document["problems"]) == (exits.DONE, [])
+        assert (done.code, done.document["problems"]) == (Exit.DONE, [])
 
 
 def test_a_file_of_nothing_but_instructions_is_given_up(psk, write, monkeypatch):
     assert MOST_INSTRUCTIONS >= 1_000_000
-    monkeypatch.setattr("psk.cli.inspection.cursor.MOST_INSTRUCTIONS", 1000)
+    monkeypatch.setattr("psk.cli.pickle_reader.MOST_INSTRUCTIONS", 1000)
     done = psk("inspect", write(b"\x80\x04" + b"N0" * 1000 + b"N."), "--json")
-    assert done.code == exits.NO
+    assert done.code == Exit.NO
     assert "not read" in done.document["problems"][0]
 
 

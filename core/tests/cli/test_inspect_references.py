@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import psk as psk_package
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk.wire import Reference, SigningKey, encode
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
@@ -41,7 +41,7 @@ def proxies(tmp_path):
 )
 def test_references_are_found_wherever_they_are(psk, write, proxies, protocol, around):
     done = psk("inspect", write(pickle.dumps(around(proxies), protocol)), "--json")
-    assert (done.code, done.document["kind"], done.document["problems"]) == (exits.DONE, "pickle", [])
+    assert (done.code, done.document["kind"], done.document["problems"]) == (Exit.DONE, "pickle", [])
     found = done.document["pickle"]["references"]
     assert [it["key"] for it in found] == [psk_package.get_key(proxy) for proxy in proxies]
     assert [it["type"] for it in found] == ["list", "str", "numpy.ndarray"]
@@ -82,7 +82,7 @@ def test_a_signed_reference_is_checked(psk, write):
             psk_package.set_signing_key("team", None)
         (found,) = done.document["pickle"]["references"]
         assert (found["signed_by"], found["signature"]) == ("team", expected)
-        assert done.code == (exits.NO if expected == "wrong" else exits.DONE)
+        assert done.code == (Exit.NO if expected == "wrong" else Exit.DONE)
 
 
 def test_a_reference_restored_in_the_way_of_old_is_found(psk, write):
@@ -100,7 +100,7 @@ def test_a_reference_restored_in_the_way_of_old_is_found(psk, write):
 def test_a_forged_reference_is_a_problem(psk, write, arguments):
     path = write(pickle.dumps([Gadget(psk_package.store.restore_proxy, *arguments)]))
     done = psk("inspect", path)
-    assert done.code == exits.NO
+    assert done.code == Exit.NO
     assert "problem: a proxy's reference cannot be read" in done.out
     assert "\x1b" not in done.out
 
@@ -108,7 +108,7 @@ def test_a_forged_reference_is_a_problem(psk, write, arguments):
 def test_several_pickles_in_one_file_are_all_read(psk, write, proxies):
     data = b"".join(pickle.dumps(proxy) for proxy in proxies)
     done = psk("inspect", write(data), "--json")
-    assert done.code == exits.DONE
+    assert done.code == Exit.DONE
     assert done.document["pickle"]["pickles"] == 3
     assert len(done.document["pickle"]["references"]) == 3
-    assert psk("inspect", write(data + b"?")).code == exits.NO
+    assert psk("inspect", write(data + b"?")).code == Exit.NO

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ EXPECTED = {
 
 def test_each_state_is_told_and_nothing_imported(psk, shelves):
     done = psk("plugins", "list", "--json")
-    assert done.code == exits.DONE
+    assert done.code == Exit.DONE
     assert statuses(done.document) == EXPECTED
     assert all(it["why"] for it in done.document if it["status"] not in {"ok", "not loaded yet"})
 
 
 def test_load_tells_what_is_broken_and_why(psk, shelves):
     done = psk("plugins", "list", "--load", "--kind", "connector", "--json")
-    assert done.code == exits.NO
+    assert done.code == Exit.NO
     assert statuses(done.document) == {"connector.their-loud": "broken", "connector.their-old": "incompatible"}
     (loud,) = [it for it in done.document if it["name"] == "their-loud"]
     assert "SystemExit: imported!" in loud["why"]

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 
 NO_KEY = "0" * 32
 
@@ -20,32 +20,36 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        ("-v", exits.USAGE, "psk has no option '-v'; see psk --help"),
+        ("-v", Exit.USAGE, "psk has no option '-v'; see psk --help"),
         (
             "put {uri} note.txt --ttl soon",
-            exits.USAGE,
+            Exit.USAGE,
             "argument --ttl: 'soon' is not a time; write 30s, 10m, 1h or 2d",
         ),
-        ("put {uri} note.txt --ttl 0", exits.USAGE, "argument --ttl: '0' is not a time; write 30s, 10m, 1h or 2d"),
-        ("put {uri} note.txt --ttl 99999d", exits.USAGE, "argument --ttl: '99999d' is longer than a century"),
-        ("get {uri} {key} --timeout never", exits.USAGE, "argument --timeout: 'never' is not a time"),
-        ("put {uri} folder", exits.USAGE, "folder is not a file; give a file, or - and pipe the bytes in"),
-        ("put {uri} note.txt --payload", exits.FAILED, "note.txt is not a whole payload: 7 bytes"),
-        ("put {uri} note.txt --payload", exits.FAILED, "omit --payload to put the file as it is"),
-        ("put shm:// note.txt", exits.FAILED, "so the object would go with this command; add --hold, open it in a"),
-        ("put local://x note.txt", exits.FAILED, "is in the memory of this process, so the object would go with this"),
-        ("get {uri} {key}", exits.NO, "there is no object {key} in {uri}; psk ls {uri} lists what is there"),
-        ("get {uri} {key} --decode -o x", exits.USAGE, "--decode prints the object, and writes no file; omit --output"),
-        ("rm {uri}", exits.USAGE, "psk rm needs a KEY, or --all; see psk rm --help"),
-        ("rm --all {uri} {key}", exits.USAGE, "psk rm takes either KEYs or --all; see psk rm --help"),
+        ("put {uri} note.txt --ttl 0", Exit.USAGE, "argument --ttl: '0' is not a time; write 30s, 10m, 1h or 2d"),
+        ("put {uri} note.txt --ttl 99999d", Exit.USAGE, "argument --ttl: '99999d' is longer than a century"),
+        ("get {uri} {key} --timeout never", Exit.USAGE, "argument --timeout: 'never' is not a time"),
+        ("put {uri} folder", Exit.USAGE, "folder is not a file; give a file, or - and pipe the bytes in"),
+        ("put {uri} note.txt --payload", Exit.FAILED, "note.txt is not a whole payload: 7 bytes"),
+        ("put {uri} note.txt --payload", Exit.FAILED, "omit --payload to put the file as it is"),
+        (
+            "put shm:// note.txt",
+            Exit.FAILED,
+            "so the object would be lost when this command ends; add --hold, open",
+        ),
+        ("put local://x note.txt", Exit.FAILED, "is memory of this process, so the object would be lost"),
+        ("get {uri} {key}", Exit.NO, "there is no object {key} in {uri}; psk ls {uri} lists the keys"),
+        ("get {uri} {key} --decode -o x", Exit.USAGE, "--decode prints the object, and writes no file; omit --output"),
+        ("rm {uri}", Exit.USAGE, "psk rm needs a KEY, or --all; see psk rm --help"),
+        ("rm --all {uri} {key}", Exit.USAGE, "psk rm takes either KEYs or --all; see psk rm --help"),
         (
             "rm --all {uri}",
-            exits.USAGE,
+            Exit.USAGE,
             "asks before it removes all 0 objects of {uri}, and nobody can answer; add --yes",
         ),
-        ("ls multi://near", exits.FAILED, "needs the option 'to1'; add to1=... to the URI"),
-        ("ls file://", exits.FAILED, "needs the option 'path'; write file:///the/path"),
-        ("ls file://here", exits.FAILED, "the authority of a 'file' URI cannot be 'here'; give three slashes"),
+        ("ls multi://near", Exit.FAILED, "needs the option 'to1'; add to1=... to the URI"),
+        ("ls file://", Exit.FAILED, "needs the option 'path'; write file:///the/path"),
+        ("ls file://here", Exit.FAILED, "the authority of a 'file' URI cannot be 'here'; give three slashes"),
     ],
 )
 def test_it_says_what_is_wrong_and_what_to_do(psk, place, words, code, says):
@@ -58,13 +62,13 @@ def test_it_says_what_is_wrong_and_what_to_do(psk, place, words, code, says):
 
 def test_an_option_before_the_command_is_sent_behind_it(psk):
     done = psk("--json", "ls", "local://")
-    assert (done.code, done.document["remedy"]) == (exits.USAGE, "write it after the command")
+    assert (done.code, done.document["remedy"]) == (Exit.USAGE, "write it after the command")
 
 
 @pytest.mark.parametrize(("option", "value"), [("PSK_SIGNING", "on"), ("PSK_CODECS", "none")])
 def test_an_impossible_rule_names_its_variable(command, place, option, value):
     done = command("get", f"file://{place}/folder", NO_KEY, env={option: value})
-    assert done.returncode == exits.FAILED
+    assert done.returncode == Exit.FAILED
     assert f"psk: error: {option} cannot be '{value}'" in done.stderr.decode()
 
 
@@ -73,7 +77,7 @@ def test_a_place_that_cannot_be_written_is_named_as_it_was_given(psk, place):
     key = psk("put", uri, "note.txt").out.strip()
     for path, reason in (("gone/copy", "No such file or directory"), ("/dev/full", "No space left on device")):
         done = psk("get", uri, key, "-o", path)
-        assert (done.code, done.err) == (exits.FAILED, f"psk: error: {path}: {reason}\n")
+        assert (done.code, done.err) == (Exit.FAILED, f"psk: error: {path}: {reason}\n")
 
 
 def test_an_empty_name_of_a_file_can_be_seen(psk, place):
@@ -83,7 +87,7 @@ def test_an_empty_name_of_a_file_can_be_seen(psk, place):
 def test_options_may_stand_between_arguments(psk, place):
     uri = f"file://{place}/folder"
     keys = [psk("put", uri, "note.txt").out.strip() for _ in range(2)]
-    assert psk("rm", uri, keys[0], "--timeout", "1m", keys[1]).code == exits.DONE
+    assert psk("rm", uri, keys[0], "--timeout", "1m", keys[1]).code == Exit.DONE
     assert os.listdir(place / "folder") == []
-    assert psk("bench", uri, "--count", "1", "--sizes", "1", "local://").code == exits.DONE
-    assert psk("sweep", uri, "--json", "local://").code == exits.DONE
+    assert psk("bench", uri, "--count", "1", "--sizes", "1", "local://").code == Exit.DONE
+    assert psk("sweep", uri, "--json", "local://").code == Exit.DONE

@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk.connectors.file import FileConnector
 from psk_bench.chart import WIDTH
 from psk_bench.contender import Contender
@@ -54,7 +54,7 @@ WRONG = '''
 def test_channels_are_measured_side_by_side(psk, tmp_path):
     uris = [f"file://{tmp_path}/objects", "shm://", "local://"]
     done = psk("bench", *uris, "--sizes", "1k,100k", "--count", "4", "--json")
-    assert (done.code, done.err) == (exits.DONE, "")
+    assert (done.code, done.err) == (Exit.DONE, "")
     document = done.document
     assert document["channels"] == [{"channel": uri.partition(":")[0], "uri": uri} for uri in uris]
     assert document["problems"] == []
@@ -74,7 +74,7 @@ def test_what_was_there_stays(psk, tmp_path):
     uri = f"file://{tmp_path}/objects"
     (tmp_path / "note").write_text("stays")
     key = psk("put", uri, tmp_path / "note").out.strip()
-    assert psk("bench", uri, "--sizes", "1k", "--count", "2").code == exits.DONE
+    assert psk("bench", uri, "--sizes", "1k", "--count", "2").code == Exit.DONE
     assert psk("ls", uri).out.split() == [key]
 
 
@@ -97,7 +97,7 @@ def test_table_and_charts_fit_80_columns(psk, tmp_path):
 
 def test_a_plain_terminal_gets_plain_bars(command):
     done = command("bench", "local://", "--sizes", "1k", "--count", "2", env={"PYTHONIOENCODING": "ascii"})
-    assert done.returncode == exits.DONE
+    assert done.returncode == Exit.DONE
     assert b"###" in done.stdout
     assert done.stdout.isascii()
 
@@ -107,7 +107,7 @@ def test_wrong_data_is_told(psk, shelf, kind):
     shelf.add("their-wrong", {f"connector.{kind}": "their_wrong"}, {"their_wrong": WRONG})
     words = ["bench", f"{kind}://", "local://", "--sizes", "1k,2k", "--count", "3"]
     done = psk(*words, "--json")
-    assert done.code == exits.NO
+    assert done.code == Exit.NO
     assert {problem["channel"] for problem in done.document["problems"]} == {kind}
     assert [row["rounds"] for row in done.document["results"] if row["channel"] == "local"] == [3] * 4
     assert f"{kind} returned" in psk(*words).out
@@ -116,12 +116,12 @@ def test_wrong_data_is_told(psk, shelf, kind):
 def test_what_does_not_fit_is_left_out(psk):
     uri = f"shm://test-{os.urandom(4).hex()}?max_bytes=1000000"
     done = psk("bench", uri, "local://", "--sizes", "1k,2M", "--count", "2", "--json")
-    assert done.code == exits.DONE
+    assert done.code == Exit.DONE
     assert [(it["channel"], it["nbytes"]) for it in done.document["problems"]] == [("shm", 2_000_000)]
     assert len(done.document["results"]) == 6
     assert "shm, 2 MB: " in psk("bench", uri, "--sizes", "1k,2M", "--count", "2").out
     done = psk("bench", uri, "--sizes", "2M")
-    assert done.code == exits.DONE
+    assert done.code == Exit.DONE
     assert "throughput" not in done.out
 
 
@@ -153,7 +153,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
                 time.sleep(0.01)
             time.sleep(pause)
             running.send_signal(signal.SIGINT)
-            assert running.wait(30) == exits.INTERRUPTED
+            assert running.wait(30) == Exit.INTERRUPTED
             assert running.stderr.read() == b"psk: error: interrupted\n"
         assert list(tmp_path.iterdir()) == []
 
@@ -163,4 +163,4 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     [["--count", "0"], ["--count", "many"], ["--seconds", "0"], ["--timeout", "-1"], ["--plot", "picture.nothing"]],
 )
 def test_senseless_options_are_refused(psk, words):
-    assert psk("bench", "local://", *words).code == exits.USAGE
+    assert psk("bench", "local://", *words).code == Exit.USAGE

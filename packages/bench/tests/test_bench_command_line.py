@@ -2,12 +2,12 @@
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 
 
 def test_its_example_runs(run_example):
     done = run_example("bench")
-    assert done.returncode == exits.DONE, done.stderr
+    assert done.returncode == Exit.DONE, done.stderr
 
 
 def test_its_help_ends_with_its_example(psk):
@@ -29,7 +29,7 @@ def test_its_help_ends_with_its_example(psk):
 )
 def test_it_says_what_is_wrong(psk, tmp_path, options, says):
     done = psk("bench", f"file://{tmp_path}/objects", *options.split())
-    assert (done.code, done.out) == (exits.USAGE, "")
+    assert (done.code, done.out) == (Exit.USAGE, "")
     assert says in done.err
     assert done.err.count("\n") == 1
 

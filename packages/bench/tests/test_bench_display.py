@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk_bench import sweep as progressing
 from psk_bench.chart import WIDTH, chart
 from psk_bench.sweep import Progress, Series
@@ -100,7 +100,7 @@ def test_a_picture_is_drawn(tmp_path):
     pytest.importorskip("matplotlib", reason="psk bench draws where matplotlib is installed")
     names = ["a.png", "a.SVG", "nowhere/a.png"]
     done = subprocess.run([sys.executable, "-c", PICTURES, *names], cwd=tmp_path, capture_output=True, check=True)
-    assert json.loads(done.stderr) == [exits.DONE, exits.DONE, exits.USAGE]
+    assert json.loads(done.stderr) == [Exit.DONE, Exit.DONE, Exit.USAGE]
     assert [name.encode() in done.stdout for name in names[:2]] == [True, True]
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "a.SVG").read_bytes().startswith(b"<?xml")
@@ -111,5 +111,5 @@ def test_without_matplotlib_nothing_is_begun(psk, monkeypatch, tmp_path):
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = psk("bench", f"file://{tmp_path}/objects", "--plot", "a.png", "--json")
-    assert done.code == exits.USAGE
+    assert done.code == Exit.USAGE
     assert done.document["remedy"] == "pip install matplotlib"

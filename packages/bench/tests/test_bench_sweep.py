@@ -2,7 +2,7 @@
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk.errors import ChannelFullError
 from psk_bench.sizes import read_sizes, size_text
 from psk_bench.sweep import Progress, Sweep
@@ -64,7 +64,7 @@ def test_sizes_are_read(text, sizes):
 @pytest.mark.parametrize("text", ["", "0", "-1", "1,", "1x", "k", "1e3", "1kk", "0.1", "2T", "1 0", "NaN"])
 def test_what_is_no_size_is_refused(psk, text):
     done = psk("bench", "local://", f"--sizes={text}")
-    assert done.code == exits.USAGE
+    assert done.code == Exit.USAGE
     assert "--sizes" in done.err
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk_testing.rules import RULES
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -213,7 +213,7 @@ def test_the_broken_rule_is_named_with_a_fix(psk, faulty, fault, monkeypatch):
     # So short that on a busy machine a rule more may seem broken, which does not matter here.
     monkeypatch.setattr("psk_testing.checking.capabilities.SHORT_SECONDS", 0.02)
     done = psk("plugins", "check", f"their-{fault}://test-{os.urandom(4).hex()}", "--json")
-    assert done.code == exits.NO
+    assert done.code == Exit.NO
     failed = [check for check in done.document["checks"] if check["outcome"] == "failed"]
     assert BROKEN[fault] in [check["rule"] for check in failed]
     assert all(check["detail"] and check["fix"] for check in failed)
@@ -224,7 +224,7 @@ def test_the_broken_rule_is_named_with_a_fix(psk, faulty, fault, monkeypatch):
 
 def test_a_failure_is_readable(psk, faulty):
     done = psk("plugins", "check", "their-overwrites://test-readable")
-    assert done.code == exits.NO
+    assert done.code == Exit.NO
     assert "failed  C16  put never overwrites\n" in done.out
     assert f"rule C16 of docs/contract.md: {RULES['C16']}\n" in done.out
     assert "likely fix: place it so that only the first wins" in done.out
@@ -234,7 +234,7 @@ def test_a_call_that_hangs_ends_the_check(command, faulty, shelf):
     begin = time.monotonic()
     words = ("plugins", "check", "their-hangs://test-hanging", "--timeout", "0.1", "--json")
     done = command(*words, folders=[shelf.folder])
-    assert done.returncode == exits.NO
+    assert done.returncode == Exit.NO
     assert time.monotonic() - begin < 20
     document = json.loads(done.stdout)
     (failed, *_) = [check for check in document["checks"] if check["outcome"] == "failed"]

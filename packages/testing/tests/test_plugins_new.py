@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk_testing.scaffold import LONGEST_NAME, requirement
 
 CORE = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def project(psk, tmp_path):
 
     def write(name):
         done = psk("plugins", "new", name, "--directory", tmp_path / "made", "--json")
-        assert (done.code, done.err) == (exits.DONE, "")
+        assert (done.code, done.err) == (Exit.DONE, "")
         return Path(done.document["folder"])
 
     return write
@@ -44,7 +44,7 @@ NO_NAMES = (
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_a_name_that_cannot_be_is_refused(psk, tmp_path, name):
     done = psk("plugins", "new", "--directory", tmp_path, "--", name)
-    assert done.code == exits.USAGE
+    assert done.code == Exit.USAGE
     assert done.out == ""
     assert list(tmp_path.iterdir()) == []
 
@@ -52,7 +52,7 @@ def test_a_name_that_cannot_be_is_refused(psk, tmp_path, name):
 def test_the_name_of_an_installed_connector_is_refused(psk, shelf, tmp_path):
     shelf.add("their-sea", {"connector.sea": "their_sea"})
     done = psk("plugins", "new", "sea", "--directory", tmp_path / "made")
-    assert done.code == exits.USAGE
+    assert done.code == Exit.USAGE
     assert "their-sea" in done.err
 
 
@@ -60,7 +60,7 @@ def test_what_is_there_is_not_touched(psk, project):
     folder = project("mine")
     (folder / "README.md").write_text("my own words")
     done = psk("plugins", "new", "mine", "--directory", folder.parent)
-    assert done.code == exits.USAGE
+    assert done.code == Exit.USAGE
     assert "exists already" in done.err
     assert (folder / "README.md").read_text() == "my own words"
 
@@ -68,7 +68,7 @@ def test_what_is_there_is_not_touched(psk, project):
 @pytest.mark.parametrize("place", ["/proc", "/proc/nothing", "/dev/null"])
 def test_where_no_folder_can_be_another_is_asked_for(psk, place):
     done = psk("plugins", "new", "mine", "--directory", place)
-    assert (done.code, done.out) == (exits.USAGE, "")
+    assert (done.code, done.out) == (Exit.USAGE, "")
     assert f"{place}/psk-connector-mine cannot be made" in done.err
     assert "with --directory" in done.err
 
@@ -79,7 +79,7 @@ def test_half_a_project_is_none(psk, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", fail)
     done = psk("plugins", "new", "mine", "--directory", tmp_path)
-    assert done.code == exits.FAILED
+    assert done.code == Exit.FAILED
     assert done.err == "psk: error: No space left on device\n"
     assert list(tmp_path.iterdir()) == []
 

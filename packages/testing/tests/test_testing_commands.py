@@ -2,7 +2,7 @@
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk_testing.plugin import psk_commands
 
 NAMES = [described.name.replace(".", " ") for described in psk_commands()]
@@ -11,7 +11,7 @@ NAMES = [described.name.replace(".", " ") for described in psk_commands()]
 @pytest.mark.parametrize("name", NAMES)
 def test_its_example_runs(name, run_example):
     done = run_example(name)
-    assert done.returncode == exits.DONE, done.stderr
+    assert done.returncode == Exit.DONE, done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -25,11 +25,11 @@ def test_its_help_ends_with_its_example(name, psk):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        ("plugins check shm --timeout soon", exits.USAGE, "argument --timeout: 'soon' is not a time"),
-        ("plugins check mine:///tmp/x.db", exits.NO, "no connector for 'mine' is installed"),
-        ("plugins check ucx://host", exits.NO, "no connector for 'ucx' is installed"),
-        ("plugins check file:///proc/nothing", exits.FAILED, "/proc/nothing"),
-        ("plugins new", exits.USAGE, "NAME"),
+        ("plugins check shm --timeout soon", Exit.USAGE, "argument --timeout: 'soon' is not a time"),
+        ("plugins check mine:///tmp/x.db", Exit.NO, "no connector for 'mine' is installed"),
+        ("plugins check ucx://host", Exit.NO, "no connector for 'ucx' is installed"),
+        ("plugins check file:///proc/nothing", Exit.FAILED, "/proc/nothing"),
+        ("plugins new", Exit.USAGE, "NAME"),
     ],
 )
 def test_it_says_what_is_wrong(psk, words, code, says):
@@ -78,10 +78,10 @@ def test_the_check_says_whose_a_broken_command_is(psk, shelf, target, says):
     """
     shelf.add("their-commands", {f"command.their-{target}": "their_commands"}, {"their_commands": module})
     done = psk("plugins", "check", f"their-{target}")
-    assert done.code == exits.NO
+    assert done.code == Exit.NO
     assert says in done.out
     assert "their-commands 1.2" in done.out
 
 
 def test_a_command_that_works_passes_the_check(psk):
-    assert psk("plugins", "check", "command.plugins.new").code == exits.DONE
+    assert psk("plugins", "check", "command.plugins.new").code == Exit.DONE

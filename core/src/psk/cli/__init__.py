@@ -1,4 +1,4 @@
-"""What can be done with channels, objects and plug-ins from a shell? The `psk` command."""
+"""The program `psk`: commands for channels, objects and plug-ins."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the `psk` command.
 
     Args:
-        argv: What follows the command's name; None takes that of this process.
+        argv: The words after the program's name; None takes those of this process.
 
     Returns:
-        The exit code, one of `psk.cli.exits`.
+        The exit code, one of `psk.cli.output.Exit`.
     """
     from psk.cli.program import run_program
 

@@ -1,17 +1,21 @@
-"""What does a channel hold under a key? Its bytes, which are decoded only on demand."""
+"""`psk get`: the bytes of an object, decoded only on demand."""
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from psk.cli import exits
 from psk.cli.channel import add_channel, missing, open_store
-from psk.cli.output import answer, plain, report
+from psk.cli.output import Exit, answer, plain, report
 from psk.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
+    from typing import BinaryIO
 
     from psk.store import Store
     from psk.wire import Frames, Payload
@@ -26,7 +30,11 @@ Without options: its frames, checked but not decoded; of a file that `psk put` p
 them is run. PSK_SIGNING=required refuses what is not signed, and PSK_CODECS=raw decodes no pickle.
 The exit code is 1 if there is no such object.
 """
+MOST_SHOWN = 1 << 20
+"""Bytes; nobody reads more in a terminal."""
+
 _NOTHING = object()
+_HARMLESS = str.maketrans("", "", "\n\t")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -56,7 +64,7 @@ def run(arguments: Namespace) -> int:
         done = _decode(store, arguments) if arguments.decode else _copy(store, arguments)
     if not done:
         report(missing(arguments.uri, arguments.key), as_json=arguments.json)
-    return exits.DONE if done else exits.NO
+    return Exit.DONE if done else Exit.NO
 
 
 def _decode(store: Store, arguments: Namespace) -> bool:
@@ -70,7 +78,6 @@ def _decode(store: Store, arguments: Namespace) -> bool:
 
 
 def _copy(store: Store, arguments: Namespace) -> bool:
-    from psk.cli.destination import write_to
     from psk.store.checking import Checker
     from psk.wire import Payload
 
@@ -109,3 +116,84 @@ def _whole(frames: Frames) -> Sequence[memoryview]:
 
 def _described(payload: Payload) -> dict[str, Any]:
     return {"codec": payload.codec, "frames": list(payload.frame_sizes), "signed_by": payload.signed_by or None}
+
+
+def write_to(path: str | None, parts: Sequence[memoryview]) -> None:
+    """Write bytes.
+
+    Args:
+        path: A file; "-" for stdout; None for stdout too, unless it is a terminal that they could steer.
+        parts: The bytes, one after the other.
+
+    Raises:
+        UsageError: They are not text, and would go to a terminal.
+        OSError: They cannot be written.
+    """
+    if path in {None, "-"}:
+        if path is None:
+            _spare_terminal(parts)
+        _print(parts)
+        return
+    try:
+        _write_file(str(path), parts)
+    except OSError as error:
+        # The name of a temporary file says nothing to the user, and a failed write names no file at all.
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _write_file(path: str, parts: Sequence[memoryview]) -> None:
+    if _is_special(path):
+        with open(path, "wb") as file:  # noqa: PTH123  pathlib costs 10 ms of import
+            file.writelines(parts)
+    else:
+        _place(path, parts)
+
+
+def _place(path: str, parts: Sequence[memoryview]) -> None:
+    """Write beside it, and give it its name when it is whole."""
+    # What a link names is meant, not the link.
+    target = os.path.realpath(path)
+    temporary = f"{target}.{os.urandom(4).hex()}.part"
+    try:
+        with _new_file(temporary, like=target) as file:
+            file.writelines(parts)
+        os.replace(temporary, target)  # noqa: PTH105  pathlib costs 10 ms of import
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108  as above
+        raise
+
+
+def _new_file(path: str, *, like: str) -> BinaryIO:
+    """Open a file that is not there yet; whoever may not read what it will replace may not read it either."""
+    mode = 0o666
+    with suppress(FileNotFoundError):
+        mode = stat.S_IMODE(os.stat(like).st_mode) & mode  # noqa: PTH116  as above
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
+
+
+def _is_special(path: str) -> bool:
+    """Tell whether a path is no place for a file: a device, a pipe, a directory."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116  as above
+    except FileNotFoundError:
+        return False
+
+
+def _print(parts: Sequence[memoryview]) -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.writelines(parts)
+
+
+def _spare_terminal(parts: Sequence[memoryview]) -> None:
+    if sys.stdout is None or not sys.stdout.isatty():
+        return
+    if sum(part.nbytes for part in parts) <= MOST_SHOWN:
+        with suppress(UnicodeDecodeError):
+            text = b"".join(parts).decode()
+            if text.translate(_HARMLESS).isprintable():
+                return
+    raise UsageError(
+        "the object's bytes are not text, and could steer the terminal", remedy="use --output FILE, or a pipe"
+    )

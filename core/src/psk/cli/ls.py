@@ -1,12 +1,11 @@
-"""Which objects does a channel hold?"""
+"""`psk ls`: the objects of a channel."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.cli import exits
 from psk.cli.channel import add_channel, open_store
-from psk.cli.output import answer, table, without_secrets
+from psk.cli.output import Exit, answer, bytes_text, table, without_secrets
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -40,7 +39,7 @@ def run(arguments: Namespace) -> int:
         else:
             document, lines = [{"key": key} for key in keys], keys
     answer(arguments, {"uri": without_secrets(arguments.uri), "objects": document}, lines)
-    return exits.DONE
+    return Exit.DONE
 
 
 def _described(store: Store, keys: list[str], timeout: float | None) -> Iterator[dict[str, Any]]:
@@ -66,8 +65,6 @@ def _described(store: Store, keys: list[str], timeout: float | None) -> Iterator
 
 
 def _lines(found: list[dict[str, Any]]) -> Iterator[str]:
-    from psk.cli.quantities import bytes_text
-
     if not found:
         return
     rows = [

@@ -1,10 +1,15 @@
-"""How does a command print? Text for people or one JSON document to stdout, everything else to stderr."""
+"""What commands print and return: text or one JSON document on stdout, messages on stderr, exit codes, quantities.
+
+Commands of plug-ins may use it as well.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
+from argparse import ArgumentTypeError
 from contextlib import suppress
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from psk.errors import PskError
@@ -13,6 +18,10 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Sequence
 
+_BYTES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+_SECONDS = ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (1e-6, 1e6, "us"), (0.0, 1e9, "ns"))
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_THREE_DIGITS = ((100, 0), (10, 1), (0, 2))
 _URI = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]*[^\s'\".,:;)]"
 # Up to the last @ of the word: who types a password where none belongs does not encode what is special in it either.
 # So is what follows a scheme without slashes; where a key names a place, what stands before a colon follows an @.
@@ -20,6 +29,28 @@ _SECRETS = (
     r"(?:(?<=://)([^/@\s:]*)|(?<![\w@/:.+-])([A-Za-z][A-Za-z0-9+.-]*)):(?!//)[^\s'\"]*@"
     r"|\b((?i:password|passwd|secret|token)=)[^&\s'\"]+"
 )
+
+
+class Exit(IntEnum):
+    """Exit codes of the program."""
+
+    DONE = 0
+    """It was done, or the answer is yes."""
+
+    NO = 1
+    """The answer is no, or something is wrong: a missing key, a broken plug-in, a failed check."""
+
+    USAGE = 2
+    """The command line is not valid."""
+
+    FAILED = 3
+    """It could not be done: the channel is unavailable, a deadline passed, a file cannot be read."""
+
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+    PIPE_CLOSED = 141
+    """Nobody reads the output any more, as when `head` has read enough."""
 
 
 def answer(arguments: Namespace, document: object, text: str | Iterable[str]) -> None:
@@ -130,3 +161,50 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, right: Ite
         ).rstrip()
         for line in lines
     )
+
+
+def read_duration(text: str) -> float:
+    """Read a time as `30`, `30s`, `10m`, `1h` or `2d`; a number alone is seconds.
+
+    Returns:
+        Seconds, more than 0.
+
+    Raises:
+        ArgumentTypeError: It is not a time, or is longer than a century.
+    """
+    from psk.connectors.arguments import LONGEST_SECONDS
+
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text.strip(), re.ASCII)
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if seconds > LONGEST_SECONDS:
+        message = f"{text!r:.80} is longer than a century"
+    elif not seconds:
+        message = f"{text!r:.80} is not a time; write 30s, 10m, 1h or 2d"
+    else:
+        return seconds
+    raise ArgumentTypeError(message)
+
+
+def bytes_text(count: float) -> str:
+    """Write a number of bytes in three digits, as in `1.50 MB`; powers of ten."""
+    for least, unit in _BYTES:
+        if count >= least:
+            return f"{_three_digits(count / least)} {unit}"
+    return f"{count:.0f} B"
+
+
+def seconds_text(seconds: float) -> str:
+    """Write a time in three digits, as in `12.5 us`."""
+    for least, factor, unit in _SECONDS:
+        if seconds >= least:
+            return f"{_three_digits(seconds * factor)} {unit}"
+    return f"{seconds} s"
+
+
+def rate_text(count: float, seconds: float) -> str:
+    """Write bytes in a time as `MB/s`."""
+    return f"{bytes_text(count / seconds)}/s" if seconds > 0 else "-"
+
+
+def _three_digits(value: float) -> str:
+    return next(f"{value:.{places}f}" for least, places in _THREE_DIGITS if value >= least)

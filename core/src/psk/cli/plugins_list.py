@@ -1,12 +1,11 @@
-"""What is plugged in here, and what is wrong with it?"""
+"""`psk plugins list`: the installed plug-ins, and what is wrong with them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psk.cli import exits
-from psk.cli.output import answer, plain, table
-from psk.cli.subject import all_plugins
+from psk.cli.output import Exit, answer, plain, table
+from psk.cli.plugin_lookup import all_plugins, load_thing
 from psk.errors import PskError
 from psk.plugins import KINDS
 from psk.plugins.discovery import BROKEN, DUPLICATE, INCOMPATIBLE, NOT_LOADED
@@ -38,7 +37,7 @@ def run(arguments: Namespace) -> int:
                 _try(record)
         records = _listed(arguments)
     answer(arguments, [record.as_dict() for record in records], _lines(records))
-    return exits.NO if arguments.load and any(record.status in WRONG for record in records) else exits.DONE
+    return Exit.NO if arguments.load and any(record.status in WRONG for record in records) else Exit.DONE
 
 
 def _listed(arguments: Namespace) -> list[InstalledPlugin]:
@@ -46,8 +45,6 @@ def _listed(arguments: Namespace) -> list[InstalledPlugin]:
 
 
 def _try(record: InstalledPlugin) -> None:
-    from psk.cli.targets import load_thing
-
     try:
         load_thing(record.kind, record.name)
     except PskError:

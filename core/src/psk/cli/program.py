@@ -1,4 +1,4 @@
-"""Which command does a command line mean, and how does running it end?"""
+"""Run the command that a command line names, report its failure, and print the pages of help."""
 
 from __future__ import annotations
 
@@ -10,63 +10,26 @@ from argparse import (
     RawDescriptionHelpFormatter,
     _SubParsersAction,
 )
-from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, NoReturn
 
-from psk.cli import exits
-from psk.cli.output import report, say, without_secrets
-from psk.errors import InvalidKeyError, UnknownPluginError, UsageError
+from psk.cli.commands import COMMANDS, GROUPS, find_command, typed_name
+from psk.cli.output import Exit, plain, report, say
+from psk.errors import InvalidKeyError, UsageError
 from psk.plugins.builtin import FIRST_PARTY_COMMANDS
-from psk.plugins.importing import import_target
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-#: The module of each command, in the order of `psk --help`; imported when the command is run, or its help asked for.
-COMMANDS = {
-    "plugins list": "psk.cli.plugins_list",
-    "plugins show": "psk.cli.plugins_show",
-    "put": "psk.cli.put",
-    "get": "psk.cli.get",
-    "ls": "psk.cli.ls",
-    "rm": "psk.cli.rm",
-    "sweep": "psk.cli.sweep",
-    "inspect": "psk.cli.inspection.command",
-}
-#: Words with which the names of several commands begin. Plug-ins add to them: entry point `command.plugins.check`.
-GROUPS = {"plugins": "See, check and make plug-ins."}
+    from psk.cli.commands import Command
+
 EXAMPLE = "psk plugins list"
 HELP = ("-h", "--help")
 VERSION = ("-V", "--version")
 WIDTH = 80
 
 
-class Command(Protocol):
-    """What a command's module has, and what the target of a `CommandPlugin` has but for its two texts.
-
-    A module imports what is dear where it is used, so that the help of all commands comes quickly.
-    """
-
-    SUMMARY: str
-    """One sentence, imperative."""
-
-    EXAMPLE: str
-    """Shell lines that run as they stand, in a directory that holds a file `note.txt`."""
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the command's arguments; `--json` is there already. May say more in `parser.description`."""
-        ...
-
-    def run(self, arguments: Namespace) -> int:
-        """Do it, print with `psk.cli.output.answer`, and return one of `psk.cli.exits`.
-
-        Errors of psk and of the operating system are reported by whoever called, and end in `exits.FAILED`.
-        """
-        ...
-
-
 class Parser(ArgumentParser):
-    """Reads the arguments of one command; what it refuses becomes an error like all others."""
+    """Reads the arguments of one command, and refuses them with an error of psk."""
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
@@ -74,7 +37,7 @@ class Parser(ArgumentParser):
 
 
 def run_program(argv: Sequence[str]) -> int:
-    """Run what a command line says, and report how it failed if it did; return the exit code."""
+    """Run a command line, report its failure if it fails, and return the exit code."""
     as_json = "--json" in argv
     try:
         code = _run(argv)
@@ -82,7 +45,7 @@ def run_program(argv: Sequence[str]) -> int:
             sys.stdout.flush()  # here, where it can be reported that the disk is full or nobody reads
     except BrokenPipeError:
         _abandon_output()
-        return exits.PIPE_CLOSED
+        return Exit.PIPE_CLOSED
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever a plug-in raises, the user gets one line
         return _fail(error, as_json=as_json)
     return code
@@ -100,9 +63,9 @@ def _fail(error: BaseException, *, as_json: bool) -> int:
     except OSError:
         _abandon_output()
     if isinstance(error, KeyboardInterrupt):
-        return exits.INTERRUPTED
-    # A key that is none can only be what was written: no channel is asked about it.
-    return exits.USAGE if isinstance(error, UsageError | InvalidKeyError) else exits.FAILED
+        return Exit.INTERRUPTED
+    # A malformed key can only come from the command line: no channel is asked about it.
+    return Exit.USAGE if isinstance(error, UsageError | InvalidKeyError) else Exit.FAILED
 
 
 def _abandon_output() -> None:
@@ -118,59 +81,24 @@ def _abandon_output() -> None:
 
 def _run(argv: Sequence[str]) -> int:
     if not argv or argv[0] in HELP:
-        from psk.cli.overview import overview
-
         say(overview())
-        return exits.DONE if argv else exits.USAGE
+        return Exit.DONE if argv else Exit.USAGE
     if argv[0] in VERSION:
         from psk import __version__
 
         say(f"psk {__version__}")
-        return exits.DONE
+        return Exit.DONE
     name, rest = argv[0], argv[1:]
     if name in GROUPS:
         if not rest or rest[0] in HELP:
-            from psk.cli.overview import group_overview
-
             say(group_overview(name))
-            return exits.DONE if rest else exits.USAGE
+            return Exit.DONE if rest else Exit.USAGE
         name, rest = f"{name} {rest[0]}", rest[1:]
     return _run_command(name, find_command(name), rest)
 
 
-def find_command(name: str) -> Command:
-    """Return the command of this name, as in `plugins list`: of this program, else of a plug-in.
-
-    Raises:
-        UsageError: There is none; lists those there are.
-        UnknownPluginError: It belongs to another distribution of psk, which is not installed.
-        PluginError: A plug-in has it, and cannot be used.
-    """
-    if name in COMMANDS:
-        return cast("Command", import_target(COMMANDS[name]))
-    if name.startswith("-"):
-        if name == "--json":
-            raise UsageError("psk has no option '--json' before a command", remedy="write it after the command")
-        raise UsageError(f"psk has no option {without_secrets(name)!r:.80}", remedy="see psk --help")
-    from psk.cli.added import find_added_command, typed_name
-
-    try:
-        return find_added_command(name)
-    except UnknownPluginError as error:
-        if distribution := FIRST_PARTY_COMMANDS.get(name):
-            raise UnknownPluginError(
-                f"psk {name} is a command of {distribution}, which is not installed",
-                remedy=f"pip install {distribution}",
-            ) from None
-        raise UsageError(
-            f"psk has no command {without_secrets(name)!r:.80}",
-            found=[*COMMANDS, *map(typed_name, error.found)],
-            remedy="see psk --help",
-        ) from None
-
-
 def command_parser(name: str, command: Command) -> Parser:
-    """Make what reads the arguments of a command, and prints its page of help."""
+    """Make the parser of a command's arguments, which also prints the command's help."""
     parser = Parser(
         prog=f"psk {name}",
         description=command.SUMMARY,
@@ -202,10 +130,52 @@ def _run_command(name: str, command: Command, argv: Sequence[str]) -> int:
     except ArgumentError as error:
         parser.error(str(error))
     except SystemExit:  # --help was printed
-        return exits.DONE
+        return Exit.DONE
     return command.run(arguments)
 
 
 def example_text(text: str) -> str:
-    """Give what a page of help ends with."""
+    """Give the end of a page of help."""
     return "example:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
+
+
+def overview() -> str:
+    """Give the help of the program: its commands, and those of plug-ins, which are not imported for this."""
+    return "\n".join([*_page("psk", "Pass objects between processes by reference.", list(COMMANDS), _added(""))])
+
+
+def group_overview(group: str) -> str:
+    """Give the help of a group of commands."""
+    beginning = f"{group} "
+    own = [name for name in COMMANDS if name.startswith(beginning)]
+    return "\n".join(_page(f"psk {group}", GROUPS[group], own, _added(beginning)))
+
+
+def _page(prog: str, summary: str, names: list[str], added: dict[str, str]) -> Iterator[str]:
+    rows = {name: find_command(name).SUMMARY for name in names} | added
+    width = max(map(len, rows))
+    yield f"usage: {prog} COMMAND ..."
+    yield ""
+    yield summary
+    yield ""
+    yield "commands:"
+    for name, says in rows.items():
+        yield f"  {name.ljust(width)}  {says}"
+    yield ""
+    yield "Each takes --json, for one JSON document, and --help, which ends with an example."
+    yield "Exit codes: 0 done, 1 the answer is no or something is wrong, 2 wrong usage, 3 failed, 130 Ctrl-C."
+    yield ""
+    yield example_text(EXAMPLE)
+
+
+def _added(beginning: str) -> dict[str, str]:
+    """Give the commands of plug-ins, and those of first-party distributions that are not installed."""
+    from psk.cli.plugin_lookup import all_plugins  # a scan, which most commands do not need
+    from psk.plugins.discovery import DUPLICATE, INCOMPATIBLE, NOT_ALLOWED
+
+    useless = {DUPLICATE, INCOMPATIBLE, NOT_ALLOWED}
+    rows = {name: f"(pip install {distribution})" for name, distribution in FIRST_PARTY_COMMANDS.items()}
+    for record in all_plugins():
+        if record.kind == "command" and record.status not in useless:
+            rows[plain(typed_name(record.name))] = plain(f"(added by {record.origin})")
+    return {name: says for name, says in rows.items() if name.startswith(beginning)}

@@ -1,13 +1,11 @@
-"""How does a file become an object? Mapped, not read, and put as the bytes that it holds."""
+"""`psk put`: a file becomes an object, mapped, not read, and put as its bytes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psk.cli import exits
-from psk.cli.channel import add_channel, check_outlives, open_store
-from psk.cli.output import answer, notice
-from psk.cli.quantities import read_duration
+from psk.cli.channel import add_channel, check_outlives, open_store, read_content
+from psk.cli.output import Exit, answer, notice, read_duration
 from psk.errors import PayloadError, PskError
 
 if TYPE_CHECKING:
@@ -51,13 +49,12 @@ def run(arguments: Namespace) -> int:
         key, nbytes = _put(store, arguments)
         answer(arguments, {"key": key, "uri": store.shown_uri, "nbytes": nbytes}, key)
         if not arguments.hold:
-            return exits.DONE
+            return Exit.DONE
         notice(f"psk: {store.uri} is open until Ctrl-C")
         return _hold()
 
 
 def _put(store: Store, arguments: Namespace) -> tuple[str, int]:
-    from psk.cli.inspection.content import read_content
     from psk.wire import Payload
 
     before = _state(arguments.file)
@@ -100,5 +97,5 @@ def _hold() -> int:
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
-        return exits.INTERRUPTED
-    return exits.DONE
+        return Exit.INTERRUPTED
+    return Exit.DONE

@@ -1,13 +1,12 @@
-"""How do objects go? One by one, or all that psk wrote, on purpose."""
+"""`psk rm`: remove objects, by key or all that psk wrote."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from psk.cli import exits
 from psk.cli.channel import add_channel, missing, open_store
-from psk.cli.output import answer, report, without_secrets
+from psk.cli.output import Exit, answer, report, without_secrets
 from psk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def _remove(store: Store, arguments: Namespace) -> int:
     answer(arguments, document, ())
     if absent and not arguments.json:
         report(missing(arguments.uri, *absent), as_json=False)
-    return exits.NO if absent else exits.DONE
+    return Exit.NO if absent else Exit.DONE
 
 
 def _clear(store: Store, arguments: Namespace) -> int:
@@ -71,7 +70,7 @@ def _clear(store: Store, arguments: Namespace) -> int:
         removed = store.clear(timeout=arguments.timeout)
     document = {"uri": without_secrets(arguments.uri), "removed": removed, "missing": []}
     answer(arguments, document, f"{removed} removed")
-    return exits.DONE if agreed else exits.NO
+    return Exit.DONE if agreed else Exit.NO
 
 
 def _ask(count: int, uri: str) -> bool:

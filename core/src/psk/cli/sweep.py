@@ -1,11 +1,10 @@
-"""What did killed processes leave behind? Nothing, after this."""
+"""`psk sweep`: remove what killed processes left behind."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psk.cli import exits
-from psk.cli.output import answer, without_secrets
+from psk.cli.output import Exit, answer, without_secrets
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -56,7 +55,7 @@ def run(arguments: Namespace) -> int:
     sessions = None if arguments.uris else sweep()
     document = {"sessions": sessions, "channels": swept, "opened": list(opened)}
     answer(arguments, document, _lines(sessions, swept, opened))
-    return exits.DONE
+    return Exit.DONE
 
 
 def _lines(sessions: int | None, swept: list[str], opened: dict[str, str]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def put(psk):
 
     def run(uri, path, *more):
         done = psk("put", *more, uri, path, "--json")
-        assert (done.code, done.err) == (exits.DONE, "")
+        assert (done.code, done.err) == (Exit.DONE, "")
         return done.document["key"]
 
     return run

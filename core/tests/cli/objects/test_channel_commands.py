@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from psk import Store
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk.connectors.shm.options import ROOT, session_path
 
 MISSING = "0" * 32
@@ -37,11 +37,11 @@ def test_all_go_only_on_purpose(psk, put, uri, source, tmp_path):
     keys = {put(uri, source) for _ in range(3)}
     (tmp_path / "objects" / "mine").write_text("not of psk")
     for words in (["rm", uri], ["rm", uri, "--all", MISSING], ["rm", uri, "--all"]):
-        assert psk(*words).code == exits.USAGE
-    assert psk("rm", uri, *keys, "no key").code == exits.USAGE
+        assert psk(*words).code == Exit.USAGE
+    assert psk("rm", uri, *keys, "no key").code == Exit.USAGE
     assert set(psk("ls", uri).out.split()) == keys
     done = psk("rm", uri, "--all", "--yes")
-    assert (done.code, done.out) == (exits.DONE, "3 removed\n")
+    assert (done.code, done.out) == (Exit.DONE, "3 removed\n")
     assert psk("ls", uri).out == ""
     assert (tmp_path / "objects" / "mine").exists()
 
@@ -56,7 +56,7 @@ def test_the_question_is_asked(command, uri, source, said, left):
     finally:
         os.close(ours)
         os.close(theirs)
-    assert done.returncode == (exits.NO if left else exits.DONE)
+    assert done.returncode == (Exit.NO if left else Exit.DONE)
     assert b"Remove all 1 objects of file://" in done.stderr
     assert len(command("ls", uri).stdout.split()) == left
 
@@ -65,8 +65,8 @@ def test_shared_memory_must_be_held_by_somebody(psk, command, source, tmp_path):
     name = f"test-{os.urandom(4).hex()}"
     for fleeting in ("shm://", f"shm://{name}", "local://", "local://x"):
         done = psk("put", fleeting, source)
-        assert done.code == exits.FAILED
-        assert "would go with this command" in done.err
+        assert done.code == Exit.FAILED
+        assert "would be lost when this command ends" in done.err
     assert not os.path.exists(session_path(ROOT, name))
     with Store.from_uri(f"shm://{name}"):
         key = command("put", f"shm://{name}", source).stdout.decode().strip()
@@ -93,9 +93,9 @@ def test_a_command_can_hold_the_session(psk, source, more):
             assert running.stdout.readline() == f"{key}\n"
         assert psk("get", uri, key, "--json").document["nbytes"] == 1_280_000
         running.send_signal(signal.SIGINT)
-        assert running.wait(30) == exits.INTERRUPTED
+        assert running.wait(30) == Exit.INTERRUPTED
         assert running.stderr.read() == ""
-    assert psk("ls", uri).code == exits.FAILED
+    assert psk("ls", uri).code == Exit.FAILED
 
 
 def test_the_sessions_of_the_dead_are_swept(command, psk):
@@ -114,7 +114,7 @@ def test_a_channel_is_swept(psk, put, uri, source, tmp_path):
     left.write_bytes(b"of a writer that was killed")
     left.chmod(0o600)
     done = psk("sweep", uri)
-    assert (done.code, done.out) == (exits.DONE, f"swept {uri}\n")
+    assert (done.code, done.out) == (Exit.DONE, f"swept {uri}\n")
     assert not left.exists()
     assert len(psk("ls", uri).out.split()) == 1
 
@@ -123,7 +123,7 @@ def test_a_channel_that_keeps_expiry_itself_is_only_opened(psk, uri, tmp_path):
     (tmp_path / "objects").mkdir()
     done = psk("sweep", "local://kept", uri)
     said = "opened local://kept: this channel removes expired objects itself\n"
-    assert (done.code, done.out) == (exits.DONE, f"swept {uri}\n{said}")
+    assert (done.code, done.out) == (Exit.DONE, f"swept {uri}\n{said}")
     document = psk("sweep", "local://kept", uri, "--json").document
     assert document == {"sessions": None, "channels": [uri], "opened": ["local://kept"]}
 
@@ -142,7 +142,7 @@ def test_a_channel_that_keeps_no_expiry_is_not_said_to(psk, shelf):
     """
     shelf.add("their-endless", {"connector.their-endless": "their_endless"}, {"their_endless": module})
     done = psk("sweep", "their-endless://kept")
-    assert (done.code, done.out) == (exits.DONE, "opened their-endless://kept: nothing expires in this channel\n")
+    assert (done.code, done.out) == (Exit.DONE, "opened their-endless://kept: nothing expires in this channel\n")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_channel_that_keeps_no_expiry_is_not_said_to(psk, shelf):
 )
 def test_an_unknown_channel_says_what_to_install(psk, words):
     done = psk(*words, "--json")
-    assert (done.code, done.document["error"]) == (exits.FAILED, "UnknownConnectorError")
+    assert (done.code, done.document["error"]) == (Exit.FAILED, "UnknownConnectorError")
     assert "install the distribution that provides it" in done.document["remedy"]
 
 

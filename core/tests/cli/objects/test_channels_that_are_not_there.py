@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from psk.cli import exits
+from psk.cli.output import Exit
 
 KEY = "0" * 32
 
@@ -13,7 +13,7 @@ KEY = "0" * 32
 def test_no_command_that_reads_makes_a_directory(psk, tmp_path, command):
     key = [KEY] if command in (["get"], ["rm"]) else []
     done = psk(*command, f"file://{tmp_path}/not/there", *key)
-    assert done.code == exits.FAILED
+    assert done.code == Exit.FAILED
     assert "not/there' is not reachable from here: there is none" in done.err
     assert done.out == ""
     assert os.listdir(tmp_path) == []
@@ -21,7 +21,7 @@ def test_no_command_that_reads_makes_a_directory(psk, tmp_path, command):
 
 def test_no_command_that_reads_begins_a_session(psk):
     done = psk("ls", "shm://not-there")
-    assert done.code == exits.FAILED
+    assert done.code == Exit.FAILED
     assert "there is no session shm://not-there of this user here" in done.err
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from psk import Store
-from psk.cli import exits
+from psk.cli.output import Exit
 from psk.wire import Payload
 
 MISSING = "0" * 32
@@ -51,18 +51,18 @@ def test_json_has_it_all(psk, uri, source, tmp_path):
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
     assert psk("ls", uri, "--json").document == {"uri": uri, "objects": [{"key": key}]}
     done = psk("rm", uri, key, MISSING, "--json")
-    assert (done.code, done.document) == (exits.NO, {"uri": uri, "removed": 1, "missing": [MISSING]})
+    assert (done.code, done.document) == (Exit.NO, {"uri": uri, "removed": 1, "missing": [MISSING]})
 
 
 def test_a_missing_object_is_the_answer_no(psk, put, uri, source):
     put(uri, source)
     for words in (["get", uri, MISSING], ["get", "--decode", uri, MISSING], ["get", "--payload", uri, MISSING]):
         done = psk(*words)
-        assert (done.code, done.out) == (exits.NO, "")
+        assert (done.code, done.out) == (Exit.NO, "")
         assert f"there is no object {MISSING} in " in done.err
         assert psk(*words, "--json").document["error"] == "MissingKeyError"
     done = psk("rm", uri, MISSING)
-    assert (done.code, done.out) == (exits.NO, "")
+    assert (done.code, done.out) == (Exit.NO, "")
     assert f"there is no object {MISSING} in " in done.err
 
 
@@ -71,7 +71,7 @@ def test_a_malformed_key_is_wrong_usage(psk, put, uri, source, key):
     put(uri, source)
     for words in (["get", uri], ["get", "--decode", uri], ["get", "--payload", uri], ["rm", uri]):
         done = psk(*words, key)
-        assert (done.code, done.out) == (exits.USAGE, "")
+        assert (done.code, done.out) == (Exit.USAGE, "")
         assert psk(*words, key, "--json").document["error"] == "InvalidKeyError"
 
 
@@ -79,13 +79,13 @@ def test_a_payload_moves_with_its_key(psk, put, uri, source, tmp_path):
     other = f"file://{tmp_path}/other"
     with Store.from_uri(uri) as store:
         key = store.put({"a": list(range(1000))})
-    assert psk("get", "--payload", uri, key, "-o", tmp_path / "payload").code == exits.DONE
+    assert psk("get", "--payload", uri, key, "-o", tmp_path / "payload").code == Exit.DONE
     assert Payload.parse((tmp_path / "payload").read_bytes()).key == key
     assert put(other, tmp_path / "payload", "--payload") == key
     with Store.from_uri(other) as store:
         assert store.get(key) == {"a": list(range(1000))}
     done = psk("put", "--payload", other, source)
-    assert done.code == exits.FAILED
+    assert done.code == Exit.FAILED
     assert "Traceback" not in done.err
 
 
@@ -97,31 +97,31 @@ def test_damage_is_told_and_can_be_looked_at(psk, put, uri, source, tmp_path):
     stored.unlink()
     stored.write_bytes(content)
     done = psk("get", uri, key, "-o", tmp_path / "copy", "--json")
-    assert (done.code, done.document["error"]) == (exits.FAILED, "PayloadError")
+    assert (done.code, done.document["error"]) == (Exit.FAILED, "PayloadError")
     assert not (tmp_path / "copy").exists()
-    assert psk("get", "--payload", uri, key, "-o", tmp_path / "copy").code == exits.DONE
+    assert psk("get", "--payload", uri, key, "-o", tmp_path / "copy").code == Exit.DONE
     assert (tmp_path / "copy").read_bytes() == content
     stored.unlink()
     stored.write_bytes(content[:40])
     stored.chmod(0o400)
     done = psk("ls", "-l", uri)
-    assert done.code == exits.DONE
+    assert done.code == Exit.DONE
     assert "damaged" in done.out
 
 
 def test_a_file_that_changes_meanwhile_is_not_kept(psk, uri, source, monkeypatch):
-    from psk.cli.inspection import content
+    from psk.cli import put
 
-    read = content.read_content
+    read = put.read_content
 
     def change(path):
         found = read(path)
         os.utime(path, ns=(1, 1))
         return found
 
-    monkeypatch.setattr(content, "read_content", change)
+    monkeypatch.setattr(put, "read_content", change)
     done = psk("put", uri, source)
-    assert done.code == exits.FAILED
+    assert done.code == Exit.FAILED
     assert "changed while it was put" in done.err
     assert psk("ls", uri).out == ""
 
@@ -130,7 +130,7 @@ def test_objects_expire(psk, put, uri, source):
     key = put(uri, source, "--ttl", "0.3")
     assert psk("ls", "-l", uri, "--json").document["objects"][0]["expires"] is True
     time.sleep(0.4)
-    assert psk("get", uri, key).code == exits.NO
-    assert psk("get", uri, put(uri, source, "--ttl", "1h"), "-o", "/dev/null").code == exits.DONE
-    assert psk("put", "--ttl", "-1", uri, source).code == exits.USAGE
-    assert psk("put", "--ttl", "soon", uri, source).code == exits.USAGE
+    assert psk("get", uri, key).code == Exit.NO
+    assert psk("get", uri, put(uri, source, "--ttl", "1h"), "-o", "/dev/null").code == Exit.DONE
+    assert psk("put", "--ttl", "-1", uri, source).code == Exit.USAGE
+    assert psk("put", "--ttl", "soon", uri, source).code == Exit.USAGE

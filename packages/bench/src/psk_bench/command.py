@@ -9,10 +9,8 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 from psk import __version__
-from psk.cli import exits
 from psk.cli.channel import given_uri
-from psk.cli.output import answer, plain, table, without_secrets
-from psk.cli.quantities import bytes_text, read_duration, seconds_text
+from psk.cli.output import Exit, answer, bytes_text, plain, read_duration, seconds_text, table, without_secrets
 from psk_bench.chart import chart
 from psk_bench.contender import Contender
 from psk_bench.plot import check_plot, draw
@@ -70,7 +68,7 @@ class Bench:
             draw(sweep.series, arguments.plot)
         document = _document(contenders, sweep, arguments.plot)
         answer(arguments, document, _lines(contenders, sweep, arguments.plot))
-        return exits.NO if sweep.is_wrong else exits.DONE
+        return Exit.NO if sweep.is_wrong else Exit.DONE
 
 
 def rounds(text: str) -> int:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psk
-from psk.cli import exits
-from psk.cli.output import answer, plain
+from psk.cli.output import Exit, answer, plain
 from psk.connectors.catalog import BUILT_IN
 from psk.errors import UsageError
 from psk.plugins import installed
@@ -60,7 +59,7 @@ class New:
             "files": written,
         }
         answer(arguments, document, _lines(project, written))
-        return exits.DONE
+        return Exit.DONE
 
 
 def check_name(name: str) -> None:

@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from psk.cli import exits
 from psk.cli.channel import given_uri
-from psk.cli.output import answer, plain, without_secrets
-from psk.cli.quantities import read_duration
+from psk.cli.output import Exit, answer, plain, read_duration, without_secrets
 from psk.connectors import CAPABILITIES, Connector, format_uri
 from psk.connectors.catalog import METHODS
 from psk.errors import ConnectorError, DeadlineError, PskError
@@ -57,11 +55,11 @@ class Check:
 
     def run(self, arguments: Namespace) -> int:
         """Check it."""
-        from psk.cli.subject import asked_plugin
+        from psk.cli.plugin_lookup import asked_plugin
 
         record = asked_plugin(arguments)
         if record is None:
-            return exits.NO
+            return Exit.NO
         document: dict[str, Any] = {
             "plugin": record.as_dict(),
             "uri": None,
@@ -78,12 +76,12 @@ class Check:
         document["checks"] = [outcome.as_dict() for outcome in outcomes]
         answer(arguments, document, _lines(document))
         failed = document["problem"] or any(outcome.outcome == "failed" for outcome in outcomes)
-        return exits.NO if failed else exits.DONE
+        return Exit.NO if failed else Exit.DONE
 
 
 def _loaded(record: InstalledPlugin, arguments: Namespace, document: dict[str, Any]) -> list[Outcome]:
     """Load the plug-in, and look at what it brings."""
-    from psk.cli.targets import load_thing
+    from psk.cli.plugin_lookup import load_thing
 
     scheme = arguments.name.partition("://")[0].lower() if "://" in arguments.name else record.name
     thing = load_thing(record.kind, scheme if record.kind == "connector" else record.name)
@@ -92,7 +90,8 @@ def _loaded(record: InstalledPlugin, arguments: Namespace, document: dict[str, A
         outcomes += check_shape(thing)
         outcomes += _live(scheme, arguments, document)
     elif record.kind == "command":
-        from psk.cli.program import command_parser, find_command
+        from psk.cli.commands import find_command
+        from psk.cli.program import command_parser
 
         command_parser(record.name, find_command(record.name))
         outcomes.append(Outcome("", "its arguments can be read", HELD))
@@ -150,7 +149,7 @@ def _check_lines(check: dict[str, str]) -> Iterator[str]:
 
 
 def _speed_lines(speed: dict[str, Any]) -> Iterator[str]:
-    from psk.cli.quantities import bytes_text, rate_text, seconds_text
+    from psk.cli.output import bytes_text, rate_text, seconds_text
 
     for verb in ("put", "get"):
         for size in ("small", "large"):

@@ -1,13 +1,13 @@
-"""Which plug-in does a user mean by a name, a scheme or a URI?"""
+"""Find the plug-in that a command line names, by its name, a scheme or a URI, and load it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from psk.cli.commands import COMMANDS, GROUPS, load_command
 from psk.cli.output import report, without_secrets
-from psk.cli.program import COMMANDS, GROUPS
 from psk.errors import UnknownPluginError, UsageError
-from psk.plugins import KINDS, installed
+from psk.plugins import KINDS, installed, load, load_target
 from psk.plugins.discovery import DUPLICATE, OK
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def all_plugins() -> list[InstalledPlugin]:
-    """List what is installed, the names of this program's own commands being taken."""
+    """List the installed plug-ins; a command with the name of one of psk's own is a duplicate."""
     own = {name.replace(" ", ".") for name in COMMANDS} | set(GROUPS)
     records = []
     for record in installed():
@@ -28,7 +28,7 @@ def all_plugins() -> list[InstalledPlugin]:
 
 
 def asked_plugin(arguments: Namespace) -> InstalledPlugin | None:
-    """Return the plug-in that a command line names, or say that there is none and return None.
+    """Return the plug-in that a command line names; if there is none, report that and return None.
 
     Raises:
         UsageError: As `find_plugin`.
@@ -41,7 +41,7 @@ def asked_plugin(arguments: Namespace) -> InstalledPlugin | None:
 
 
 def find_plugin(written: str) -> InstalledPlugin:
-    """Return the plug-in that is meant: `connector.redis`, `redis`, `rediss+unix`, or a URI.
+    """Return the plug-in that a word names: `connector.redis`, `redis`, `rediss+unix`, or a URI.
 
     Raises:
         UnknownPluginError: None is installed under that name.
@@ -63,7 +63,7 @@ def find_plugin(written: str) -> InstalledPlugin:
             found=[record.entry_point for record in found],
             remedy="give the kind as well",
         )
-    # Where several claim a name, that of psk-core is the one that is used.
+    # Of several that claim a name, psk uses its own.
     return next((record for record in found if record.status == OK), found[0])
 
 
@@ -83,3 +83,22 @@ def _read(written: str) -> tuple[str | None, str]:
     if dot and kind in KINDS:
         return kind, name
     return None, written.partition("+")[0]
+
+
+def load_thing(kind: str, name: str) -> Any:
+    """Import what a plug-in adds: a connector's class, a codec, a command, or what calls an observer's hooks.
+
+    Raises:
+        PluginError: It cannot be used; the error names its distribution and the reason.
+    """
+    if kind == "connector":
+        from psk.connectors import find_connector
+
+        return find_connector(name)
+    if kind == "codec":
+        from psk.wire import find_codec
+
+        return find_codec(name)
+    if kind == "command":
+        return load_command(name)
+    return load(kind, name)[0] if kind == "observer" else load_target(kind, name)

@@ -1,0 +1,255 @@
+"""`psk inspect`: the contents of a payload, or of a pickle with proxies, without unpickling anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psk.cli.channel import read_content
+from psk.cli.output import Exit, answer, bytes_text, plain, table, without_secrets
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Iterator
+
+    from psk.wire import SigningKey
+
+SUMMARY = "Say what a payload or a pickle with proxies contains, without unpickling it."
+EXAMPLE = """
+key=$(psk put "file://$PWD/objects" note.txt)
+psk inspect "objects/$key"
+"""
+SHOWN = 20
+"""How many frames, names and references people are shown; the JSON document has them all."""
+LONGEST_SHOWN = 200
+PICKLED = frozenset({"pickle", "cloudpickle"})
+PAGE_BYTES = 4096
+"""A large object in shared memory occupies whole pages, at most twice what it needs; the rest has no meaning."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Take the file."""
+    parser.description = f"{SUMMARY}\nThe exit code is 1 if it is neither, or something is wrong with it."
+    parser.add_argument("file", metavar="FILE", help="a file with a payload or a pickle; - for standard input")
+
+
+def run(arguments: Namespace) -> int:
+    """Read it and tell."""
+    from psk.cli.pickle_reader import PROTOCOL
+    from psk.wire import MAGIC
+
+    content = read_content(arguments.file)
+    problems: list[str] = []
+    document: dict[str, Any] = {"file": arguments.file, "kind": "unknown", "problems": problems}
+    if bytes(content[: len(MAGIC)]) == MAGIC:
+        document |= {"kind": "payload", "payload": describe_payload(content, problems)}
+    else:
+        found: list[str] = []
+        pickle = describe_pickle(content, found)
+        if bytes(content[:1]) == PROTOCOL or pickle["pickles"]:
+            document |= {"kind": "pickle", "pickle": pickle}
+            problems += found
+        else:
+            problems.append(f"{content.nbytes:,} bytes that are neither a payload of psk nor a pickle")
+    answer(arguments, document, _lines(document))
+    return Exit.NO if problems else Exit.DONE
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    if document["kind"] == "payload":
+        yield from _payload_lines(document["payload"])
+    elif document["kind"] == "pickle":
+        yield from _pickle_lines(document["pickle"], "pickle")
+    for problem in document["problems"][:SHOWN]:
+        yield f"problem: {plain(without_secrets(problem))}"
+    yield from _others(document["problems"], "problems")
+
+
+def _payload_lines(payload: dict[str, Any]) -> Iterator[str]:
+    if "key" not in payload:
+        return
+    sizes = payload["frames"]
+    signature = f"by key {payload['signed_by']!r}, {payload.get('signature')}" if payload["signed_by"] else "none"
+    facts = {
+        "key": payload["key"],
+        "codec": payload["codec"],
+        "size": _exact(payload["nbytes"]) + (f" of {payload['given']:,}" * (payload["given"] != payload["nbytes"])),
+        "frames": ", ".join(map(bytes_text, sizes[:SHOWN])) + (f", {len(sizes) - SHOWN} more" * (len(sizes) > SHOWN)),
+        "checksum": payload["checksum"] or "none",
+        "signature": signature,
+        "revision": payload["revision"],
+        "expires": "yes" if payload["expires"] else "no",
+    }
+    yield f"payload, format {payload['format']}"
+    for name, value in facts.items():
+        yield f"  {name:<10}{plain(str(value))}"
+    if "pickle" in payload:
+        yield from _pickle_lines(payload["pickle"], "pickle in its first frame")
+
+
+def _pickle_lines(pickle: dict[str, Any], title: str) -> Iterator[str]:
+    several = f", {pickle['pickles']} one after the other" if pickle["pickles"] > 1 else ""
+    yield f"{title}, protocol {pickle['protocol'] or '0 or 1'}, {_exact(pickle['nbytes'])}{several}"
+    imports = pickle["imports"]
+    yield "  unpickling imports" if imports else "  unpickling imports nothing"
+    for name, count in list(imports.items())[:SHOWN]:
+        yield f"    {plain(name)}" + (f"  ({count} times)" if count > 1 else "")
+    yield from _others(imports, "names")
+    references = [it for it in pickle["references"] if it["valid"]]
+    if references:
+        yield f"  {len(references)} reference{'s' * (len(references) > 1)} of psk"
+        columns = ("uri", "key", "type", "size", "signed by", "flags")
+        rows = [_reference_row(it) for it in references[:SHOWN]]
+        yield from (f"    {line}" for line in table(columns, rows, right=[3]).splitlines())
+        yield from _others(references, "references")
+
+
+def _reference_row(reference: dict[str, Any]) -> tuple[object, ...]:
+    signer = f"{reference['signed_by']} ({reference['signature']})" if reference["signed_by"] else None
+    flags = " ".join(it for it in ("evict", "wait") if reference[it]) or None
+    size = None if reference["nbytes"] is None else bytes_text(reference["nbytes"])
+    return reference["uri"], reference["key"], reference["type"], size, signer, flags
+
+
+def _others(items: Any, what: str) -> Iterator[str]:
+    if len(items) > SHOWN:
+        yield f"    ... and {len(items) - SHOWN:,} more {what}: see --json"
+
+
+def _exact(nbytes: int) -> str:
+    return bytes_text(nbytes) if nbytes < 1000 else f"{bytes_text(nbytes)} ({nbytes:,} bytes)"  # noqa: PLR2004
+
+
+def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]:
+    """Describe the payload at a buffer's start; whatever is wrong with it is a problem."""
+    from psk.errors import PayloadError
+    from psk.wire import Header, Payload
+    from psk.wire.header import VERSION
+
+    try:
+        header = Header.read(view)
+    except PayloadError as error:
+        problems.append(str(error))
+        return {"given": view.nbytes}
+    document: dict[str, object] = {
+        "format": VERSION,
+        "key": header.key,
+        "codec": header.codec,
+        "nbytes": header.nbytes,
+        "given": view.nbytes,
+        "frames": list(header.frame_sizes),
+        "revision": header.revision,
+        "expires": header.expires,
+        "checksum": None if header.checksum is None else "not checked",
+        "signed_by": header.signed_by or None,
+    }
+    whole = view[: header.nbytes] if _is_kept_in(view, header.nbytes) else view
+    try:
+        payload = Payload.parse(whole)
+    except PayloadError as error:
+        problems.append(str(error))
+        return document
+    try:
+        payload.verify()
+        document["checksum"] = None if payload.checksum is None else "correct"
+    except PayloadError as error:
+        problems.append(str(error))
+        document["checksum"] = "wrong"
+    if payload.signed_by:
+        document["signature"] = check_signature(
+            f"payload {payload.key}", payload.signed_by, payload.verify_signature, problems
+        )
+    if payload.codec in PICKLED and payload.frame_sizes:
+        document["pickle"] = describe_pickle(payload.frame_views()[0], problems, place=" in its first frame")
+    return document
+
+
+def _is_kept_in(view: memoryview, nbytes: int) -> bool:
+    """Tell whether this is how a connector keeps a payload of `nbytes` bytes: with its expiry, or in whole pages."""
+    from psk.connectors.file.expiry import RECORD_BYTES, record_offset
+    from psk.connectors.shm.expiry import needs_segment
+    from psk.connectors.shm.segment import whole_pages
+
+    if view.nbytes == record_offset(nbytes) + RECORD_BYTES:
+        return True
+    in_pages = needs_segment(nbytes) and view.nbytes % PAGE_BYTES in {0, RECORD_BYTES}
+    return in_pages and nbytes <= view.nbytes <= 2 * whole_pages(nbytes)
+
+
+def describe_pickle(view: memoryview, problems: list[str], *, place: str = "") -> dict[str, object]:
+    """Describe what lies in a buffer: one pickle or several, one after the other.
+
+    Args:
+        view: The bytes.
+        problems: Gets a sentence for each thing that is wrong.
+        place: Where the pickle is, for these sentences.
+    """
+    from psk.cli.pickle_reader import Cursor, DamagedPickleError, Machine
+
+    machine, cursor, pickles = Machine(), Cursor(view), 0
+    try:
+        while cursor.left:
+            machine.run(cursor)
+            pickles += 1
+    except DamagedPickleError as error:
+        problems.append(f"the pickle{place} cannot be read from its byte {cursor.at:,} on: {error}")
+    references = [describe_reference(uri, body, problems) for uri, body in machine.references]
+    return {
+        "nbytes": view.nbytes,
+        "protocol": machine.protocol,
+        "pickles": pickles,
+        "read": cursor.at,
+        "imports": machine.imports,
+        "out_of_band_buffers": machine.buffers,
+        "persistent_ids": machine.persistent,
+        "references": references,
+    }
+
+
+def describe_reference(uri: Any, body: Any, problems: list[str]) -> dict[str, object]:
+    """Describe a reference that was found as URI and body; whatever is wrong with it is a problem."""
+    from psk.errors import InvalidReferenceError
+    from psk.masking import masked_uri
+    from psk.wire import Reference, type_name
+
+    try:
+        reference = Reference.from_bytes(uri, body)
+    except InvalidReferenceError as error:
+        problems.append(str(error))
+        return {"uri": masked_uri(uri[:LONGEST_SHOWN]) if isinstance(uri, str) else None, "valid": False}
+    document: dict[str, object] = {
+        "uri": reference.shown_uri,
+        "key": reference.key,
+        "type": type_name(reference.type_code) or None,
+        "nbytes": reference.nbytes,
+        "checksum": reference.checksum,
+        "hash": reference.hash,
+        "evict": reference.evict,
+        "wait": reference.wait,
+        "timeout": reference.timeout,
+        "provider": reference.provider or None,
+        "signed_by": reference.signed_by or None,
+        "valid": True,
+    }
+    if reference.signed_by:
+        document["signature"] = check_signature(
+            f"the reference to {reference.key}", reference.signed_by, reference.verify, problems
+        )
+    return document
+
+
+def check_signature(what: str, name: str, verify: Callable[[SigningKey], None], problems: list[str]) -> str:
+    """Check a signature if its key is known here: "valid", "wrong" or "not checked"."""
+    from psk.errors import SignatureError, SigningError, SigningKeyMissingError
+    from psk.wire import find_signing_key
+
+    try:
+        verify(find_signing_key(name))
+    except SignatureError:
+        problems.append(f"{what} does not carry a valid signature of key {name!r}: forged, changed, or another key")
+        return "wrong"
+    except SigningKeyMissingError:
+        return "not checked"
+    except SigningError as error:
+        problems.append(str(error))
+        return "not checked"
+    return "valid"
