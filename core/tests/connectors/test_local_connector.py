@@ -2,6 +2,7 @@
 
 import gc
 import random
+import select
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 
 from psk.connectors import format_uri
 from psk.connectors.local import LocalConnector, space
-from psk.errors import ConnectorConfigError
+from psk.errors import ConnectorClosedError, ConnectorConfigError, InvalidArgumentError, PayloadError
 from psk.wire import Payload, decode, encode
 
 
@@ -48,21 +49,21 @@ def test_an_empty_space_goes_with_its_last_instance():
     second = LocalConnector("goes")
     key = first.put(encode(1))
     first.close()
-    assert "goes" in space._spaces
+    assert "goes" in space.SPACES.by_name
     second.evict(key)
     second.close()
-    assert "goes" not in space._spaces
+    assert "goes" not in space.SPACES.by_name
 
 
 def test_a_space_with_objects_stays_until_they_expire():  # C34
     connector = LocalConnector("stays")
     connector.put(encode(1), ttl=0.3)
     connector.close()
-    assert "stays" in space._spaces
+    assert "stays" in space.SPACES.by_name
     deadline = time.monotonic() + 1.5
-    while "stays" in space._spaces and time.monotonic() < deadline:
+    while "stays" in space.SPACES.by_name and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert "stays" not in space._spaces
+    assert "stays" not in space.SPACES.by_name
 
 
 def test_expired_bytes_are_freed_within_a_second(local):  # C46
@@ -203,3 +204,69 @@ def test_who_reads_while_it_is_evicted_reads_on(local):  # C29
     local.evict(key)
     gc.collect()
     assert np.frombuffer(view, np.uint8).sum() == 10_000_000
+
+
+def test_what_is_allocated_becomes_an_object_by_commit_alone(local, decoded):  # C65, C66, C67
+    whole = encode("received").tobytes()
+    with local.allocate(len(whole)) as allocation:
+        view = allocation.buffer[:]
+        view[:] = whole
+        assert list(local.keys()) == []
+        key = allocation.commit(ttl=100)
+    view[-1:] = b"x"  # too late
+    assert decoded(local.get(key)) == "received"
+    with pytest.raises(ValueError, match="released"):
+        bytes(allocation.buffer)
+    with local.allocate(1000), pytest.raises(InvalidArgumentError):
+        local.allocate(0)
+    with pytest.raises(PayloadError):
+        local.allocate(1000).commit()
+    assert list(local.keys()) == [key]
+
+
+def test_a_watcher_calls_for_what_is_there_and_for_what_comes(local):  # C68, C69
+    there, coming, never = encode(1), encode(2), encode(3)
+    local.put(there)
+    called = []
+    watcher = local.watcher()
+    ready = select.poll()
+    ready.register(watcher.fileno(), select.POLLIN)
+    for payload in (there, coming, never):
+        watcher.add(payload.key, called.append)
+    assert ready.poll(0)
+    assert watcher.dispatch() is None
+    assert called == [there.key]
+    assert not ready.poll(0)
+    thread = threading.Thread(target=local.put, args=[coming])
+    thread.start()
+    assert ready.poll(10_000)
+    thread.join()
+    watcher.dispatch()
+    watcher.dispatch()
+    assert called == [there.key, coming.key]
+    watcher.discard(never.key)
+    local.put(never)
+    assert not ready.poll(0)
+    watcher.close()
+    watcher.close()
+    local.put(encode(4))
+
+
+def test_a_watcher_of_a_closed_connector_says_so():  # C10, C68
+    connector = LocalConnector()
+    watcher = connector.watcher()
+    watcher.add("0" * 32, print)
+    ready = select.poll()
+    ready.register(watcher.fileno(), select.POLLIN)
+    connector.close()
+    assert ready.poll(0)
+    with pytest.raises(ConnectorClosedError):
+        watcher.dispatch()
+    watcher.close()
+
+
+def test_a_watcher_of_the_parent_is_refused_in_a_child(local, in_child):  # C8
+    with local.watcher() as watcher:
+        watcher.add("0" * 32, print)
+        assert in_child(watcher.dispatch).startswith("ForkedConnectorError")
+        assert in_child(lambda: watcher.add("1" * 32, print)).startswith("ForkedConnectorError")

@@ -1,6 +1,7 @@
 """Has a multi connector exactly the capabilities that its channels share, and do they work across channels?"""
 
 import asyncio
+import select
 import threading
 import time
 
@@ -258,3 +259,41 @@ def test_threads_that_open_a_channel_at_once_share_one(tmp_path):  # C7
     for connector in opened:
         with pytest.raises(ConnectorClosedError):
             connector.get("0" * 32)
+
+
+def test_allocations_go_where_a_payload_of_their_size_goes(decoded):  # C65, C66
+    with MultiConnector(
+        {"small": (LocalConnector(), Policy(1, max_size_bytes=500)), "large": LocalConnector()}
+    ) as multi:
+        for value, name in [(b"x", "small"), (b"x" * 1000, "large")]:
+            whole = encode(value).tobytes()
+            with multi.allocate(len(whole)) as allocation:
+                allocation.buffer[:] = whole
+                key = allocation.commit()
+            assert key.endswith(f"@{name}")
+            assert decoded(multi.get(key)) == value
+        multi.clear()
+
+
+def test_one_watcher_serves_the_keys_of_all_channels(both):  # C68, C69
+    first, second = encode("a"), encode("b")
+    called = []
+    with both.watcher() as watcher:
+        ready = select.poll()
+        ready.register(watcher.fileno(), select.POLLIN)
+        watcher.add(f"{first.key}@a", called.append)
+        watcher.add(second.key, called.append)
+        assert watcher.dispatch() is None
+        assert (called, ready.poll(0)) == ([], [])
+        key = both.put(second, hints=B)
+        assert ready.poll(1000)
+        watcher.dispatch()
+        assert called == [second.key]
+        watcher.add(key, called.append)
+        assert ready.poll(0)
+        watcher.discard(key)
+        watcher.dispatch()
+        both.put(first)
+        assert ready.poll(1000)
+        watcher.dispatch()
+        assert called == [second.key, f"{first.key}@a"]

@@ -130,6 +130,17 @@ def check_range(offset: object, length: object) -> None:
             )
 
 
+def check_size(nbytes: object) -> int:
+    """Return a number of bytes to allocate.
+
+    Raises:
+        InvalidArgumentError: It is not an integer of 1 or more.
+    """
+    if isinstance(nbytes, int) and nbytes > 0:
+        return nbytes
+    raise InvalidArgumentError(f"{shown(nbytes)} is not a size of a payload", remedy="give a number of bytes")
+
+
 def deadline_after(timeout: float | None, default: float) -> float:
     """Return when a call that may take `timeout` seconds must end, by `time.monotonic`.
 

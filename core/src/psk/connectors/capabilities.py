@@ -306,9 +306,10 @@ CAPABILITIES: Final = (
 )
 """Every capability, in the order of the table in docs/contract.md."""
 
-_METHODS: Final = {
+METHODS: Final[dict[type, tuple[str, ...]]] = {
     capability: tuple(name for name in vars(capability) if not name.startswith("_")) for capability in CAPABILITIES
 }
+"""The names of the methods of each capability."""
 
 
 def capabilities_of(connector: object) -> frozenset[type]:
@@ -318,6 +319,6 @@ def capabilities_of(connector: object) -> frozenset[type]:
     """
     return frozenset(
         capability
-        for capability, methods in _METHODS.items()
+        for capability, methods in METHODS.items()
         if all(callable(getattr(connector, name, None)) for name in methods)
     )

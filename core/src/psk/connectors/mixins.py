@@ -29,6 +29,20 @@ class ContextManaged:
         self.close()  # type: ignore[attr-defined]  # of the connector
 
 
+class AbortedAtEnd:
+    """Abort an allocation at the end of a `with` block; after its `commit` that does nothing."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.abort()  # type: ignore[attr-defined]  # of the allocation
+
+
 class Finalised:
     """Close the connector when it is garbage-collected, unless the interpreter is ending."""
 

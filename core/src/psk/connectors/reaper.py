@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from psk.fork import after_fork_in_child
 from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LONGEST_PAUSE: Final = 1.0
 class Reaper:
     """Call owners when some of their objects have expired."""
 
-    __slots__ = ("_changed", "_due", "_lock", "_thread")
+    __slots__ = ("__weakref__", "_changed", "_due", "_lock", "_thread")
 
     def __init__(self) -> None:
         self.reset()
@@ -92,7 +92,4 @@ class Reaper:
             return []
 
 
-REAPER: Final = Reaper()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=REAPER.reset)
+REAPER: Final = after_fork_in_child(Reaper(), Reaper.reset)

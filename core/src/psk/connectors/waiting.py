@@ -1,7 +1,8 @@
-"""Wait: by looking again and again, or until another thread wakes this one."""
+"""Wait by looking again and again, until another thread wakes this one, or for a descriptor."""
 
 from __future__ import annotations
 
+import os
 import time
 from _thread import TIMEOUT_MAX, allocate_lock
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -19,6 +20,7 @@ LONG_PAUSE: Final = 0.05
 """Seconds between two looks, at most, afterwards: 20 looks a second cost almost nothing."""
 
 PATIENT_AFTER: Final = 1.0
+_PIPE_BYTES: Final = 4096
 
 
 def poll(look: Callable[[], T], deadline: float, *, interval: float | None = None) -> T:
@@ -66,3 +68,40 @@ class Wake:
     def wait(self, seconds: float) -> bool:
         """Wait until it is set, and reset it; False if time was up first."""
         return self._lock.acquire(timeout=min(max(seconds, 0.0), TIMEOUT_MAX))
+
+
+class WakePipe:
+    """Wake a thread that polls descriptors: a pipe whose descriptor becomes readable when it is set."""
+
+    __slots__ = ("_reading", "_writing")
+
+    def __init__(self) -> None:
+        self._reading = -1  # in case no descriptor is left
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        os.set_blocking(self._writing, False)
+
+    def fileno(self) -> int:
+        """Return the descriptor to poll; -1 if it is closed."""
+        return self._reading
+
+    def set(self) -> None:
+        """Make the descriptor readable."""
+        try:  # noqa: SIM105  as above
+            os.write(self._writing, b"\0")
+        except BlockingIOError:  # full: it is readable already
+            pass
+
+    def clear(self) -> None:
+        """Make the descriptor unreadable again."""
+        try:  # noqa: SIM105  as above
+            os.read(self._reading, _PIPE_BYTES)
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Close both ends; twice is not an error."""
+        reading, self._reading = self._reading, -1
+        if reading >= 0:
+            os.close(reading)
+            os.close(self._writing)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from psk.connectors import Frames
 from psk.connectors.local import LocalConnector
-from psk.connectors.local.copying import copy_in
+from psk.connectors.local.space import copy_in
 from psk.errors import KeyExistsError, MissingKeyError
 
 HERE = os.getpid()

@@ -4,7 +4,7 @@ import time
 
 from psk.connectors import Frames
 from psk.connectors.local import LocalConnector
-from psk.connectors.local.copying import copy_in
+from psk.connectors.local.space import copy_in
 from psk.errors import MissingKeyError
 
 

@@ -1,4 +1,4 @@
-"""How do objects move within one process? Through a named space of its memory, the reference channel."""
+"""Move objects within one process, through a named space of its memory."""
 
 from psk.connectors.local.connector import LocalConnector
 

@@ -1,46 +1,44 @@
-"""How does the local connector keep the contract, and every capability, in the memory of one process?"""
+"""Keep the contract, with every capability, in the memory of one process: the reference connector."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 import time
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from psk.connectors.arguments import (
     check_claim,
     check_object_id,
     check_range,
+    check_size,
     check_timeout,
     check_ttl,
     deadline_after,
     deadline_error,
-    key_of,
     listed,
     shown,
     validate_plain_key,
 )
 from psk.connectors.config import as_text, read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT
-from psk.connectors.local.batches import Batches, Coroutines
-from psk.connectors.local.copying import ALIGNMENT, copy_in
-from psk.connectors.local.process import TOKEN, check_process
-from psk.connectors.local.space import Space, join_space, leave_space
-from psk.connectors.mixins import ContextManaged, Rebuilding
+from psk.connectors.local.space import ALIGNMENT, TOKEN, Space, check_process, copy_in, join_space, leave_space
+from psk.connectors.mixins import AbortedAtEnd, ContextManaged, Finalised, Rebuilding, Reserving
 from psk.errors import ConnectorClosedError, ConnectorConfigError, ForkedConnectorError
+from psk.wire import Payload, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from psk.connectors.arguments import Key
-    from psk.wire import Frames, Payload
+    from psk.connectors.watching import ToldWatcher
+    from psk.wire import Frames
 
 _is_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}").fullmatch
 _READERS = {"name": as_text, "authority": as_text, "process": as_text}
 
 
-class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
+class LocalConnector(ContextManaged, Finalised, Rebuilding, Reserving):
     """Keep objects in this process's memory, under a name that all its threads can open.
 
     Data stays until it is evicted, cleared or expires, also after `close()`. A forked child sees a snapshot
@@ -66,8 +64,7 @@ class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
             name = os.urandom(6).hex()
         elif not (isinstance(name, str) and _is_name(name)):
             raise ConnectorConfigError(
-                f"{shown(name)} is no name of a local channel",
-                remedy="use up to 64 letters, digits and . _ ~ -",
+                f"{shown(name)} is not a name of a local channel", remedy="use up to 64 letters, digits and . _ ~ -"
             )
         self._name = name
         self._space = join_space(name)
@@ -114,7 +111,7 @@ class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
         return frames
 
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:
-        """Tell whether an object stands under the key."""
+        """Tell whether the space holds the object."""
         return self.get(key, timeout=timeout) is not None
 
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
@@ -122,8 +119,9 @@ class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
         check_timeout(timeout)
         self._writable().remove(validate_plain_key(key))
 
-    def close(self, timeout: float | None = None) -> None:  # noqa: ARG002  nothing is under way
+    def close(self, timeout: float | None = None) -> None:
         """Leave the space; its objects stay."""
+        check_timeout(timeout)
         space, self._space = self._space, None
         if space is not None:
             leave_space(space)
@@ -141,19 +139,6 @@ class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
             check_process(str(options["process"]), str(name))
         return cls(None if name is None else str(name))
 
-    def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
-        """Name an object that does not exist yet."""
-        check_timeout(timeout)
-        if ttl is not None:
-            check_ttl(ttl)
-        self._writable()
-        return key_of(object_id)
-
-    def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
-        """Put the object that was reserved."""
-        check_object_id(validate_plain_key(key), payload.object_id)
-        self.put(payload, ttl=ttl, timeout=timeout)
-
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
         """Return those keys that exist, after waiting for one."""
         wanted = [validate_plain_key(key) for key in keys]
@@ -161,6 +146,29 @@ class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
         if found := self._readable().await_any(wanted, deadline, self._readable):
             return found
         raise deadline_error(f"waiting for {listed(wanted)} in local://{self._name}")
+
+    def put_batch(self, payloads: Sequence[Payload], **options: Any) -> list[Key]:
+        """Put each payload; options as of `put`."""
+        return [self.put(payload, **options) for payload in payloads]
+
+    def get_batch(
+        self,
+        keys: Sequence[Key],
+        *,
+        sizes: Sequence[int | None] | None = None,  # noqa: ARG002  nothing is received
+        timeout: float | None = None,
+    ) -> list[Frames | None]:
+        """Get each key."""
+        return [self.get(key, timeout=timeout) for key in keys]
+
+    def exists_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[bool]:
+        """Tell for each key whether the space holds its object."""
+        return [self.exists(key, timeout=timeout) for key in keys]
+
+    def evict_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> None:
+        """Evict each key."""
+        for key in keys:
+            self.evict(key, timeout=timeout)
 
     def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let the object expire `ttl` seconds from now, or never."""
@@ -190,18 +198,15 @@ class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
         self._writable().swap(key, copy_in(payload), expires)
 
     def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
-        """Return a part of the payload: a read-only view where it lies in one buffer, else a copy."""
+        """Read a part of the payload: a read-only view if it lies in one buffer, else a copy."""
         check_range(offset, length)
         frames = self.get(key, timeout=timeout)
         if frames is None:
             return None
-        if len(frames.buffers) == 1:
-            return memoryview(frames.buffers[0])[offset : offset + length]
         parts = []
         position = 0
         for buffer in frames.buffers:
-            padding = -position % ALIGNMENT
-            for piece in (bytes(padding), buffer):
+            for piece in (bytes(-position % ALIGNMENT), buffer):
                 start = max(offset - position, 0)
                 parts.append(memoryview(piece)[start : max(offset + length - position, start)])
                 position += len(piece)
@@ -212,12 +217,46 @@ class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
         """Iterate over the keys that exist now."""
         check_timeout(timeout)
         space = self._readable()
-        return iter([key for key in list(space.objects) if space.find(key) is not None])
+        return iter(space.present(list(space.objects)))
 
     def clear(self, *, timeout: float | None = None) -> int:
         """Remove every object of this space."""
         check_timeout(timeout)
         return self._writable().clear()
+
+    # Nothing below waits, so that a coroutine never blocks its loop.
+
+    async def aput(self, payload: Payload, **options: Any) -> Key:
+        """Do what `put` does."""
+        return self.put(payload, **options)
+
+    async def aget(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
+        """Do what `get` does."""
+        return self.get(key, size=size, timeout=timeout)
+
+    async def aexists(self, key: Key, *, timeout: float | None = None) -> bool:
+        """Do what `exists` does."""
+        return self.exists(key, timeout=timeout)
+
+    async def aevict(self, key: Key, *, timeout: float | None = None) -> None:
+        """Do what `evict` does."""
+        self.evict(key, timeout=timeout)
+
+    def allocate(self, nbytes: int, *, timeout: float | None = None) -> LocalAllocation:
+        """Return memory for a payload; `commit` stores it without another copy if nobody else has views of it."""
+        check_timeout(timeout)
+        self._writable()
+        return LocalAllocation(self, check_size(nbytes))
+
+    def watcher(self) -> ToldWatcher:
+        """Return a watcher of this space."""
+        from psk.connectors.watching import ToldWatcher
+
+        return ToldWatcher(self._writable(), self.check_open)
+
+    def check_open(self) -> None:
+        """Raise unless objects can be put."""
+        self._writable()
 
     def _readable(self) -> Space:
         space = self._space
@@ -237,11 +276,23 @@ class LocalConnector(Batches, Coroutines, ContextManaged, Rebuilding):
     def __repr__(self) -> str:
         return f"LocalConnector({self._name!r})"
 
-    def __del__(self) -> None:
-        # A finaliser never raises: the instance may be half made. And at the interpreter's end there is nothing to let
-        # go of that does not go by itself, but locks may be held for ever, by threads that were stopped.
+
+class LocalAllocation(AbortedAtEnd):
+    """Memory of this process that is being filled; see `Allocation`."""
+
+    __slots__ = ("_connector", "buffer")
+
+    def __init__(self, connector: LocalConnector, nbytes: int) -> None:
+        self._connector = connector
+        self.buffer = allocate(nbytes)
+
+    def commit(self, *, ttl: float | None = None, timeout: float | None = None) -> Key:
+        """Put the payload in the buffer. It is copied, since the caller may still have views of the buffer."""
         try:
-            if not sys.is_finalizing():
-                self.close()
-        except Exception:  # noqa: BLE001, S110  at the very end `suppress` has gone with its module
-            pass
+            return self._connector.put(Payload.parse(self.buffer), ttl=ttl, timeout=timeout)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Give the memory back."""
+        self.buffer.release()

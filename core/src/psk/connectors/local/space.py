@@ -1,4 +1,4 @@
-"""What is behind the name of a local channel? A space of this process's memory, shared by all who open it."""
+"""Hold the objects of a local channel: a named space of this process's memory, shared by all who open it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ import os
 import threading
 import time
 from operator import eq
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from psk.connectors.reaper import REAPER
 from psk.connectors.waiting import Wake
-from psk.errors import KeyExistsError, MissingKeyError, RevisionConflictError
-from psk.wire import Payload
+from psk.errors import ChannelUnavailableError, KeyExistsError, MissingKeyError, RevisionConflictError
+from psk.fork import after_fork_in_child
+from psk.wire import Frames, Payload, allocate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
-    from psk.wire import Frames
+    from psk.connectors.watching import Settable
+    from psk.wire import Buffer
+
+ALIGNMENT: Final = 64
+
+_WHOLE_BYTES: Final = 64 * 1024
+"""Smaller payloads are joined: faster than a buffer for each frame."""
+
+_MAPPED_BYTES: Final = 2 * 1024 * 1024
+"""Larger buffers are mapped: with huge pages a copy is several times faster than a new bytes object."""
+
+TOKEN: Final = f"{os.getpid()}-{os.urandom(4).hex()}"
+"""Identifies this process in the URIs of its local channels; a forked child inherits it together with the objects."""
 
 
 class Space:
@@ -26,34 +39,21 @@ class Space:
     that looks before it changes does so under `lock`.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "claims",
-        "expiries",
-        "forked",
-        "instances",
-        "lock",
-        "name",
-        "objects",
-        "waiting",
-    )
+    __slots__ = ("__weakref__", "claims", "expiries", "forked", "instances", "lock", "name", "objects", "waiting")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.objects: dict[str, Frames] = {}
         self.expiries: dict[str, float] = {}
         self.claims: dict[str, tuple[str, float]] = {}
-        self.waiting: dict[str, set[Wake]] = {}
+        self.waiting: dict[str, set[Settable]] = {}
         self.lock = threading.RLock()
         self.instances = 0
         self.forked = False
 
     def place(self, key: str, frames: Frames, expires: float | None) -> None:
         """Make an object visible, unless it is there already."""
-        if expires is None:
-            if self.objects.setdefault(key, frames) is not frames:
-                self._place_again(key, frames, None)
-        else:
+        if expires is not None or self.objects.setdefault(key, frames) is not frames:
             self._place_again(key, frames, expires)
         if self.waiting:
             self._wake(key)
@@ -62,12 +62,12 @@ class Space:
         with self.lock:
             self.remove_expired(key)
             if expires is not None and key not in self.objects:
-                # First the expiry, then the object: nobody may see it as one that stays.
+                # The expiry before the object: nobody may see it as one that never expires.
                 self.expiries[key] = expires
-            standing = self.objects.setdefault(key, frames)
-            if standing is not frames and not _is_same(standing, frames):
+            stored = self.objects.setdefault(key, frames)
+            if stored is not frames and not _is_same(stored, frames):
                 raise KeyExistsError(
-                    f"another object stands under {key} in local://{self.name}",
+                    f"local://{self.name} holds a different object under {key}",
                     remedy="objects are written once: encode the new one with a new id, or swap",
                 )
         if expires is not None:
@@ -79,6 +79,10 @@ class Space:
         if frames is not None and self.expiries and self.remove_expired(key):
             return None
         return frames
+
+    def present(self, keys: Sequence[str]) -> list[str]:
+        """Return those keys that have an object."""
+        return [key for key in keys if self.find(key) is not None]
 
     def remove(self, key: str) -> bool:
         """Remove an object and what belongs to it; tell whether it was there."""
@@ -138,14 +142,13 @@ class Space:
     def swap(self, key: str, frames: Frames, expires: float | None) -> None:
         """Replace an object by its next version."""
         with self.lock:
-            standing = self.find(key)
-            if standing is None:
+            stored = self.find(key)
+            if stored is None:
                 raise MissingKeyError(
-                    f"no object stands under {key} in local://{self.name}, so it cannot be swapped",
-                    remedy="put it first",
+                    f"local://{self.name} holds no object under {key} that could be swapped", remedy="put it first"
                 )
-            if not _is_same(standing, frames):
-                current, offered = Payload.parse(standing).revision, Payload.parse(frames).revision
+            if not _is_same(stored, frames):
+                current, offered = Payload.parse(stored).revision, Payload.parse(frames).revision
                 if offered != current + 1:
                     raise RevisionConflictError(
                         f"revision {offered} of {key} does not follow the current one",
@@ -171,23 +174,31 @@ class Space:
         `check` is called at each look, and raises if its connector was closed meanwhile.
         """
         arrived = Wake()
+        self.tell(keys, arrived)
         try:
-            with self.lock:
-                for key in keys:
-                    self.waiting.setdefault(key, set()).add(arrived)
             while True:
                 check()
-                if found := [key for key in keys if self.find(key) is not None]:
+                if found := self.present(keys):
                     return found
                 if not arrived.wait(deadline - time.monotonic()):
-                    return [key for key in keys if self.find(key) is not None]
+                    return self.present(keys)
         finally:
-            with self.lock:
-                for key in set(keys):
-                    events = self.waiting.get(key, set())
-                    events.discard(arrived)
-                    if not events:
-                        self.waiting.pop(key, None)
+            self.tell_no_more(keys, arrived)
+
+    def tell(self, keys: Sequence[str], settable: Settable) -> None:
+        """Set something whenever an object arrives under one of some keys, and when a connector is closed."""
+        with self.lock:
+            for key in keys:
+                self.waiting.setdefault(key, set()).add(settable)
+
+    def tell_no_more(self, keys: Sequence[str], settable: Settable) -> None:
+        """End what `tell` began; from here on it is not set any more."""
+        with self.lock:
+            for key in keys:
+                told = self.waiting.get(key, set())
+                told.discard(settable)
+                if not told:
+                    self.waiting.pop(key, None)
 
     def wake_all(self) -> None:
         """Let all who wait look again."""
@@ -197,58 +208,118 @@ class Space:
 
     def _wake(self, key: str) -> None:
         with self.lock:
-            for arrived in tuple(self.waiting.get(key, ())):
-                arrived.set()
+            for settable in tuple(self.waiting.get(key, ())):
+                settable.set()
 
     def after_fork(self) -> None:
-        """Turn this into a snapshot of the parent's memory: readable, with a lock that nobody holds."""
+        """Make this a snapshot of the parent's memory: readable, with a lock that nobody holds."""
         self.lock = threading.RLock()
         self.waiting = {}
         self.forked = True
 
 
-def _is_same(standing: Frames, frames: Frames) -> bool:
+def _is_same(stored: Frames, frames: Frames) -> bool:
     # Copies of one payload are cut alike.
-    one, other = standing.buffers, frames.buffers
+    one, other = stored.buffers, frames.buffers
     return len(one) == len(other) and all(map(eq, one, other))
 
 
-_spaces: dict[str, Space] = {}
-# Re-entrant: a connector that is garbage-collected while this thread holds it must not block.
-_lock = threading.RLock()
+def copy_in(payload: Payload) -> Frames:
+    """Return a payload's bytes as buffers that nobody can change: one, or the header block and one for each frame."""
+    if payload.nbytes < _WHOLE_BYTES:
+        return Frames((b"".join(payload.buffers()),))
+    sizes = [0]
+    end = 0
+    for size in payload.frame_sizes:
+        sizes += (-end % ALIGNMENT, size)
+        end += sizes[-2] + size
+    sizes[0] = payload.nbytes - end
+    parts = list(_divide(payload.buffers(), sizes))
+    return Frames(tuple(map(_frozen, parts[:1] + parts[2::2])))  # without the padding
+
+
+def _divide(buffers: Sequence[Buffer], sizes: Sequence[int]) -> Iterator[list[memoryview]]:
+    """Cut buffers that lie back to back into parts of some sizes; each part is a list of views."""
+    remaining = iter(buffers)
+    rest = memoryview(b"")
+    for size in sizes:
+        part: list[memoryview] = []
+        while size > 0:
+            rest = rest or memoryview(next(remaining))
+            part.append(rest[:size])
+            rest = rest[size:]
+            size -= len(part[-1])  # noqa: PLW2901  what is missing of this part
+        yield part
+
+
+def _frozen(part: list[memoryview]) -> Buffer:
+    """Copy views into one read-only buffer; a whole bytes object, which never changes, is kept instead."""
+    nbytes = sum(map(len, part))
+    whole = part[0].obj if len(part) == 1 else None
+    if type(whole) is bytes and len(whole) == nbytes:
+        return whole
+    if nbytes < _MAPPED_BYTES:
+        return b"".join(part)
+    memory = allocate(nbytes)
+    start = 0
+    for view in part:
+        memory[start : start + len(view)] = view
+        start += len(view)
+    return memory.toreadonly()
+
+
+class _Spaces:
+    """The spaces of this process, by name."""
+
+    __slots__ = ("__weakref__", "by_name", "lock")
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Space] = {}
+        # Re-entrant: a connector that is garbage-collected while this thread holds it must not block.
+        self.lock = threading.RLock()
+
+    def after_fork(self) -> None:
+        self.lock = threading.RLock()  # another thread of the parent may have held it
+        for space in self.by_name.values():
+            space.after_fork()
+
+
+SPACES: Final = after_fork_in_child(_Spaces(), _Spaces.after_fork)
 
 
 def join_space(name: str) -> Space:
     """Return the space of this name, new if there is none, and count one more user of it."""
-    with _lock:
-        space = _spaces.get(name)
-        if space is None:
-            space = _spaces[name] = Space(name)
+    with SPACES.lock:
+        space = SPACES.by_name.setdefault(name, Space(name))
         space.instances += 1
         return space
 
 
 def leave_space(space: Space) -> None:
-    """Count one user less; an empty space that nobody uses goes."""
-    with _lock:
+    """Count one user less; an empty space without users is dropped."""
+    with SPACES.lock:
         space.instances -= 1
-    space.wake_all()  # one of them may wait by the connector that was closed
+    space.wake_all()  # one of them may wait with the connector that was closed
     drop_if_unused(space)
 
 
 def drop_if_unused(space: Space) -> None:
     """Drop a space that is empty and open nowhere."""
-    with _lock:
-        if not space.instances and not space.objects and _spaces.get(space.name) is space:
-            del _spaces[space.name]
+    with SPACES.lock:
+        if not space.instances and not space.objects and SPACES.by_name.get(space.name) is space:
+            del SPACES.by_name[space.name]
 
 
-def _after_fork() -> None:
-    global _lock  # noqa: PLW0603  a lock that another thread held at the fork can only be replaced
-    _lock = threading.RLock()
-    for space in _spaces.values():
-        space.after_fork()
+def check_process(token: str, name: str) -> None:
+    """Check that a local channel was made in this process.
 
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    Raises:
+        ChannelUnavailableError: It was not: its objects cannot be reached from here.
+    """
+    if token != TOKEN:
+        made = token.partition("-")[0][:20]
+        raise ChannelUnavailableError(
+            f"local://{name} is the memory of process {made!a}; local objects never leave their process",
+            found=[f"this is process {os.getpid()}"],
+            remedy="use a file:// store, or another channel that both processes reach",
+        )

@@ -1,4 +1,4 @@
-"""How does one store use several channels? Each object goes to the first whose policy takes it."""
+"""Use several channels as one: each object goes to the first whose policy takes it."""
 
 from psk.connectors.multi.connector import MultiConnector
 from psk.connectors.multi.policy import Policy

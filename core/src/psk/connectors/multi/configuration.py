@@ -1,4 +1,4 @@
-"""How do the channels of a multi connector and their policies travel as one flat configuration?
+"""Write the channels of a multi connector and their policies as one flat configuration, and read it.
 
 `authority` lists the names in order; the options of the channel at place N, from 1, end in N:
 `multi://memory,disk?max1=65536&to1=local://x&to2=file:///scratch`.
@@ -17,7 +17,7 @@ from psk.errors import ConnectorConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from psk.connectors.multi.child import Child
+    from psk.connectors.multi.routes import Child
 
 OPTIONS: Final = {
     "priority": "priority",
@@ -41,13 +41,13 @@ def check_name(name: object) -> str:
     if isinstance(name, str) and _is_name(name):
         return name
     raise ConnectorConfigError(
-        f"{shown(name)} is no name of a channel of a multi connector",
+        f"{shown(name)} is not a name of a channel of a multi connector",
         remedy="use 1 to 16 lower-case letters, digits and -",
     )
 
 
 def write_config(children: Iterable[Child]) -> dict[str, object]:
-    """Describe channels as a flat configuration, policies' defaults left out."""
+    """Describe channels as a flat configuration, without the defaults of policies."""
     children = list(children)
     config: dict[str, object] = {"scheme": "multi", "authority": ",".join(child.name for child in children)}
     for place, child in enumerate(children, 1):
@@ -66,7 +66,7 @@ def read_config(config: Mapping[str, object]) -> dict[str, tuple[str, Policy]]:
         URI and policy of each channel, by name and in order.
 
     Raises:
-        ConnectorConfigError: An option is unknown, missing or makes no sense; the known ones are listed.
+        ConnectorConfigError: An option is unknown, missing or not valid; the known ones are listed.
     """
     readers: dict[str, Callable[[object], object]] = {"authority": _names}
     known = read_options(

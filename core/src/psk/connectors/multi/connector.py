@@ -1,21 +1,20 @@
-"""How does the multi connector keep the contract with the channels it has?"""
+"""Route each object to one of several channels, and keep the contract with the channels there are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 from psk.connectors.arguments import shown
 from psk.connectors.catalog import join_connector, open_connector
 from psk.connectors.config import format_uri
 from psk.connectors.contract import DURABILITIES
 from psk.connectors.mixins import ContextManaged, Rebuilding
-from psk.connectors.multi.child import Child
+from psk.connectors.multi.capabilities import with_capabilities
 from psk.connectors.multi.configuration import check_name, read_config, write_config
 from psk.connectors.multi.policy import Policy
-from psk.connectors.multi.powers import equip
-from psk.connectors.multi.routes import Routes, shared_time
+from psk.connectors.multi.routes import Child, Routes, Search, shared_time
 from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError
 from psk.plugins.importing import on_demand
 
@@ -41,14 +40,12 @@ class MultiConnector(ContextManaged, Rebuilding):
         open_child: Opens a URI; None takes `psk.connectors.open_connector`.
 
     Raises:
-        ConnectorConfigError: A name or URI makes no sense, or a channel is a multi connector itself.
+        ConnectorConfigError: A name or URI is not valid, or a channel is a multi connector itself.
     """
 
     __slots__ = ("__weakref__", "_routes")
 
     scheme: ClassVar[str] = "multi"
-    leaves_host: bool = True
-    in_memory: bool = False
 
     def __init__(
         self,
@@ -62,16 +59,25 @@ class MultiConnector(ContextManaged, Rebuilding):
                 children.append(Child(name, policy, channel, open_child or open_connector))
             format_uri(write_config(children))  # says now, not at the first proxy, if that is too long
             self._routes = Routes(children)
-            # Which capabilities it has differs from instance to instance, and isinstance looks at the class.
-            self.__class__ = equip(type(self), children)
+            self.__class__ = with_capabilities(type(self), children)
         except BaseException:
             for child in children:
                 child.undo()
             raise
 
     @property
+    def leaves_host(self) -> bool:
+        """Whether bytes may leave this host's memory: unless no channel lets them."""
+        return any(child.has("leaves_host") is not False for child in self._routes.children)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all channels are in this host's memory."""
+        return all(child.has("in_memory") for child in self._routes.children)
+
+    @property
     def durabilities(self) -> tuple[str, ...]:
-        """What each channel can promise that objects put on this host may go to; opens them to ask."""
+        """What every channel can promise that objects put on this host may go to; opens them to ask."""
         promised = set(DURABILITIES)
         asked = False
         for child in self._routes.children:
@@ -101,27 +107,25 @@ class MultiConnector(ContextManaged, Rebuilding):
             ConnectorError: No policy takes it, or as of the channel.
         """
         left = shared_time(timeout)
-        full: list[ChannelFullError] = []
-        for child in self._routes.takers(payload.nbytes, hints):
+        takers = self._routes.takers(payload.nbytes, hints)
+        search = Search(takers, ChannelFullError)
+        for child in takers:
             connector = child.connector()
-            try:
+            with search:
                 return child.named(connector.put(payload, ttl=ttl, timeout=left(), hints=hints), connector)
-            except ChannelFullError as error:
-                full.append(error)
-        raise full[0]
+        return cast("Key", search.end())
 
     def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
         """Fetch the payload from the channel that the key names; see `Connector.get`."""
-        return self._routes.first(key, timeout, lambda one, inner, left: one.get(inner, size=size, timeout=left))
+        return cast("Frames | None", self._routes.ask(key, timeout, None, "get", size=size))
 
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:
         """Tell whether the channel that the key names holds its object."""
-        found = self._routes.first(key, timeout, lambda one, inner, left: one.exists(inner, timeout=left) or None)
-        return found is not None
+        return bool(self._routes.ask(key, timeout, None, "exists"))
 
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
         """Remove the object from the channel that the key names, or from each if it names none."""
-        self._routes.first(key, timeout, lambda one, inner, left: one.evict(inner, timeout=left))
+        self._routes.ask(key, timeout, None, "evict")
 
     def close(self, timeout: float | None = None) -> None:
         """Close every channel that is open, whoever opened it."""

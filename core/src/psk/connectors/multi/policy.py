@@ -1,4 +1,4 @@
-"""Which objects does a child of a multi connector take? Sizes, tags, hosts and a priority decide."""
+"""Decide which objects a channel of a multi connector takes: by size, tags, host and priority."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 
 
 class Policy:
-    """Say which objects a channel is for; treated as immutable. Names and meaning are those of ProxyStore.
+    """Say which objects a channel takes; treated as immutable. Names and meaning are those of ProxyStore.
 
     Args:
         priority: Of several channels that take an object, the one with the highest priority gets it.
@@ -38,7 +38,7 @@ class Policy:
         superset_tags: An object is taken only if these are all among its `superset_tags`.
 
     Raises:
-        ConnectorConfigError: A value makes no sense.
+        ConnectorConfigError: A value is not valid.
     """
 
     __slots__ = ("host_pattern", "max_size_bytes", "min_size_bytes", "priority", "subset_tags", "superset_tags")
@@ -71,7 +71,7 @@ class Policy:
         subset_tags: Iterable[str] | None = None,
         superset_tags: Iterable[str] | None = None,
     ) -> bool:
-        """Tell whether an object may go here; what is None is not looked at.
+        """Tell whether an object may go here; a criterion that is None is ignored.
 
         Args:
             size_bytes: Size of its payload.
@@ -95,7 +95,7 @@ class Policy:
         return any(re.fullmatch(pattern, host) for pattern in self.host_pattern)
 
     def as_dict(self) -> dict[str, object]:
-        """Give every argument by name; `Policy(**policy.as_dict())` equals the policy."""
+        """Return every argument by name; `Policy(**policy.as_dict())` equals the policy."""
         return {name: getattr(self, name) for name in DEFAULTS}
 
     def __eq__(self, other: object) -> bool:
@@ -113,12 +113,13 @@ def whole(name: str, value: object, *, at_least: int = 0) -> int:
     """Return a number of a policy.
 
     Raises:
-        ConnectorConfigError: It is no whole number in bounds.
+        ConnectorConfigError: It is not a whole number in bounds.
     """
     if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= sys.maxsize:
         return value
     raise ConnectorConfigError(
-        f"{shown(value)} is no {name} of a policy", remedy=f"give a whole number from {at_least} to {sys.maxsize}"
+        f"{shown(value)} is not a valid {name} of a policy",
+        remedy=f"give a whole number from {at_least} to {sys.maxsize}",
     )
 
 
@@ -126,7 +127,7 @@ def tags(name: str, value: object, error: Callable[..., Exception]) -> tuple[str
     """Return tags in the order given.
 
     Raises:
-        Exception: Of the kind `error`, if they are no printable texts, or one text instead of several.
+        Exception: Of the type `error`, if they are not printable texts, or are one text instead of several.
     """
     try:
         given = () if isinstance(value, str | bytes) else tuple(value)  # type: ignore[arg-type]  # TypeError if not
@@ -152,7 +153,7 @@ def _patterns(value: str | Iterable[str]) -> tuple[str, ...]:
             re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             raise ConnectorConfigError(
-                f"the host_pattern {shown(pattern)} is no regular expression: {error}",
+                f"the host_pattern {shown(pattern)} is not a regular expression: {error}",
                 remedy="escape it with re.escape if a plain name is meant",
             ) from None
     if not patterns:

@@ -1,22 +1,193 @@
-"""Which channel does an object go to, and which one is a key of?"""
+"""Find the channels of a multi connector that an object goes to, and the one that a key belongs to."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from psk.background import submit
 from psk.connectors.arguments import OBJECT_ID_DIGITS, deadline_after, shown, validate_key
+from psk.connectors.capabilities import SupportsAsync
+from psk.connectors.catalog import find_connector
+from psk.connectors.config import format_uri, parse_uri
 from psk.connectors.multi.policy import tags
-from psk.errors import CapabilityError, ConnectorError, InvalidArgumentError, InvalidKeyError
+from psk.errors import (
+    CapabilityError,
+    ConnectorClosedError,
+    ConnectorConfigError,
+    ConnectorError,
+    InvalidArgumentError,
+    InvalidKeyError,
+    MissingKeyError,
+    PskError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
 
     from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
-    from psk.connectors.multi.child import Child
+    from psk.connectors.multi.policy import Policy
 
-T = TypeVar("T")
+
+class Child:
+    """One channel of a multi connector, opened when it is needed.
+
+    No lock is held while it is opened, so that a forked child never finds one held. Of two threads that open it at
+    the same moment, one closes its connector again.
+
+    Args:
+        name: Names the channel in keys.
+        policy: Which objects it takes.
+        channel: An open connector, or a URI.
+        open_child: Opens a URI.
+
+    Raises:
+        ConnectorConfigError: The URI is malformed, or that of another multi connector.
+    """
+
+    __slots__ = ("_closed", "_given", "_kept", "_open_child", "name", "policy", "uri")
+
+    def __init__(
+        self, name: str, policy: Policy, channel: Connector | str, open_child: Callable[[str], Connector]
+    ) -> None:
+        self.name = name
+        self.policy = policy
+        self._open_child = open_child
+        self._closed = False
+        self._given = not isinstance(channel, str)
+        self._kept: dict[str, Connector] = {}
+        config = parse_uri(channel) if isinstance(channel, str) else channel.config()
+        if config["scheme"] == "multi":
+            raise ConnectorConfigError(
+                f"the channel {name!r} of a multi connector is itself one", remedy="give its channels directly"
+            )
+        self.uri = format_uri(config)
+        if not isinstance(channel, str):
+            self._kept["connector"] = channel
+        elif self._must_open_at_once(config):
+            try:
+                self.uri = format_uri(self.connector().config())
+            except ConnectorConfigError:
+                raise
+            except ConnectorError:
+                pass  # reported when it is needed
+
+    @property
+    def opened(self) -> Connector | None:
+        """The connector, if it is open."""
+        return self._kept.get("connector")
+
+    @property
+    def connector_class(self) -> type[Connector] | None:
+        """The class that serves it, found without opening it; None if it is not installed here."""
+        if self.opened is not None:
+            return type(self.opened)
+        try:
+            return find_connector(self.uri.partition(":")[0])
+        except ConnectorError:
+            return None
+
+    def has(self, attribute: str) -> bool | None:
+        """Return a boolean attribute of the connector, or of its class; None if that is not known before it is open."""
+        found = getattr(self.opened or self.connector_class, attribute, None)
+        return found if isinstance(found, bool) else None
+
+    def connector(self) -> Connector:
+        """Return the connector, opened now if it was not before.
+
+        Raises:
+            ConnectorClosedError: The multi connector is closed.
+            UnknownConnectorError: It is not installed here.
+            ConnectorError: It cannot be opened here.
+        """
+        kept = self._kept.get("connector")
+        return self._open() if kept is None else kept
+
+    def able(self, capability: Any) -> Any:
+        """Return the connector if it has a capability; None asks for none.
+
+        Capabilities are decided by class before a channel is opened; one that was not installed then may lack one.
+
+        Raises:
+            CapabilityError: It does not have it.
+        """
+        connector = self.connector()
+        if capability is None or isinstance(connector, capability):
+            return connector
+        raise CapabilityError(
+            f"the channel {connector.scheme!r} of a multi connector has no {capability.__name__}",
+            remedy="do it on the other channels only",
+        )
+
+    async def able_async(self) -> Any:
+        """Return the connector for use by coroutines; it is opened in the background."""
+        if self.opened is None:
+            import asyncio  # costs 30 ms, and a program with coroutines has it already
+
+            await asyncio.wrap_future(submit(self.connector))
+        return self.able(SupportsAsync)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Close the connector, for good."""
+        self._closed = True
+        kept = self._kept.pop("connector", None)
+        if kept is not None:
+            kept.close(timeout)
+
+    def undo(self) -> None:
+        """Close the connector if this child opened it, for a multi connector that could not be made."""
+        if not self._given:
+            self.close()
+
+    def named(self, key: Key, connector: Connector) -> Key:
+        """Return the multi connector's key for an object that was just put here, or remove the object.
+
+        Raises:
+            InvalidKeyError: As `outer_key`.
+        """
+        try:
+            return self.outer_key(key)
+        except InvalidKeyError:
+            connector.evict(key)
+            raise
+
+    def outer_key(self, key: Key) -> Key:
+        """Return the key by which the multi connector knows an object of this channel.
+
+        Raises:
+            InvalidKeyError: It would be longer than a key may be.
+        """
+        where = key[OBJECT_ID_DIGITS + 1 :]
+        try:
+            return validate_key(f"{key[:OBJECT_ID_DIGITS]}@{self.name}{'~' if where else ''}{where}")
+        except InvalidKeyError:
+            raise InvalidKeyError(
+                f"the key {key!r} of the channel {self.name!r} is too long for a multi connector",
+                remedy="give the channel a shorter name, or use it without multi",
+            ) from None
+
+    def check_open(self) -> None:
+        """Raise ConnectorClosedError if the multi connector is closed."""
+        if self._closed:
+            raise ConnectorClosedError("the multi connector is closed", remedy="open a new one")
+
+    def _open(self) -> Connector:
+        self.check_open()
+        fresh = self._open_child(self.uri)
+        kept = self._kept.setdefault("connector", fresh)
+        if kept is not fresh:
+            fresh.close()
+        if self._closed:
+            self.close()
+            self.check_open()
+        return kept
+
+    def _must_open_at_once(self, config: dict[str, object]) -> bool:
+        # A URI that names no place means a new one each time, and one in this host's memory may omit its process:
+        # only the open connector can say what must travel. Neither needs a network or a disk.
+        return ("authority" not in config and "path" not in config) or self.has("leaves_host") is False
 
 
 class Routes:
@@ -34,45 +205,36 @@ class Routes:
         self._by_priority = sorted(children, key=lambda child: -child.policy.priority)
 
     def takers(self, nbytes: int, hints: Mapping[str, object] | None) -> list[Child]:
-        """Give the channels that take a payload, the one with the highest priority first.
+        """Return the channels that take a payload, the one with the highest priority first.
 
         Raises:
-            ConnectorError: There is none; names each channel with its policy.
-            InvalidArgumentError: The tags in the hints are no list of texts.
+            ConnectorError: There are none; names each channel with its policy.
+            InvalidArgumentError: The tags in the hints are not a list of texts.
         """
         subset, superset = _tags_in(hints) if hints else ((), ())
-        found = [
-            child
-            for child in self._by_priority
-            if child.policy.is_valid(size_bytes=nbytes, subset_tags=subset, superset_tags=superset)
-            and child.policy.is_valid_on_host()
-        ]
-        if not found:
-            raise self._nobody(f"a payload of {nbytes} bytes with subset_tags={subset} and superset_tags={superset}")
-        return found
+        return self._valid(
+            f"a payload of {nbytes} bytes with subset_tags={subset} and superset_tags={superset}",
+            size_bytes=nbytes,
+            subset_tags=subset,
+            superset_tags=superset,
+        )
 
     def taker_of_any_size(self) -> Child:
-        """Give the channel for an object of unknown size: the first that takes the largest and the smallest ones.
+        """Return the channel for an object of unknown size: the first that takes the largest and the smallest ones.
 
         Raises:
             ConnectorError: No channel takes objects without tags.
         """
-        found = [
-            child
-            for child in self._by_priority
-            if child.policy.is_valid(subset_tags=(), superset_tags=()) and child.policy.is_valid_on_host()
-        ]
-        if not found:
-            raise self._nobody("an object without tags, which is not there yet")
+        found = self._valid("an object without tags, which does not exist yet", subset_tags=(), superset_tags=())
         return max(found, key=lambda child: (child.policy.max_size_bytes, -child.policy.min_size_bytes))
 
     def locate(self, key: object) -> list[tuple[Child, Key]]:
-        """Give the channel that a key names, with the key it has there.
+        """Return the channel that a key names, with the key it has there.
 
-        A key that names none may be of any channel: then each is given.
+        A key that names none may be of any channel: then all are returned.
 
         Raises:
-            InvalidKeyError: It is no key, or names no channel of these.
+            InvalidKeyError: It is not a key, or names a channel that there is not.
         """
         valid = validate_key(key)
         if len(valid) == OBJECT_ID_DIGITS:
@@ -88,75 +250,104 @@ class Routes:
             )
         return [(child, f"{object_id}@{rest}" if tilde else object_id)]
 
-    def first(
-        self, key: object, timeout: float | None, ask: Callable[[Connector, Key, float | None], T | None]
-    ) -> T | None:
-        """Ask the channels that may hold an object, until one has an answer.
+    def ask(
+        self, key: object, timeout: float | None, capability: Any, method: str, *arguments: Any, **options: Any
+    ) -> Any:
+        """Call a method of the channels that may hold an object, until one has an answer other than None and False.
 
         Args:
             key: The object.
             timeout: Seconds for all of them together; None leaves each its own default.
-            ask: Called with connector, key there and seconds; gives None if the object is not there.
+            capability: The one that the method belongs to; None if every connector has it.
+            method: Its name.
+            arguments: Those after the key.
+            options: Those by name, without `timeout`.
 
         Raises:
             ConnectorError: None had an answer, and not all could be asked.
         """
         located = self.locate(key)
-        if len(located) == 1:
-            child, inner = located[0]
-            return ask(child.connector(), inner, timeout)
         left = shared_time(timeout)
-        failure: ConnectorError | None = None
+        search = Search(located)
         for child, inner in located:
-            try:
-                answer = ask(child.connector(), inner, left())
-            except InvalidKeyError:  # of a channel whose own keys all name a place: it made none like this
-                continue
-            except ConnectorError as error:
-                failure = failure or error
-            else:
-                if answer is not None:
+            with search:
+                answer = getattr(child.able(capability), method)(inner, *arguments, timeout=left(), **options)
+                if answer is not None and answer is not False:
                     return answer
-        if failure is not None:
-            raise failure
-        return None
+        return search.end()
 
-    def _nobody(self, what: str) -> ConnectorError:
-        return ConnectorError(
+    async def ask_async(self, key: object, timeout: float | None, method: str, **options: Any) -> Any:
+        """Do the same with a coroutine of SupportsAsync."""
+        located = self.locate(key)
+        left = shared_time(timeout)
+        search = Search(located)
+        for child, inner in located:
+            with search:
+                answer = await getattr(await child.able_async(), method)(inner, timeout=left(), **options)
+                if answer is not None and answer is not False:
+                    return answer
+        return search.end()
+
+    def _valid(self, what: str, **criteria: Any) -> list[Child]:
+        found = [
+            child
+            for child in self._by_priority
+            if child.policy.is_valid(**criteria) and child.policy.is_valid_on_host()
+        ]
+        if found:
+            return found
+        raise ConnectorError(
             f"no channel of this multi connector takes {what}",
             found=[f"{child.name}: {child.policy}" for child in self.children],
             remedy="add a channel whose policy does, or change the tags given in hints=",
         )
 
 
-def _tags_in(hints: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    subset, superset = hints.get("subset_tags", ()), hints.get("superset_tags", ())
-    return tags("subset_tags", subset, InvalidArgumentError), tags("superset_tags", superset, InvalidArgumentError)
+class Search:
+    """Go on past the channels that fail while several are tried in turn; the first failure is reported at the end.
+
+    Args:
+        tried: What is tried. A failure of a single one passes.
+        passed_over: The failures that let the search go on; by default every ConnectorError.
+    """
+
+    __slots__ = ("_alone", "_failure", "_passed_over")
+
+    def __init__(self, tried: Sequence[object], *passed_over: type[PskError]) -> None:
+        self._alone = len(tried) == 1
+        self._failure: BaseException | None = None
+        self._passed_over = passed_over or (ConnectorError,)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if self._alone or not isinstance(error, self._passed_over):
+            return False
+        # A channel all of whose keys name a place has no object under any other key.
+        if not isinstance(error, InvalidKeyError | MissingKeyError):
+            self._failure = self._failure or error
+        return True
+
+    def end(self) -> Any:
+        """Raise what failed, if anything did; return None."""
+        if self._failure is not None:
+            raise self._failure
+
+
+def _tags_in(hints: Mapping[str, object]) -> list[tuple[str, ...]]:
+    return [tags(name, hints.get(name, ()), InvalidArgumentError) for name in ("subset_tags", "superset_tags")]
 
 
 def shared_time(timeout: float | None) -> Callable[[], float | None]:
-    """Give what tells how many seconds are left of a timeout; None stays None.
+    """Return a function that tells how many seconds are left of a timeout; None stays None.
 
     Raises:
-        InvalidArgumentError: The timeout makes no sense.
+        InvalidArgumentError: The timeout is not valid.
     """
     if timeout is None:
         return lambda: None
     deadline = deadline_after(timeout, 0)
     return lambda: max(deadline - time.monotonic(), 0.0)
-
-
-def able(connector: Connector, power: Any) -> Any:
-    """Give the connector if it has a power.
-
-    Capabilities are decided by class before a channel is opened; a channel that was not installed then may lack one.
-
-    Raises:
-        CapabilityError: It has not.
-    """
-    if isinstance(connector, power):
-        return connector
-    raise CapabilityError(
-        f"the channel {connector.scheme!r} of a multi connector lacks {power.__name__}",
-        remedy="do it on the other channels only",
-    )

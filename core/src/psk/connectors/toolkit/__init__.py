@@ -18,10 +18,10 @@ if TYPE_CHECKING:
         Notice,
         Subscriber,
         SubscriptionRefusedError,
-        WakePipe,
         dismiss,
     )
     from psk.connectors.toolkit.transfer import Summing, gather_send, receive_into, seconds_left
+    from psk.connectors.waiting import WakePipe
     from psk.secret_file import read_secret
 
 _MODULES = {
@@ -44,7 +44,7 @@ _MODULES = {
     "SubscriptionRefusedError": "psk.connectors.toolkit.subscriber",
     "Summing": "psk.connectors.toolkit.transfer",
     "Trouble": "psk.connectors.toolkit.retry",
-    "WakePipe": "psk.connectors.toolkit.subscriber",
+    "WakePipe": "psk.connectors.waiting",
     "dismiss": "psk.connectors.toolkit.subscriber",
     "gather_send": "psk.connectors.toolkit.transfer",
     "read_secret": "psk.secret_file",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import select
 import threading
 import time
 import weakref
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from psk.connectors.toolkit.process import PerProcess
+from psk.connectors.waiting import WakePipe
 from psk.errors import PskError
 
 if TYPE_CHECKING:
@@ -25,37 +24,6 @@ SILENCE_SECONDS: Final = 2.0
 
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
-_MOST_BYTES: Final = 4096
-
-
-class WakePipe:
-    """Wake a thread that polls descriptors: a pipe whose descriptor becomes readable when it is set."""
-
-    __slots__ = ("_reading", "_writing")
-
-    def __init__(self) -> None:
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._reading, False)
-        os.set_blocking(self._writing, False)
-
-    def fileno(self) -> int:
-        """Return the descriptor to poll."""
-        return self._reading
-
-    def set(self) -> None:
-        """Make the descriptor readable."""
-        with suppress(BlockingIOError):  # full: it is readable already
-            os.write(self._writing, b"\0")
-
-    def clear(self) -> None:
-        """Make the descriptor unreadable again."""
-        with suppress(BlockingIOError):
-            os.read(self._reading, _MOST_BYTES)
-
-    def close(self) -> None:
-        """Close both ends."""
-        os.close(self._reading)
-        os.close(self._writing)
 
 
 class Settable(Protocol):
