@@ -39,9 +39,10 @@ REDIS = """
 psk_connector_redis.connector RedisConnector
 """
 PATTERNS = """
-psk_patterns.executor.parcel restore_parcel
-psk_patterns.executor.settings restore_settings
-psk_patterns.executor.task restore_task
+psk_patterns.executor PackedResult
+psk_patterns.executor Task
+psk_patterns.executor TaskOfMany
+psk_patterns.executor restore_settings
 psk_patterns.futures restore_future
 psk_patterns.futures FutureFactory
 psk_patterns.ownership restore_borrowed

@@ -1,4 +1,4 @@
-"""How does a consumer fetch only what it touches of a nested structure? Its large leaves travel as proxies."""
+"""Replace the large leaves of a nested structure by proxies, so that a consumer fetches only what it uses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from psk import Store
     from psk.store import Lifetime
 
-#: What holds no proxy and nothing that could be one.
+#: Types that contain no proxy, and nothing that could become one.
 PLAIN = frozenset({int, float, complex, bool, str, bytes, bytearray, type(None)})
 
 
@@ -29,31 +29,32 @@ def scatter(
     ttl: float | None = None,
     make: Callable[[Store, Any], Any] | None = None,
 ) -> Any:
-    """Put the large leaves of a nested structure into a store, and give the structure with proxies in their places.
+    """Put the large leaves of a nested structure into a store, and return the structure with proxies in their places.
 
-    Structures are lists, tuples, named tuples, dicts, dataclasses and classes of attrs; the original stays as it is.
-    A long list, tuple or dict of nothing but numbers and short texts counts as one leaf. What stands in several
-    places is put once, and its places share one proxy. Proxies that are there already stay as they are.
+    Structures are lists, tuples, named tuples, dicts, dataclasses and attrs classes; the original is not modified.
+    A long list, tuple or dict of only numbers and short strings counts as one leaf. An object that occurs several times
+    is put once, and its places share one proxy. Existing proxies are kept.
 
     Args:
         obj: The structure, or a single leaf.
-        threshold: Leaves of at least so many bytes are put, as `psk_patterns.policies.size_of` estimates them; or a
-            policy, such as `ProxyType(numpy.ndarray)`.
-        store: Where the leaves go, all in one batch where the channel has such.
-        lifetime: Evicts the leaves at its end. Without one, and without `ttl` and `make`, they stay.
+        threshold: The least size in bytes, as `psk_patterns.policies.size_of` estimates it, of leaves that are put; or
+            a policy, such as `ProxyType(numpy.ndarray)`.
+        store: Where the leaves go, in one batch if the channel supports that.
+        lifetime: Evicts the leaves at its end. Without it, `ttl` and `make`, they stay.
         ttl: Seconds after which the channel drops the leaves; None keeps them.
-        make: Makes each proxy, from store and leaf, instead of `store.proxy`: `psk_patterns.owned_proxy` lets whoever
-            holds the structure own its leaves. It excludes `lifetime` and `ttl`.
+        make: Makes each proxy, from store and leaf, instead of `store.proxy`: with `psk_patterns.owned_proxy`, the
+            structure owns its leaves. It excludes `lifetime` and `ttl`.
 
     Raises:
         InvalidArgumentError: The structure contains itself, the threshold is neither a number nor a policy, or an
             argument is not a store or a lifetime.
         StoreConfigError: `make` is given together with `lifetime` or `ttl`.
-        PskError: As `Store.put`; nothing of the structure is left in the store then, unless in `lifetime`.
+        PskError: As `Store.put`; no leaf stays in the store then, except those attached to `lifetime`.
     """
     if make is not None and (lifetime is not None or ttl is not None):
         raise StoreConfigError(
-            "scatter got make= together with lifetime= or ttl=", remedy="let what `make` returns see to its end"
+            "scatter got make= together with lifetime= or ttl=",
+            remedy="omit lifetime= and ttl=",
         )
     check_store(store)
     if lifetime is not None:
@@ -63,21 +64,21 @@ def scatter(
     selection = Selection(lambda value: _is_large(value, policy))
     marked = selection.mark(obj)
     if make is not None:
-        made = [make(store, leaf) for leaf in selection.chosen]
-    elif lifetime is not None and selection.chosen:
-        made = store.proxy_batch(selection.chosen, lifetime=lifetime, ttl=ttl, populate_target=False)
+        made = [make(store, leaf) for leaf in selection.selected]
+    elif lifetime is not None and selection.selected:
+        made = store.proxy_batch(selection.selected, lifetime=lifetime, ttl=ttl, populate_target=False)
     else:
-        made = Placement(ttl).proxies(store, selection.chosen)
+        made = Placement(ttl).proxies(store, selection.selected)
     return selection.fill(marked, made)
 
 
 def gather(obj: Any) -> Any:
-    """Resolve every proxy in a nested structure, and give the structure with their targets in their places.
+    """Resolve every proxy in a nested structure, and return the structure with their targets in their places.
 
-    `gather(scatter(x, store=store))` equals `x`. Nothing is evicted, and owned proxies own on.
+    `gather(scatter(x, store=store))` equals `x`. Nothing is evicted, and owned proxies stay owners.
 
     Args:
-        obj: A structure as `scatter` gives, or a single proxy, here or in another process.
+        obj: A structure that `scatter` returned, here or in another process, or a single proxy.
 
     Raises:
         InvalidArgumentError: The structure contains itself.
@@ -87,10 +88,10 @@ def gather(obj: Any) -> Any:
 
 
 class Placement:
-    """The objects of one batch: a lifetime that only notes their keys.
+    """The objects of one batch: a lifetime that only records their keys.
 
     Args:
-        ttl: Seconds to live that its objects are put with; None is for ever.
+        ttl: Seconds to live of the objects; None is for ever.
     """
 
     def __init__(self, ttl: float | None = None) -> None:
@@ -98,7 +99,7 @@ class Placement:
         self.keys: list[str] = []
 
     def proxies(self, store: Store, objs: Sequence[Any]) -> list[Any]:
-        """Put objects and give their proxies; if that fails, none of the objects stays.
+        """Put objects and return their proxies; if that fails, none of the objects stays.
 
         Raises:
             PskError: As `Store.put`.
@@ -112,29 +113,29 @@ class Placement:
             raise
 
     def withdraw(self, store: Store, error: BaseException) -> None:
-        """Evict what was put, because of an error, which the caller shall hear of whatever happens here."""
+        """Evict the objects because of an error; a failure to do so becomes a note of that error."""
         try:
             store.evict_batch(self.keys)
-        except Exception as failure:  # noqa: BLE001  as said
-            error.add_note(f"{len(self.keys)} objects that were put before stay in {store.shown_uri}: {failure}")
+        except Exception as failure:  # noqa: BLE001  the caller raises `error`
+            error.add_note(f"{len(self.keys)} objects that were put stay in {store.shown_uri}: {failure}")
 
     def add_key(self, *keys: str, store: Store) -> None:  # noqa: ARG002  there is one store only
-        """Note keys."""
+        """Record keys."""
         self.keys.extend(keys)
 
     def add_proxy(self, *proxies: Any) -> None:
-        """Take no proxies: `proxies` makes them."""
+        """Accept no proxies: `proxies` makes them."""
         raise NotImplementedError(f"{len(proxies)} proxies")
 
     def close(self) -> None:
-        """Do nothing: who asked for the objects sees to their end."""
+        """Do nothing: the caller of `proxies` ends the objects."""
 
     def done(self) -> bool:
-        """Tell that it has not ended."""
+        """Return False: it has no end."""
         return False
 
 
-class _Place:
+class _Mark:
     __slots__ = ("number",)
 
     def __init__(self, number: int) -> None:
@@ -142,63 +143,63 @@ class _Place:
 
 
 class Selection:
-    """Those objects of one or several structures that are chosen, each once, until something else takes their places.
+    """The objects of one or several structures that are selected to be replaced, each once.
 
     Args:
-        is_chosen: Asked about each object that can be proxied, a structure before what is in it.
+        is_selected: Asked about each object that can be proxied, a structure before its parts.
 
     Attributes:
-        chosen: The objects, in order.
+        selected: The objects, in order.
     """
 
-    def __init__(self, is_chosen: Callable[[Any], bool]) -> None:
-        self.chosen: list[Any] = []
-        self._is_chosen = is_chosen
-        self._places: dict[int, _Place] = {}
+    def __init__(self, is_selected: Callable[[Any], bool]) -> None:
+        self.selected: list[Any] = []
+        self._is_selected = is_selected
+        self._marks: dict[int, _Mark] = {}
 
     def mark(self, obj: Any) -> Any:
-        """Rebuild a structure with marks in the places of its chosen objects; without any it is given back as it is.
+        """Rebuild a structure with marks in the places of its selected objects; without any, return the original.
 
         Raises:
-            InvalidArgumentError: The structure contains itself; nothing of it is chosen then.
+            InvalidArgumentError: The structure contains itself; nothing of it is selected then.
         """
-        before = len(self.chosen)
+        before = len(self.selected)
         try:
             return transform(obj, self.note, leaves_only=False)
         except InvalidArgumentError:
-            for value in self.chosen[before:]:
-                del self._places[id(value)]
-            del self.chosen[before:]
+            for value in self.selected[before:]:
+                del self._marks[id(value)]
+            del self.selected[before:]
             raise
 
     def note(self, value: Any) -> Any:
-        """Give the mark of an object if it is chosen, else the object."""
-        if value is None or value is True or value is False or is_proxy(value) or not self._is_chosen(value):
+        """Return the mark of an object if it is selected, else the object."""
+        if value is None or value is True or value is False or is_proxy(value) or not self._is_selected(value):
             return value
-        return self.choose(value)
+        return self.select(value)
 
-    def choose(self, value: Any) -> Any:
-        """Choose an object, and give its mark."""
-        place = self._places.get(id(value))
-        if place is None:
-            place = self._places[id(value)] = _Place(len(self.chosen))
-            self.chosen.append(value)
-        return place
+    def select(self, value: Any) -> Any:
+        """Select an object, and return its mark."""
+        mark = self._marks.get(id(value))
+        if mark is None:
+            mark = self._marks[id(value)] = _Mark(len(self.selected))
+            self.selected.append(value)
+        return mark
 
     def fill(self, marked: Any, made: Sequence[Any]) -> Any:
-        """Rebuild a marked structure with what was made of the chosen objects, in their order."""
-        return transform(marked, lambda leaf: made[leaf.number] if type(leaf) is _Place else leaf) if made else marked
+        """Rebuild a marked structure with the replacements of the selected objects, in their order."""
+        return transform(marked, lambda leaf: made[leaf.number] if type(leaf) is _Mark else leaf) if made else marked
 
 
 def is_proxy(value: Any) -> bool:
-    """Tell whether something is a proxy, without asking its target."""
+    """Return whether a value is a proxy, without resolving it."""
     return issubclass(type(value), Proxy)
 
 
 def _is_large(value: Any, policy: Callable[[Any], bool]) -> bool:
     if not is_structure(value):
         return policy(value)
-    # Whoever wants one of several leaves shall not have to fetch all of them. Numbers are wanted together.
+    # One of several large leaves can be fetched without the others. Numbers are used together.
     if type(value) not in {list, tuple, dict} or not policy(value):
         return False
     members = value.values() if type(value) is dict else value

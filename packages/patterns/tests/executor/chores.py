@@ -11,7 +11,7 @@ from typing import NamedTuple
 from psk import Proxy, extract, get_key, is_resolved
 from psk.store import close_opened_stores
 from psk_patterns.deferred_cleanup import flush
-from psk_patterns.executor import settings
+from psk_patterns.executor import task
 
 LARGE = 1000
 
@@ -149,10 +149,10 @@ def extracted(value):
 def leave(seconds):
     """Close the stores that tasks opened in this process, when finalisers are done with them."""
     flush()
-    for arrived in settings._arrived.values():
+    for arrived in task._arrived.values():
         if arrived._store is not None:
             arrived._store.close()
-    settings._arrived.clear()
+    task._arrived.clear()
     close_opened_stores()
     time.sleep(seconds)
     return os.getpid()

@@ -184,7 +184,7 @@ def test_a_program_that_just_ends_leaves_nothing(tmp_path, pool, retries):
 
 def test_a_program_that_is_killed_leaves_nothing_for_longer_than_the_lease(tmp_path):
     uri = f"file://{tmp_path}/objects"
-    ending = "executor._hold.ttl; os = __import__('os'); os.kill(os.getpid(), 9)"
+    ending = "executor._holder.ttl; os = __import__('os'); os.kill(os.getpid(), 9)"
     program = PROGRAM.format(
         pool="ThreadPoolExecutor", here=str(Path(__file__).parent), uri=uri, retries=True, ending=ending
     )

@@ -39,7 +39,7 @@ def test_it_crosses_processes(pool, store):
     results = [executor.submit(total, executor.submit(same, left), left) for _ in range(3)]
     assert [result.result() for result in results] == [2 * LARGE] * 3
     assert is_owned(left.result())  # which was lent, not moved
-    executor._ledger.wait()
+    executor._tasks.wait()
 
 
 def test_tasks_that_wait_for_others_keep_no_worker(executor):

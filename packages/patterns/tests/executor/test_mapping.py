@@ -80,7 +80,7 @@ def test_results_that_nobody_fetches_go_too(pool, shared_store, ownership):
     assert next(results)[0] == 0
     fetched = next(results)
     results.close()
-    executor._ledger.wait()
+    executor._tasks.wait()
     if not ownership:
         for key in shared_store.list():
             assert shared_store.get(key)[0] in {0, 1}

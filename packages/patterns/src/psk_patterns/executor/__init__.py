@@ -1,9 +1,18 @@
-"""How do large arguments and results of tasks travel as proxies, and go when nobody needs them any more?"""
+"""Executors whose large arguments and results travel as proxies, and are evicted when they are no longer needed."""
 
 from __future__ import annotations
 
-from psk_patterns.executor.executor import StoreExecutor
-from psk_patterns.executor.mapping import MapResults
+from psk_patterns.executor.executor import MapResults, StoreExecutor
+from psk_patterns.executor.task import PackedResult, Task, TaskOfMany, WorkerSettings, restore_settings
 from psk_patterns.executor.task_future import TaskFuture
 
-__all__ = ["MapResults", "StoreExecutor", "TaskFuture"]
+__all__ = [
+    "MapResults",
+    "PackedResult",
+    "StoreExecutor",
+    "Task",
+    "TaskFuture",
+    "TaskOfMany",
+    "WorkerSettings",
+    "restore_settings",
+]

@@ -1,22 +1,25 @@
-"""What was put into the store for the arguments of a task, and when does it go?"""
+"""The arguments of a task: objects that are put for it, and proxies that are moved or lent to it."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
+from psk.errors import InvalidArgumentError
+from psk.fork import after_fork_in_child
 from psk.unraisable import report_ignored
-from psk_patterns.executor.evicting import evict_quietly
-from psk_patterns.executor.references import end_borrows, lend, take_back
-from psk_patterns.executor.search import Search, is_task_future
+from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.futures import Future
-from psk_patterns.ownership import borrow, is_borrowed, is_owned
-from psk_patterns.partial import Placement
-from psk_patterns.traversal import transform
+from psk_patterns.leases import reopened
+from psk_patterns.ownership import borrow, is_borrowed, is_owned, mark_refs_out_of_scope, withdraw
+from psk_patterns.partial import PLAIN, Placement, Selection, is_proxy
+from psk_patterns.policies import ProxyNever
+from psk_patterns.traversal import is_structure, leaves, transform
 
 if TYPE_CHECKING:
-    import concurrent.futures
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from psk import Store
     from psk_patterns.leases import LeaseHolder
@@ -25,25 +28,79 @@ if TYPE_CHECKING:
 Call = tuple["Sequence[Any]", "Mapping[str, Any]"]
 
 
-class Inputs:
-    """The arguments of one task that are more than values: objects put for it, proxies moved or lent to it.
+class PolicySelection(Selection):
+    """The objects that a policy selects, at any depth of one or several values.
+
+    A structure can be selected whole, unless it contains proxies or futures, which are handled one by one.
 
     Args:
-        store: Where chosen arguments go.
-        hold: Keeps them alive; None where the channel has no expiry.
+        policy: Decides about each object.
+        look_at: Called with each proxy and each future; its result takes that one's place, and is subject to the
+            policy.
+    """
+
+    def __init__(self, policy: Callable[[Any], bool], look_at: Callable[[Any], Any]) -> None:
+        super().__init__(self._suits)
+        self._policy = policy
+        self._look_at = look_at
+        self._selects_nothing = type(policy) is ProxyNever
+
+    def mark_whole_or_parts(self, value: Any) -> Any:
+        """Do what `mark` does, and treat a structure that contains itself as a single object."""
+        if _is_plain(value) and (self._selects_nothing or not self._selects_any(value)):
+            return value  # visiting a million numbers would take a second
+        try:
+            return self.mark(value)
+        except InvalidArgumentError:
+            return self.select(value) if self._policy(value) else value
+
+    def note(self, value: Any) -> Any:
+        """Return the mark of an object if it is selected, else what takes its place."""
+        return super().note(self._look_at(value) if _is_reference(value) else value)
+
+    def _suits(self, value: Any) -> bool:
+        if not self._policy(value) or is_task_future(value):
+            return False
+        return _is_plain(value) or not is_structure(value) or not any(map(_is_reference, leaves(value)))
+
+    def _selects_any(self, value: Any) -> bool:
+        return self._policy(value) or (type(value) in {list, tuple} and any(map(self._policy, value)))
+
+
+def is_task_future(value: Any) -> bool:
+    """Return whether a value is the future of a task of any executor; resolves nothing."""
+    return issubclass(type(value), concurrent.futures.Future)
+
+
+def _is_reference(value: Any) -> bool:
+    return is_proxy(value) or is_task_future(value) or issubclass(type(value), Future)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return quickly whether a value has no parts that need a look, as most values do."""
+    cls = type(value)
+    return cls in PLAIN or (cls in {list, tuple} and PLAIN.issuperset(map(type, value)))
+
+
+class Inputs:
+    """The arguments of one task that need to be cleaned up after it.
+
+    Args:
+        store: Where selected arguments go.
+        holder: Keeps them alive; None where the channel has no expiry.
 
     Attributes:
-        keys: Of what was put.
+        keys: The keys of the objects that were put.
         awaited: Futures of other tasks, whose results are arguments of this one.
     """
 
-    __slots__ = ("_borrowed", "_hold", "_owned", "_process", "_store", "awaited", "keys")
+    __slots__ = ("_borrowed", "_holder", "_owned", "_process", "_store", "awaited", "keys")
 
-    def __init__(self, store: Store, hold: LeaseHolder | None) -> None:
+    def __init__(self, store: Store, holder: LeaseHolder | None) -> None:
         self.keys: frozenset[str] = frozenset()
         self.awaited: set[concurrent.futures.Future[Any]] = set()
         self._store = store
-        self._hold = hold
+        self._holder = holder
         self._owned: list[Any] = []
         self._borrowed: list[Any] = []
         self._process = os.getpid()
@@ -54,71 +111,71 @@ class Inputs:
         return bool(self._owned)
 
     def prepare(self, calls: Sequence[Call], policy: Callable[[Any], bool]) -> Sequence[Call]:
-        """Put the chosen arguments of all calls in one batch, and give the calls with proxies in their places.
+        """Put the selected arguments of all calls in one batch, and return the calls with proxies in their places.
 
-        The futures of other tasks stay where they are, and are noted as `awaited`.
+        The futures of other tasks stay in place, and are noted as `awaited`.
 
         Raises:
             PskError: As `Store.put`; nothing stays in the store then.
         """
-        search = Search(policy, self._look_at)
-        mark = search.mark_whole_or_parts
+        selection = PolicySelection(policy, self._look_at)
+        mark = selection.mark_whole_or_parts
         marked = [
             ([mark(arg) for arg in args], {name: mark(arg) for name, arg in kwargs.items()}) for args, kwargs in calls
         ]
-        return self._filled(search, marked)
+        return self._filled(selection, marked)
 
     def complete(self, calls: Sequence[Call], policy: Callable[[Any], bool]) -> Sequence[Call]:
-        """Give prepared calls with results in the places of the awaited futures, which are done.
+        """Return prepared calls with results in the places of the awaited futures, which are done.
 
-        What a result owns stays the future's, and is borrowed by the task.
+        Objects that a result owns stay the future's, and are borrowed by the task.
 
         Raises:
             PskError: As `prepare`, or an object cannot be borrowed.
-            BaseException: The outcome of one of the futures.
+            BaseException: The error of one of the futures.
         """
-        search = Search(policy, self._look_at)
+        selection = PolicySelection(policy, self._look_at)
 
         def result_of(leaf: Any) -> Any:
             if not is_task_future(leaf):
                 return leaf
             lent = transform(leaf.result(), lambda part: borrow(part) if is_owned(part) else part)
-            return search.mark_whole_or_parts(lent)
+            return selection.mark_whole_or_parts(lent)
 
         marked = transform(calls, result_of)
         self.awaited.clear()
-        return self._filled(search, marked)
+        return self._filled(selection, marked)
 
-    def _filled(self, search: Search, marked: Sequence[Call]) -> Sequence[Call]:
-        if search.chosen:
-            placement = Placement(None if self._hold is None else self._hold.ttl)
-            made = placement.proxies(self._store, search.chosen)
+    def _filled(self, selection: PolicySelection, marked: Sequence[Call]) -> Sequence[Call]:
+        if selection.selected:
+            placement = Placement(None if self._holder is None else self._holder.ttl)
+            made = placement.proxies(self._store, selection.selected)
             self.keys |= frozenset(placement.keys)
-            if self._hold is not None:
-                self._hold.add(*self.keys)
-            marked = search.fill(marked, made)
+            if self._holder is not None:
+                self._holder.add(*self.keys)
+            marked = selection.fill(marked, made)
         return marked
 
     def settle(self) -> None:
-        """End what the task had for its time only, now that it is over; owned proxies that it never used return."""
+        """End the borrows of the task, which is over, and take back the owned proxies that it did not accept."""
         borrowed, self._borrowed = self._borrowed, []
         owned, self._owned = self._owned, []
         if os.getpid() != self._process:
             return
         try:
-            end_borrows(borrowed)
-            take_back(owned)
-        except Exception:  # noqa: BLE001  the outcome must reach its future, whatever the channel says to this
+            _end_borrows(borrowed)
+            _take_back(owned)
+        except Exception:  # noqa: BLE001  the outcome must reach its future, whatever the channel raises here
             report_ignored(self, "psk could not end the borrows of a task")
 
     def release(self) -> None:
-        """Evict what was put; doing so twice is no error, and one of the channel is only reported: leases run out."""
+        """Evict the objects that were put; twice has no effect, and an error is only reported, since leases expire."""
         keys, self.keys = self.keys, frozenset()
         # A forked child has copies of its parent's futures, and drops them.
         if not keys or os.getpid() != self._process:
             return
-        if self._hold is not None:
-            self._hold.discard(*keys)
+        if self._holder is not None:
+            self._holder.discard(*keys)
         evict_quietly(self._store, keys, "arguments")
 
     def _look_at(self, value: Any) -> Any:
@@ -129,9 +186,59 @@ class Inputs:
         elif is_owned(value):
             self._owned.append(value)
         elif is_borrowed(value):
-            lend(value)
+            with _lock:
+                _uses[id(value)] = _uses.get(id(value), 0) + 1
             self._borrowed.append(value)
         return value
 
     def __repr__(self) -> str:
         return f"Inputs({self._store.name!r}, {len(self.keys)} objects)"
+
+
+#: The number of unfinished tasks that have a borrow, by its id; their inputs hold it, so that the id is not reused.
+_uses: dict[int, int] = {}
+_lock = threading.RLock()
+
+
+def _end_borrows(borrows: Iterable[Any]) -> None:
+    for each in borrows:
+        with _lock:
+            _uses[id(each)] -= 1
+            is_last = not _uses[id(each)]
+            if is_last:
+                del _uses[id(each)]
+        if is_last:
+            mark_refs_out_of_scope(each)
+
+
+def _take_back(owners: Iterable[Any]) -> None:
+    for owner in owners:
+        try:
+            withdraw(owner)
+        except ReferenceInvalidError:
+            continue  # the task accepted it, or its user released it
+        except Exception:  # noqa: BLE001  the outcome must reach its future, and the offer ends by itself
+            report_ignored(owner, "psk could not take an owned proxy back from a task")
+
+
+def evict_quietly(store: Store, keys: Collection[str], what: str) -> None:
+    """Evict objects where no caller could be told of a failure; those with a lease expire.
+
+    Args:
+        store: The store of the objects; it may have been closed.
+        keys: The objects.
+        what: What they are, for the error's message.
+    """
+    if not keys:
+        return
+    try:
+        with reopened(store) as opened:
+            opened.evict_batch(keys)
+    except Exception:  # noqa: BLE001  as documented
+        report_ignored(store, f"psk could not evict {len(keys)} {what} of a task")
+
+
+@after_fork_in_child
+def _reset() -> None:
+    global _lock  # noqa: PLW0603  its holder does not exist in a forked child
+    _lock = threading.RLock()

@@ -1,20 +1,127 @@
-"""What does a worker run? The user's function, and then it packs up what that returned."""
+"""What an executor sends to a worker, and what the worker sends back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import pickle
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Final
 
-from psk_patterns.executor.parcel import pack
-from psk_patterns.executor.references import take_over
+from psk import Store, extract, get_factory, get_or_create_store
+from psk.errors import CapabilityError, MissingKeyError, StoreExistsError
+from psk.fork import after_fork_in_child
+from psk.store import StoreFactory
+from psk_patterns.errors import LeaseLostError
+from psk_patterns.executor.inputs import PolicySelection
+from psk_patterns.ownership import accept, into_owned, is_owned
+from psk_patterns.partial import Placement, is_proxy
+from psk_patterns.traversal import transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from psk_patterns.executor.settings import Settings
+    from psk import StoreConfig
+
+MOST_ARRIVED: Final = 64
+"""The number of executors whose settings a worker keeps; with more, it opens their stores again."""
+
+
+class WorkerSettings:
+    """The part of a `StoreExecutor` that travels with each task.
+
+    Args:
+        config: Rebuilds the executor's store.
+        policy: Selects the results that are proxied.
+        ttl: Seconds to live of a result until it has arrived; None where the channel has no expiry.
+        store: The store itself; None in a process that the settings were sent to.
+
+    Attributes:
+        travelled: Whether they were sent, so that results have to be sent back.
+    """
+
+    __module__ = "psk_patterns.executor"  # pickles contain it
+
+    def __init__(
+        self, config: StoreConfig, policy: Callable[[Any], bool], ttl: float | None, store: Store | None = None
+    ) -> None:
+        self.policy = policy
+        self.ttl = ttl
+        self.travelled = store is None
+        self._config = config
+        self._store = store
+        self._pickled = b""
+
+    def store(self) -> Store:
+        """Return the store for results: the executor's own in its process, else one that is opened here once.
+
+        Raises:
+            CapabilityError: The channel is the memory of the executor's process, and this is another.
+            PskError: As `Store`.
+        """
+        if self._store is not None and not self.travelled:
+            return self._store
+        self.check_reach()
+        with _lock:
+            if self._store is None or self._store.closed:
+                self._store = _open(self._config)
+            return self._store
+
+    def check_reach(self) -> None:
+        """Make sure that this process reaches the channel.
+
+        Raises:
+            CapabilityError: It does not.
+        """
+        if self.travelled and self._config.connector.startswith("local:"):
+            raise CapabilityError(
+                f"store {self._config.name!r} cannot serve a worker in another process: channel 'local' is the memory"
+                " of the executor's process",
+                remedy="open the store with shm:// on one host, or with a channel that all hosts reach",
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self._pickled:
+            parts = (self._config, self.policy, self.ttl)
+            try:
+                pickled = pickle.dumps(parts, protocol=5)
+            except Exception:  # noqa: BLE001  the engine's pickler may be able to: cloudpickle, for one
+                return WorkerSettings, parts
+            if b"__main__" in pickled:  # not every worker can import that; cloudpickle sends its contents by value
+                return WorkerSettings, parts
+            self._pickled = pickled
+        return restore_settings, (self._pickled,)
+
+
+#: The settings that arrived in this process, by their pickle: each is unpickled, and opens its store, once.
+_arrived: dict[bytes, WorkerSettings] = {}
+_lock = threading.RLock()
+
+
+def restore_settings(pickled: bytes) -> WorkerSettings:
+    """Rebuild settings that were sent; equal ones are the same object."""
+    known = _arrived.get(pickled)
+    if known is None:
+        with _lock:
+            if len(_arrived) >= MOST_ARRIVED:
+                _arrived.clear()
+            parts = pickle.loads(pickled)  # noqa: S301  the engine has just unpickled what contained it
+            known = _arrived.setdefault(pickled, WorkerSettings(*parts))
+    return known
+
+
+restore_settings.__module__ = "psk_patterns.executor"
+
+
+def _open(config: StoreConfig) -> Store:
+    try:
+        # Registered, so that the proxies among the arguments use this store, with its options, and open no other.
+        return get_or_create_store(config, register=True)
+    except StoreExistsError:  # the user has another store of that name
+        return Store.from_config(config, register=False)
 
 
 class Task:
-    """One call of a function, in whatever process.
+    """One call of a user's function, in any process.
 
     Args:
         function: The user's.
@@ -24,40 +131,179 @@ class Task:
     """
 
     __slots__ = ("function", "lent", "moves", "settings")
+    __module__ = "psk_patterns.executor"
 
-    def __init__(self, function: Callable[..., Any], settings: Settings, lent: frozenset[str], *, moves: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Any], settings: WorkerSettings, lent: frozenset[str], moves: bool
+    ) -> None:
         self.function = function
         self.settings = settings
         self.lent = lent
         self.moves = moves
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function, and give its result as it is to be sent."""
+        """Call the function, and return its result as it is to be sent."""
         if self.lent:
             self.settings.check_reach()
         if self.moves and not self.settings.travelled:
-            args, kwargs = take_over((args, kwargs))
+            args, kwargs = transform((args, kwargs), _moved)
         return pack(self._call(args, kwargs), self.settings, self.lent)
 
     def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return self.function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return restore_task, (type(self) is TaskOfMany, self.function, self.settings, self.lent, self.moves)
+        return type(self), (self.function, self.settings, self.lent, self.moves)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.function!r})"
 
 
 class TaskOfMany(Task):
-    """Several calls of a function, one after the other; called with the arguments of each, it gives their results."""
+    """Several calls of a function, one after the other, with the arguments of each; returns their results."""
 
     __slots__ = ()
+    __module__ = "psk_patterns.executor"
 
-    def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG002  a mapped call has none
+    def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG002  mapped calls have none
         return [self.function(*each) for each in args]
 
 
-def restore_task(many: bool, function: Any, settings: Settings, lent: frozenset[str], moves: bool) -> Task:
-    """Rebuild a task that was sent to a worker."""
-    return (TaskOfMany if many else Task)(function, settings, lent, moves=moves)
+def _moved(leaf: Any) -> Any:
+    """Move an owned proxy to its task, though both are in one process and the engine pickles nothing."""
+    if not is_owned(leaf):
+        return leaf
+    moved = pickle.loads(pickle.dumps(leaf))  # noqa: S301  of this very line
+    accept(moved)
+    return moved
+
+
+class PackedResult:
+    """A result that has to be unpacked where it arrives.
+
+    Args:
+        content: The result, or its pickle if it has to travel.
+        keys: The objects that were put for it.
+        pickled: Whether `content` is a pickle.
+    """
+
+    __slots__ = ("content", "keys", "pickled")
+    __module__ = "psk_patterns.executor"
+
+    def __init__(self, content: Any, keys: frozenset[str], pickled: bool) -> None:
+        self.content = content
+        self.keys = keys
+        self.pickled = pickled
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PackedResult, (self.content, self.keys, self.pickled)
+
+
+def pack(result: Any, settings: WorkerSettings, lent: frozenset[str]) -> Any:
+    """Put the selected objects of a result into the store, and return the result as it is to be sent.
+
+    If that fails, nothing stays in the store.
+
+    Args:
+        result: What the user's function returned; a proxy of one of its arguments is replaced by its target, since
+            arguments are evicted.
+        settings: The executor's.
+        lent: The keys of those arguments.
+
+    Raises:
+        PskError: As `Store.put`.
+        Exception: Whatever pickling the result raises, where that is needed.
+    """
+    owned: list[Any] = []
+
+    def look_at(value: Any) -> Any:
+        if is_owned(value):
+            owned.append(value)
+        return extract(value) if lent and _key_of(value) in lent else value
+
+    selection = PolicySelection(settings.policy, look_at)
+    marked = selection.mark_whole_or_parts(result)
+    if not selection.selected and not (owned and settings.travelled):
+        return marked
+    placement = Placement(settings.ttl)
+    made = placement.proxies(settings.store(), selection.selected) if selection.selected else []
+    content = selection.fill(marked, made)
+    keys = frozenset(placement.keys)
+    if not settings.travelled:
+        return PackedResult(content, keys, pickled=False)
+    try:
+        # Not by the engine: the objects of a result that cannot be pickled would stay in the store.
+        return PackedResult(_dumps(content), keys, pickled=True)
+    except BaseException as error:
+        placement.withdraw(settings.store(), error)
+        raise
+
+
+def unpack(packed: PackedResult, settings: WorkerSettings, *, ownership: bool) -> Any:
+    """Return a result that arrived, and keep the objects that were put for it.
+
+    Args:
+        packed: What the task sent.
+        settings: The executor's.
+        ownership: Whether this process owns the objects from now on; otherwise they stay until they are evicted.
+
+    Raises:
+        LeaseLostError: The result took so long to arrive that its objects have expired.
+        PskError: The channel failed.
+        Exception: Whatever unpickling the result raises.
+    """
+
+    def receive(leaf: Any) -> Any:
+        if is_owned(leaf):
+            accept(leaf)
+        elif _key_of(leaf) in packed.keys:
+            return _owned(leaf, settings.ttl) if ownership else _kept(leaf, settings.ttl)
+        return leaf
+
+    content = pickle.loads(packed.content) if packed.pickled else packed.content  # noqa: S301  as any result arrives
+    return transform(content, receive)
+
+
+def _key_of(value: Any) -> str | None:
+    """Return the key of a store's proxy, or None for anything else; resolves nothing."""
+    factory = get_factory(value) if is_proxy(value) else None
+    return factory.reference.key if isinstance(factory, StoreFactory) else None
+
+
+def _owned(proxy: Any, ttl: float | None) -> Any:
+    try:
+        return into_owned(proxy) if ttl is None else into_owned(proxy, ttl=ttl)
+    except MissingKeyError as error:
+        raise _lost(proxy, ttl) from error
+
+
+def _kept(proxy: Any, ttl: float | None) -> Any:
+    factory: Any = get_factory(proxy)
+    store = factory.store()
+    if ttl is not None and not store.renew(factory.reference.key, None):
+        raise _lost(proxy, ttl)
+    return proxy
+
+
+def _lost(proxy: Any, ttl: float | None) -> LeaseLostError:
+    within = "in time" if ttl is None else f"within {ttl:g} s"
+    return LeaseLostError(
+        f"{get_factory(proxy)!r} of a task's result is gone: it did not arrive {within}, or it was evicted",
+        remedy="give the StoreExecutor a larger ttl",
+    )
+
+
+def _dumps(content: Any) -> bytes:
+    try:
+        return pickle.dumps(content, protocol=5)
+    except Exception:
+        better = sys.modules.get("cloudpickle")  # imported by an engine that uses it
+        if better is None:
+            raise
+        return bytes(better.dumps(content, protocol=5))
+
+
+@after_fork_in_child
+def _reset() -> None:
+    global _lock  # noqa: PLW0603  its holder does not exist in a forked child
+    _lock = threading.RLock()
