@@ -1,4 +1,4 @@
-"""What do the tests of arrays, tensors and frames share?"""
+"""Fixtures of the tests of arrays, tensors and frames."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Is what docs/arrays.md says of copies still what is measured?"""
+"""Measure the copies that docs/arrays.md states."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Are the libraries whose objects psk knows imported by nobody but those who use them?"""
+"""Import an array library only where the program uses it."""
 
 import copyreg
 import importlib.util

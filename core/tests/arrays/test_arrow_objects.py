@@ -1,4 +1,4 @@
-"""How do pyarrow's columns and tables come through a store, and what is copied on the way?"""
+"""Store columns and tables of pyarrow, and count the copies."""
 
 import datetime as dt
 import decimal

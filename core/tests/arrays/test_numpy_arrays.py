@@ -1,4 +1,4 @@
-"""How do numpy's arrays come through a store, and what is copied on the way?"""
+"""Store arrays of numpy, and count the copies."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How do pandas' frames come through a store, and what is copied on the way?"""
+"""Store frames of pandas, and count the copies."""
 
 import pytest
 

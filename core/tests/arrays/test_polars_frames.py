@@ -1,4 +1,4 @@
-"""How do polars' frames come through a store, and what is copied on the way?"""
+"""Store frames of polars, and count the copies."""
 
 import datetime as dt
 import decimal

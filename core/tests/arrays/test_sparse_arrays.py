@@ -1,4 +1,4 @@
-"""How do scipy's sparse arrays come through a store, and what is copied on the way?"""
+"""Store sparse arrays of scipy, and count the copies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How do torch's tensors come through a store, and what is copied on the way?"""
+"""Store tensors of torch, and count the copies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which codec encodes what, who may decode, and what does a failure say?"""
+"""Choose codecs, limit who may decode, and explain failures."""
 
 import pickle
 import threading

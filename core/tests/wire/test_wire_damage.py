@@ -1,4 +1,4 @@
-"""Does damage to stored bytes ever give a wrong value, or anything but a PayloadError? (P4, P15)"""
+"""Damage stored bytes: no wrong value, and no error but PayloadError (P4, P15)."""
 
 import os
 import random

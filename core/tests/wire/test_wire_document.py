@@ -1,4 +1,4 @@
-"""Does docs/wire.md describe what the code writes? Its examples, and a second writer made from its tables."""
+"""Compare docs/wire.md with the code: its examples, and a second writer made from its tables."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Which memory is copied on the way through a payload, and who may write to it?"""
+"""Follow the memory of a payload: what is copied, and who may write to it."""
 
 import tracemalloc
 import weakref

@@ -1,4 +1,4 @@
-"""Is an object id ever given twice?"""
+"""Give no object id twice."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

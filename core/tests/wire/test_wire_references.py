@@ -1,4 +1,4 @@
-"""Is a reference small, exact, and impossible to bend into anything but an InvalidReferenceError?"""
+"""Keep references small and exact, and refuse all others with InvalidReferenceError."""
 
 import random
 import struct

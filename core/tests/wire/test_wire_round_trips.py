@@ -1,4 +1,4 @@
-"""Does every object come back as it was, however its payload is received?"""
+"""Get every object back as it was, in whatever way its payload is received."""
 
 import datetime as dt
 import decimal

@@ -1,4 +1,4 @@
-"""Who can make a payload that verifies, and where do the keys come from? (P3, P4)"""
+"""Sign and verify payloads, and find keys (P3, P4)."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""Do type numbers mean the same everywhere, without importing anything?"""
+"""Number types alike everywhere, without importing anything."""
 
 import array
 import collections

@@ -74,7 +74,8 @@ class Header:
     """Hold what a payload's header block says.
 
     Attributes:
-        object_id: 16 bytes; their hexadecimal form begins the object's key.
+        object_id: 16 random bytes.
+        key: The object id in hexadecimal, with which every key of the object begins.
         codec: Name of the codec that made the frames.
         frame_sizes: Bytes in each frame.
         nbytes: Bytes in the whole payload: header block, frames and the padding between them.
@@ -85,11 +86,12 @@ class Header:
     """
 
     __slots__ = (
-        *("_block", "_table", "checksum", "codec", "expires", "frame_sizes", "nbytes", "object_id", "revision"),
-        "signed_by",
+        *("_block", "_table", "checksum", "codec", "expires", "frame_sizes", "key", "nbytes", "object_id"),
+        *("revision", "signed_by"),
     )
 
     object_id: bytes
+    key: str
     codec: str
     frame_sizes: tuple[int, ...]
     nbytes: int
@@ -113,11 +115,6 @@ class Header:
         self = cls.__new__(cls)
         self._read_block(start)
         return self
-
-    @property
-    def key(self) -> str:
-        """The object id in hexadecimal, with which every key of the object begins."""
-        return self.object_id.hex()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.key}, codec={self.codec!r}, nbytes={self.nbytes})"
@@ -154,6 +151,7 @@ class Header:
         if crc and not flags & HAS_CHECKSUM:
             raise _damaged("a checksum that its flags deny")
         self.object_id = object_id
+        self.key = object_id.hex()
         self.nbytes = nbytes
         self.revision = revision
         self.checksum = crc if flags & HAS_CHECKSUM else None

@@ -139,6 +139,7 @@ class Payload(Header):
             flags |= HAS_MAC
         self = _new(cls)
         self.object_id = object_id
+        self.key = object_id.hex()
         self.codec = codec
         self.frame_sizes = sizes
         self.nbytes = end
