@@ -9,8 +9,8 @@ from leakage import SECRET
 from servers import RedisServer
 from usage import joined, opened
 
-from psk_connector_redis import objects, parts, swap
-from psk_connector_redis.socket_link import SocketLink
+from psk_connector_redis import writing
+from psk_connector_redis.connection import Connection
 
 __all__ = [
     "address",
@@ -77,24 +77,22 @@ def look(plain, client):
 def exchanges(monkeypatch):
     """Count the times that answers are waited for."""
     counted = []
-    receive = SocketLink._receive
+    receive = Connection._receive
 
     def count(self, deadline):
         counted.append(1)
         return receive(self, deadline)
 
-    monkeypatch.setattr(SocketLink, "_receive", count)
+    monkeypatch.setattr(Connection, "_receive", count)
     return counted
 
 
 @pytest.fixture
 def small_parts(monkeypatch):
     """Objects from 1000 bytes on are stored in parts."""
-    monkeypatch.setattr(objects, "LONGEST_STRING", 1000)
-    monkeypatch.setattr(swap, "LONGEST_STRING", 1000)
-    monkeypatch.setattr(parts, "PART_BYTES", 400)
-    monkeypatch.setattr(swap, "PART_BYTES", 400)
-    monkeypatch.setattr(swap, "IN_SCRIPT_BYTES", 500)
+    monkeypatch.setattr(writing, "LONGEST_STRING", 1000)
+    monkeypatch.setattr(writing, "PART_BYTES", 400)
+    monkeypatch.setattr(writing, "IN_SCRIPT_BYTES", 500)
 
 
 @pytest.fixture
@@ -103,7 +101,7 @@ def losing_answers(monkeypatch):
     pending = []
 
     def lose(method):
-        original = getattr(SocketLink, method)
+        original = getattr(Connection, method)
 
         def lost(self, *arguments, **options):
             answer = original(self, *arguments, **options)
@@ -112,7 +110,7 @@ def losing_answers(monkeypatch):
                 raise ConnectionResetError(104, "Connection reset by peer")
             return answer
 
-        monkeypatch.setattr(SocketLink, method, lost)
+        monkeypatch.setattr(Connection, method, lost)
 
     lose("replies")
     lose("reply_into")

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from psk.wire import encode
-from psk_connector_redis import objects, parts
+from psk_connector_redis import writing
 
 __all__ = ["PART", "large", "parts_of_10_kb"]
 
@@ -17,8 +17,8 @@ PART = 10_000
 @pytest.fixture
 def parts_of_10_kb(monkeypatch):
     """Longer objects are stored in parts of this length."""
-    monkeypatch.setattr(objects, "LONGEST_STRING", PART)
-    monkeypatch.setattr(parts, "PART_BYTES", PART)
+    monkeypatch.setattr(writing, "LONGEST_STRING", PART)
+    monkeypatch.setattr(writing, "PART_BYTES", PART)
 
 
 def large(count=5, **options):

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from psk_connector_redis import subscriber
+from psk.connectors.toolkit import subscriber
 
 
 @contextmanager
@@ -30,13 +30,13 @@ def waiting_for(connector, keys, *, until=True, timeout=20):
 
 def subscribers():
     """Give the subscribers of this process, one for each server."""
-    return list(subscriber._subscribers.values())
+    return list(subscriber._KNOWN.get().by_place.values())
 
 
 def is_listening(each):
     """Tell whether everything a subscriber is to listen to is subscribed."""
-    listening = each._subscription
-    return listening is not None and each._by_channel and each._by_channel.keys() <= listening.heard
+    session = each._session
+    return session is not None and each._by_topic and each._by_topic.keys() <= session.confirmed
 
 
 def listeners(server):

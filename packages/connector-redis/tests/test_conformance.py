@@ -10,7 +10,6 @@ from servers import RedisServer
 
 from faults.scale import COLUMN
 from psk.connectors import format_uri, parse_uri
-from psk_connector_redis import link
 from psk_testing import ConnectorTests
 from psk_testing.conformance.processes import Processes
 
@@ -177,18 +176,6 @@ class TestUserWithRules(AnotherWay):
     @pytest.fixture
     def uri(self, there, prefix):
         return joined(there.uri.replace("://", "://lab@"), f"prefix={prefix}&credentials=guarded")
-
-
-class TestPublicCallsOnly(AnotherWay):
-    """With a release of redis-py whose socket is not where we look."""
-
-    @pytest.fixture
-    def there(self, redis_server):
-        return redis_server
-
-    @pytest.fixture(autouse=True)
-    def _public_calls(self, monkeypatch):
-        monkeypatch.setattr(link, "socket_of", lambda connection: None)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from psk.connectors import CAPABILITIES, DURABILITIES
+from psk.connectors import CAPABILITIES, DURABILITIES, open_connector
 from psk_connector_redis.connector import RedisConnector
 from psk_connector_redis.plugin import psk_connectors
 from psk_connector_redis.settings import READERS
@@ -32,4 +32,11 @@ def test_the_form_of_its_uris_has_every_option():  # C36
 
 def test_the_map_says_what_it_promises():
     assert all(level in COLUMN["durabilities"] for level in DURABILITIES)
-    assert (COLUMN["leaves_host"] == "yes") == RedisConnector.leaves_host
+    assert COLUMN["leaves_host"] == "yes, but for a Unix socket"
+
+
+def test_a_unix_socket_leads_nowhere_else(redis_server):  # C33
+    for uri, leaves_host in ((redis_server.uri, True), (redis_server.socket_uri, False)):
+        with open_connector(uri) as connector:
+            assert connector.leaves_host is leaves_host
+            assert open_connector(connector.uri()).close() is None

@@ -9,7 +9,7 @@ from usage import eventually, opened, value_of
 
 from psk.errors import CapabilityError
 from psk.wire import encode
-from psk_connector_redis import claims
+from psk_connector_redis import objects
 
 LARGE = 300_000
 
@@ -40,44 +40,44 @@ def test_exactly_one_of_many_takes(connector, address, size, scale):
 def test_a_large_object_that_changes_hands_on_its_way_is_not_handed_out(connector, other, monkeypatch):
     payload = encode(b"x" * LARGE)
     key = connector.put(payload)
-    get_object = claims.get_object
+    get_object = objects.get_object
 
     def interfere(channel, key, deadline):
-        monkeypatch.setattr(claims, "get_object", get_object)
+        monkeypatch.setattr(objects, "get_object", get_object)
         other.evict(key)
         other.put(payload)
         assert other.take(key, "faster") is not None
         return get_object(channel, key, deadline)
 
-    monkeypatch.setattr(claims, "get_object", interfere)
+    monkeypatch.setattr(objects, "get_object", interfere)
     assert connector.take(key, "slower") is None
 
 
 def test_a_large_object_that_was_put_again_on_its_way_is_taken_again(connector, other, monkeypatch):
     payload = encode(b"x" * LARGE)
     key = connector.put(payload)
-    get_object = claims.get_object
+    get_object = objects.get_object
 
     def interfere(channel, key, deadline):
-        monkeypatch.setattr(claims, "get_object", get_object)
+        monkeypatch.setattr(objects, "get_object", get_object)
         other.evict(key)
         other.put(payload)
         return get_object(channel, key, deadline)
 
-    monkeypatch.setattr(claims, "get_object", interfere)
+    monkeypatch.setattr(objects, "get_object", interfere)
     assert connector.take(key, "first") is not None
     assert other.take(key, "second") is None
 
 
 def test_a_large_object_that_goes_on_its_way_is_missing(connector, other, monkeypatch):
     key = connector.put(encode(b"x" * LARGE))
-    get_object = claims.get_object
+    get_object = objects.get_object
 
     def interfere(channel, key, deadline):
         other.evict(key)
         return get_object(channel, key, deadline)
 
-    monkeypatch.setattr(claims, "get_object", interfere)
+    monkeypatch.setattr(objects, "get_object", interfere)
     assert connector.take(key, "first") is None
 
 

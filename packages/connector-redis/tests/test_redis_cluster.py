@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 from clusters import Cluster, expect_ok
-from redis.crc import key_slot
 
 from psk.connectors import open_connector
+from psk.connectors.toolkit import Address
 from psk.errors import ChannelUnavailableError, PskError
 from psk.wire import encode
-from psk_connector_redis.addresses import Address
-from psk_connector_redis.cluster import SLOTS, moved_to, read_slots
-from psk_connector_redis.refusal import GarbledError, Refusal
-from psk_connector_redis.resp import pack
+from psk_connector_redis.protocol import GarbledError, Refusal, pack
+from psk_connector_redis.routing import SLOTS, moved_to, read_slots, slot_of
 from psk_testing.operations import value_of
 
 
@@ -24,8 +22,8 @@ def soon(seconds=10.0):
     return time.monotonic() + seconds
 
 
-def slot_of(connector, key):
-    return key_slot(connector._channel.names.of(key))
+def slot_of_key(connector, key):
+    return slot_of(connector._channel.names.of(key))
 
 
 def node_id(server):
@@ -44,11 +42,11 @@ def connector(cluster, prefix):
 def test_names_are_sorted_by_the_node_that_holds_them(cluster, new_server):
     server = new_server(cluster.uri)
     names = [b"psk:{%d}" % number for number in range(100)]
-    groups = server.groups(names, soon())
+    groups = server.places(names, soon()).values()
     assert sorted(place for group in groups for place in group) == list(range(100))
     assert len(groups) == 3
     for group in groups:
-        assert len({cluster.node_of(key_slot(names[place])).port for place in group}) == 1
+        assert len({cluster.node_of(slot_of(names[place])).port for place in group}) == 1
 
 
 def test_an_exchange_can_be_done_with_each_primary(cluster, new_server):
@@ -65,7 +63,7 @@ def test_an_exchange_can_be_done_with_each_primary(cluster, new_server):
 def test_one_living_seed_is_enough(cluster, new_server):
     living = cluster.servers[1]
     server = new_server(f"redis://127.0.0.1:1,127.0.0.1:2,{living.host}:{living.port}?cluster=true")
-    assert len(server.groups([b"a", b"b", b"c"], soon())) == 3
+    assert len(server.places([b"a", b"b", b"c"], soon())) == 3
 
 
 def test_a_server_alone_is_no_cluster(redis_server, new_server):
@@ -76,7 +74,7 @@ def test_a_server_alone_is_no_cluster(redis_server, new_server):
 def test_a_node_of_a_cluster_is_not_used_as_if_it_were_alone(cluster, new_server):
     first = cluster.servers[0]
     server = new_server(first.uri)
-    elsewhere = next(name for name in (b"%d" % n for n in range(99)) if cluster.node_of(key_slot(name)) is not first)
+    elsewhere = next(name for name in (b"%d" % n for n in range(99)) if cluster.node_of(slot_of(name)) is not first)
     deadline = soon(1)
 
     def exchange(link):
@@ -90,7 +88,7 @@ def test_a_node_of_a_cluster_is_not_used_as_if_it_were_alone(cluster, new_server
 def test_objects_stay_reachable_while_their_slots_move(cluster, connector):
     """Slots are moved under load, key by key, as an operator does it; readers and writers notice nothing."""
     keys = {connector.put(encode(number)): number for number in range(30)}
-    moved = sorted({slot_of(connector, key) for key in keys})
+    moved = sorted({slot_of_key(connector, key) for key in keys})
     homes = {slot: cluster.node_of(slot) for slot in moved}
     stop = threading.Event()
     errors = []
@@ -143,7 +141,7 @@ def test_a_replica_takes_over_from_a_primary_that_died(tmp_path, prefix):
     with Cluster(tmp_path, replicas=1) as group:
         connector = open_connector(f"{group.uri}&prefix={prefix}")
         keys = {connector.put(encode(number)): number for number in range(20)}
-        there = [key for key in keys if group.node_of(slot_of(connector, key)) is group.servers[0]]
+        there = [key for key in keys if group.node_of(slot_of_key(connector, key)) is group.servers[0]]
         assert there
         name = connector._channel.names.of(there[0])
         server = connector._channel.server

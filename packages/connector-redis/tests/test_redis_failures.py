@@ -17,8 +17,7 @@ from psk.errors import (
     DeadlineError,
 )
 from psk_connector_redis.failures import failure
-from psk_connector_redis.refusal import Refusal
-from psk_connector_redis.resp import pack
+from psk_connector_redis.protocol import Refusal, pack
 
 
 def ask(server, *words, seconds=5.0):
@@ -77,7 +76,7 @@ def test_a_full_server_says_so_with_size_and_remedy(start, new_server):
 def test_something_else_under_a_name_is_foreign_data(redis_server, new_server, prefix):
     server = new_server(redis_server.uri)
     ask(server, "RPUSH", prefix, "1")
-    with pytest.raises(ChannelDataError, match="something else than an object of psk"):
+    with pytest.raises(ChannelDataError, match="something other than an object of psk"):
         ask(server, "GET", prefix)
     ask(server, "DEL", prefix)
 
@@ -231,8 +230,7 @@ def test_tls_says_what_is_wrong_with_it(tls_server, redis_server, new_server, ce
 
 def test_all_connections_of_a_channel_share_one_context(tls_server, new_server, monkeypatch):
     server = new_server(tls_server.uri)
-    monkeypatch.setattr("psk_connector_redis.dialing.context_of", lambda settings: pytest.fail("made anew"))
-    monkeypatch.setattr("redis.connection.SSLConnection._wrap_socket_with_ssl", lambda *_: pytest.fail("not ours"))
+    monkeypatch.setattr("psk_connector_redis.connection.tls_context", lambda *_, **__: pytest.fail("made anew"))
     server.connect(None, time.monotonic() + 5).close()
 
 

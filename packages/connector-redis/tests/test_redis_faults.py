@@ -11,7 +11,6 @@ from usage import joined, opened
 
 from psk.errors import PskError
 from psk.wire import encode
-from psk_connector_redis import link, socket_link
 from psk_testing.network import FaultProxy
 from psk_testing.timing import timed
 
@@ -156,32 +155,17 @@ def test_opening_ends_too(stoppable, fault):
             server.cont()
 
 
-def test_without_the_private_socket_calls_end_too(redis_server, prefix, monkeypatch):
-    monkeypatch.setattr(link, "socket_of", lambda _: None)
-    with FaultProxy((redis_server.host, redis_server.port)) as proxy:
-        connector = opened("redis://{}:{}?connections=64&prefix={}".format(*proxy.address, prefix))
-        calls = prepared_calls(connector)
-        for fault in ("black_hole", "half_open"):
-            setattr(proxy, fault, True)
-            wrong, _ = run_at_once(calls, TIMEOUT)
-            proxy.calm()
-            assert wrong == []
-            assert works_again(calls) == []
-        connector.clear()
-        connector.close()
-
-
 @pytest.mark.parametrize("bug", ["deadline forgotten", "error not translated"])
 def test_the_check_sees_what_it_looks_for(behind, proxy, monkeypatch, bug):
     calls = {name: call for name, call in prepared_calls(behind).items() if name in {"get, small", "get, large"}}
     proxy.half_open = True
     if bug == "deadline forgotten":
-        monkeypatch.setattr(socket_link, "left", lambda deadline: deadline - time.monotonic() + 1)
-        monkeypatch.setattr("psk_connector_redis.patience.Patience.after", lambda *_: None)
+        for module in ("psk.connectors.toolkit.transfer", "psk_connector_redis.connection"):
+            monkeypatch.setattr(f"{module}.seconds_left", lambda deadline: max(0.01, deadline - time.monotonic() + 1))
+        monkeypatch.setattr("psk_connector_redis.server.Patience.after", lambda *_: True)
         wrong, _ = run_at_once(calls, TIMEOUT)
         assert any("took" in text for text in wrong)
     else:
-        monkeypatch.setattr("psk_connector_redis.server.RedisError", KeyError)
         monkeypatch.setattr("psk_connector_redis.server.OSError", KeyError, raising=False)
         wrong, _ = run_at_once(calls, TIMEOUT)
         assert all("TimeoutError" in text for text in wrong)

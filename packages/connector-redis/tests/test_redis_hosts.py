@@ -7,11 +7,12 @@ from servers import RedisServer
 from usage import joined, opened
 
 import psk
+from psk.connectors.toolkit import Address
 from psk.errors import ChannelUnavailableError, ProxyResolveError
 from psk.store import restore_proxy
 from psk.wire import Reference, encode
-from psk_connector_redis.addresses import Address
-from psk_connector_redis.hosts import check_host
+from psk_connector_redis.credentials import Credentials
+from psk_connector_redis.settings import Settings
 
 SECRET = "hunter2-tiger"
 
@@ -19,7 +20,7 @@ SECRET = "hunter2-tiger"
 def is_allowed(monkeypatch, hosts, address):
     monkeypatch.setenv("PSK_REDIS_HOSTS", hosts)
     try:
-        check_host(address, "PSK_REDIS_HOSTS")
+        Credentials(Settings(), user=None).check_host(address)
     except ChannelUnavailableError:
         return False
     return True

@@ -7,34 +7,23 @@ import threading
 import time
 
 import pytest
-from redis.connection import Connection
 
-from psk_connector_redis.link import link_over
-from psk_connector_redis.public_link import PublicLink
-from psk_connector_redis.refusal import GarbledError, Refusal
-from psk_connector_redis.resp import JOINED_BYTES, LONGEST_STRING, joined, pack, pack_around
-from psk_connector_redis.socket_link import SocketLink
+from psk.connectors.toolkit import Address
+from psk_connector_redis.connection import Connection, Dialer
+from psk_connector_redis.credentials import Credentials
+from psk_connector_redis.protocol import LONGEST_STRING, GarbledError, Refusal, pack, pack_around
+from psk_connector_redis.settings import Settings
 
 
 def soon(seconds=5.0):
     return time.monotonic() + seconds
 
 
-class Stub:
-    """Stands for the connection of redis-py around one end of a pair of sockets."""
-
-    def __init__(self, plain):
-        self.plain = plain
-
-    def disconnect(self):
-        self.plain.close()
-
-
 @pytest.fixture
 def pair():
     """A link, and the other end of its socket."""
     ours, theirs = socket.socketpair()
-    link = SocketLink(Stub(ours), ours)
+    link = Connection(ours)
     yield link, theirs
     link.close()
     theirs.close()
@@ -56,12 +45,12 @@ def sending(there, pieces, pause=0.0):
     thread.join()
 
 
-@pytest.fixture(params=["socket", "public"])
-def real(request, redis_server):
-    """A link to a real server, of either kind."""
-    connection = Connection(host=redis_server.host, port=redis_server.port, protocol=2)
-    connection.connect()
-    link = PublicLink(connection) if request.param == "public" else link_over(connection)
+@pytest.fixture
+def real(redis_server):
+    """A link to a real server."""
+    link = Dialer(Settings(), Credentials(Settings(), user=None), db=0).dial(
+        Address(redis_server.host, redis_server.port), soon()
+    )
     yield link
     link.close()
 
@@ -225,15 +214,3 @@ def test_the_end_makes_either_link_unusable(real, redis_server):
     while real.is_usable() and time.monotonic() < end:
         time.sleep(0.005)
     assert not real.is_usable()
-
-
-def test_short_buffers_are_joined_and_long_ones_left_alone():
-    long = os.urandom(JOINED_BYTES)
-    pieces = joined([b"a", bytearray(b"b"), long, memoryview(b"c"), b"", long, long, b"d"])
-    assert [bytes(piece) for piece in pieces] == [b"ab", long, b"c", long, long, b"d"]
-    assert sum(piece is long for piece in pieces) == 3
-    many = [os.urandom(1000) for _ in range(1000)]
-    pieces = joined(many)
-    assert b"".join(pieces) == b"".join(many)
-    assert max(map(len, pieces)) <= JOINED_BYTES
-    assert len(pieces) < 20

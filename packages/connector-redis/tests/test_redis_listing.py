@@ -10,7 +10,7 @@ from usage import opened, value_of
 
 from psk.errors import ChannelDataError, KeyExistsError
 from psk.wire import decode, encode
-from psk_connector_redis import listing
+from psk_connector_redis import objects
 from psk_connector_redis.connector import RedisConnector
 
 MISSING = "0" * 32
@@ -79,7 +79,7 @@ def test_clear_removes_what_lost_its_object_and_leaves_what_is_being_uploaded(lo
 
 
 def test_a_list_is_complete_while_others_come_and_go(connector, other, monkeypatch):
-    monkeypatch.setattr(listing, "PAGE_NAMES", 10)
+    monkeypatch.setattr(objects, "PAGE_NAMES", 10)
     kept = set(connector.put_batch([encode(number) for number in range(500)]))
     stop = threading.Event()
 
@@ -102,9 +102,9 @@ def test_a_list_is_complete_while_others_come_and_go(connector, other, monkeypat
 
 
 def test_a_scan_begins_anew_after_its_connection_broke(connector, monkeypatch):
-    monkeypatch.setattr(listing, "PAGE_NAMES", 10)
+    monkeypatch.setattr(objects, "PAGE_NAMES", 10)
     kept = set(connector.put_batch([encode(number) for number in range(300)]))
-    accepted, calls = listing.accepted, []
+    accepted, calls = objects.accepted, []
 
     def break_sometimes(answer):
         calls.append(answer)
@@ -112,7 +112,7 @@ def test_a_scan_begins_anew_after_its_connection_broke(connector, monkeypatch):
             raise ConnectionResetError(104, "Connection reset by peer")
         return accepted(answer)
 
-    monkeypatch.setattr(listing, "accepted", break_sometimes)
+    monkeypatch.setattr(objects, "accepted", break_sometimes)
     assert set(connector.keys()) == kept
     calls.clear()
     assert connector.clear() == 300

@@ -8,7 +8,7 @@ from large_objects import PART, large
 
 from psk.errors import ChannelDataError, KeyExistsError, PayloadError
 from psk.wire import Payload, decode, encode
-from psk_connector_redis import objects, part_reading
+from psk_connector_redis import reading
 from psk_connector_redis.manifest import MANIFEST_BYTES, MOST_PARTS, Manifest, is_manifest
 from psk_connector_redis.scripts import MANIFEST_MAGIC
 
@@ -64,7 +64,7 @@ def test_a_range_asks_for_no_more_than_it_needs(plain, monkeypatch):
     payload = large()
     key = plain.put(payload)
     read = []
-    monkeypatch.setattr(part_reading, "allocate", lambda size: read.append(size) or memoryview(bytearray(size)))
+    monkeypatch.setattr(reading, "allocate", lambda size: read.append(size) or memoryview(bytearray(size)))
     plain.get_range(key, PART - 10, 20)
     assert read == [20]
 
@@ -102,14 +102,14 @@ def test_a_missing_part_is_damage_and_an_evicted_object_is_missing(plain, client
     assert names_in(client, prefix) == []
     # Evicted between the manifest and the parts; and another version put in its place.
     plain.put(payload)
-    read_parts, then = objects.read_parts, []
+    read_parts, then = reading.read_parts, []
 
     def interfere(channel, key, *arguments, **options):
         if then:
             then.pop()()
         return read_parts(channel, key, *arguments, **options)
 
-    monkeypatch.setattr(objects, "read_parts", interfere)
+    monkeypatch.setattr(reading, "read_parts", interfere)
     then.append(lambda: plain.evict(key))
     assert plain.get(key) is None
     plain.put(payload)
@@ -135,7 +135,7 @@ def test_a_part_of_another_length_is_foreign_data(plain, client, prefix):
 )
 def test_nothing_is_allocated_for_what_a_manifest_claims(plain, client, prefix, monkeypatch, claim):
     read = []
-    monkeypatch.setattr(part_reading, "allocate", lambda size: read.append(size) or memoryview(bytearray(size)))
+    monkeypatch.setattr(reading, "allocate", lambda size: read.append(size) or memoryview(bytearray(size)))
     payload = encode(b"x")
     manifest = Manifest(payload.tobytes()[:48], *claim, b"0" * 16)
     client.set(f"{prefix}:{{{payload.key}}}", manifest.write())

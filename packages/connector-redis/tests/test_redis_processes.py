@@ -14,7 +14,7 @@ from usage import eventually, opened, value_of
 from psk import Store
 from psk.errors import ConnectorClosedError
 from psk.wire import encode
-from psk_connector_redis.socket_link import SocketLink
+from psk_connector_redis.connection import Connection
 
 CONNECTIONS = 8
 
@@ -255,7 +255,7 @@ def test_a_call_broken_off_in_the_middle_spoils_no_connection(connector, monkeyp
 
     for _ in range(5):
         with monkeypatch.context() as patched:
-            patched.setattr(SocketLink, "_receive_rest", break_off)
+            patched.setattr(Connection, "_receive_rest", break_off)
             with pytest.raises(error):
                 connector.get(large)
         assert value_of(connector.get(small)) == "small"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from psk.connectors import CAPABILITIES, DURABILITIES, find_connector, parse_uri
-from psk_connector_redis import credentials, hosts, parts, patience
+from psk.connectors.toolkit import retry
+from psk_connector_redis import credentials, writing
 from psk_connector_redis.connector import RedisConnector
 from psk_connector_redis.settings import READERS, SCHEMES, Settings
 
@@ -51,7 +52,7 @@ def test_the_variables_are_those_that_are_read():
     for variable in (credentials.VARIABLE, credentials.SENTINEL_VARIABLE):
         assert f"`{variable}`" in README
         assert f"`{variable}_FILE`" in README
-    assert f"`{hosts.VARIABLE}`" in README
+    assert f"`{credentials.HOSTS_VARIABLE}`" in README
 
 
 def test_every_link_leads_somewhere_on_a_package_index_too():
@@ -68,5 +69,5 @@ def test_the_powers_are_those_it_has():
 
 
 def test_the_figures_are_those_of_the_code():
-    assert f"up to {patience.LONGEST_TROUBLE:.0f} seconds" in README
-    assert f"parts of {parts.PART_BYTES >> 20} MB" in README
+    assert f"up to {retry.OUTAGE_SECONDS:.0f} seconds" in README
+    assert f"parts of {writing.PART_BYTES >> 20} MB" in README

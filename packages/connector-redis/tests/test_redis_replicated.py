@@ -10,7 +10,7 @@ from servers import RedisServer
 from psk.connectors import open_connector
 from psk.errors import DeadlineError
 from psk.wire import encode
-from psk_connector_redis import objects, parts
+from psk_connector_redis import writing
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def pair(tmp_path_factory):
 def put(request, monkeypatch):
     """One of the ways to put an object: `put(connector, payload, timeout)`."""
     if request.param == "in parts":
-        monkeypatch.setattr(objects, "LONGEST_STRING", 1000)
-        monkeypatch.setattr(parts, "PART_BYTES", 700)
+        monkeypatch.setattr(writing, "LONGEST_STRING", 1000)
+        monkeypatch.setattr(writing, "PART_BYTES", 700)
     if request.param == "batch":
         return lambda connector, payload, timeout: connector.put_batch([payload] * 2, timeout=timeout)
     return lambda connector, payload, timeout: connector.put(payload, timeout=timeout)

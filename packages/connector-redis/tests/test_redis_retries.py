@@ -11,7 +11,7 @@ from usage import LARGE, value_of
 from psk.connectors import open_connector
 from psk.errors import ChannelUnavailableError, DeadlineError, PskError
 from psk.wire import Payload, decode, encode
-from psk_connector_redis.socket_link import SocketLink
+from psk_connector_redis.connection import Connection
 from psk_testing.network import FaultProxy
 
 
@@ -40,7 +40,7 @@ def test_a_connection_that_always_breaks_is_an_error_after_the_retries(redis_ser
         attempts.append(1)
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr(SocketLink, "send", break_off)
+    monkeypatch.setattr(Connection, "send", break_off)
     with pytest.raises(ChannelUnavailableError, match="Broken pipe"):
         connector.put(encode(b"x"))
     assert len(attempts) == 3
@@ -53,13 +53,13 @@ def test_a_link_in_mid_sentence_is_never_used_again(plain, client, monkeypatch, 
     payload = encode(os.urandom(size))
     plain.put(payload)
     before = len(client.client_list())
-    receive = SocketLink._receive
+    receive = Connection._receive
 
     def interrupt(self, deadline):
         receive(self, deadline)
         raise error
 
-    monkeypatch.setattr(SocketLink, "_receive", interrupt)
+    monkeypatch.setattr(Connection, "_receive", interrupt)
     with pytest.raises(error):
         plain.get(payload.key)
     monkeypatch.undo()

@@ -7,12 +7,11 @@ import pytest
 from clusters import Sentinels
 
 from psk.connectors import open_connector
+from psk.connectors.toolkit import Address
 from psk.errors import ChannelUnavailableError, PskError
 from psk.wire import encode
-from psk_connector_redis.addresses import Address
-from psk_connector_redis.refusal import GarbledError, Refusal
-from psk_connector_redis.resp import pack
-from psk_connector_redis.sentinel import read_primary
+from psk_connector_redis.protocol import GarbledError, Refusal, pack
+from psk_connector_redis.routing import read_primary
 from psk_testing.operations import value_of
 
 
@@ -36,7 +35,7 @@ def test_the_primary_is_found_by_any_sentinel(sentinels, new_server):
 
 def test_a_service_that_nobody_knows_is_named(sentinels, new_server):
     one = sentinels.sentinels[0]
-    with pytest.raises(ChannelUnavailableError, match="knows no service 'nothing'; correct sentinel="):
+    with pytest.raises(ChannelUnavailableError, match="does not know a service 'nothing'; correct sentinel="):
         new_server(f"redis://{one.host}:{one.port}?sentinel=nothing")
 
 

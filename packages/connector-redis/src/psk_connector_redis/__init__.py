@@ -1,4 +1,4 @@
-"""What makes Redis, Valkey and KeyDB channels of psk? One connector, opened by their URIs."""
+"""Store objects of psk in Redis, Valkey and KeyDB."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    # Whoever lists plug-ins imports this package too, and should not pay for redis-py.
+    # A process that lists plug-ins imports this package too, and should not pay for the connector.
     if name == "RedisConnector":
         from psk_connector_redis.connector import RedisConnector
 

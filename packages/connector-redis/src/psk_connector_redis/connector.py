@@ -1,4 +1,4 @@
-"""How does the Redis connector keep the contract, for one prefix in one database of Redis, Valkey or KeyDB?"""
+"""Keep the contract of connectors for one prefix in one database of Redis, Valkey or KeyDB."""
 
 from __future__ import annotations
 
@@ -8,37 +8,35 @@ from psk.connectors import (
     DEFAULT_TIMEOUT,
     ContextManaged,
     Rebuilding,
+    check_claim,
     check_object_id,
     check_range,
     check_timeout,
     check_ttl,
+    deadline_error,
     key_of,
+    listed,
     validate_plain_key,
 )
-from psk_connector_redis.addresses import with_port
-from psk_connector_redis.batches import Batches
-from psk_connector_redis.channel import Channel
-from psk_connector_redis.claims import Claims
-from psk_connector_redis.expiry import Expiry
-from psk_connector_redis.listing import Listing
-from psk_connector_redis.objects import evict, exists, get_object, milliseconds, put_object
-from psk_connector_redis.ranges import get_range
+from psk.connectors.toolkit import dismiss
+from psk.errors import CapabilityError
+from psk_connector_redis import batches, objects
+from psk_connector_redis.channel import Channel, milliseconds
+from psk_connector_redis.reading import get_object, get_range
 from psk_connector_redis.server import Server
-from psk_connector_redis.settings import Settings
-from psk_connector_redis.subscriber import dismiss
-from psk_connector_redis.swap import Swapping
-from psk_connector_redis.waiting import Waiting
+from psk_connector_redis.settings import Settings, with_port
+from psk_connector_redis.waiting import RedisWatcher, await_any
+from psk_connector_redis.writing import Swap, put_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from redis.credentials import CredentialProvider
+    from collections.abc import Iterator, Mapping, Sequence
 
     from psk.connectors import Frames, Key, Payload
+    from psk_connector_redis.credentials import CredentialProvider
 
 
-class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, ContextManaged, Rebuilding):
-    """Keep objects in a Redis, Valkey or KeyDB server, or in a cluster of them.
+class RedisConnector(ContextManaged, Rebuilding):
+    """Store objects in a Redis, Valkey or KeyDB server, or in a cluster of them.
 
     Args:
         host: Where the server listens: a host, `host:port`, several of these separated by commas (nodes of a
@@ -48,9 +46,9 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
         scheme: One of redis, valkey, keydb; with an s at its end for TLS.
         user: The ACL user; None for the default one.
         db: Number of the database.
-        prefix: What the names of all objects begin with: stores with different ones do not see each other.
+        prefix: The beginning of the names of all objects: stores with different prefixes do not see each other.
         cluster: Whether the hosts are nodes of a cluster.
-        sentinel: The service to ask sentinels at the hosts for; None if they are no sentinels.
+        sentinel: The service to ask sentinels at the hosts for; None if they are not sentinels.
         durability: What an acknowledged `put` survives: "volatile" (nothing is promised), "host" (the death of any
             process, the server's included), "disk" (loss of power) or "replicated" (loss of the machine).
         timeout: Seconds a call may take when it does not say otherwise.
@@ -62,19 +60,19 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
         cert: Path of the client's own certificate.
         key: Path of the key of that certificate.
         verify_host: Whether a server's certificate must be for the host that was asked for.
-        password: For this process only; elsewhere, and by default, the environment names it.
-        credential_provider: Asked for user and password at each new connection; for this process only.
+        password: For this process only; by default, and in other processes, the environment names it.
+        credential_provider: Asked for user and password at each new connection, by its method `get_credentials`, as a
+            `redis.credentials.CredentialProvider`; for this process only.
 
     Raises:
-        ConnectorConfigError: An option makes no sense, or does not go with another.
-        ChannelUnavailableError: Nobody answers, or the server refuses this user.
-        DurabilityError: The server cannot promise the durability, or does not let it be known.
+        ConnectorConfigError: An option is not valid, or contradicts another.
+        ChannelUnavailableError: The server does not answer, or refuses this user.
+        DurabilityError: The server cannot promise the durability, or this user may not know.
     """
 
     __slots__ = ("__weakref__", "_channel")
 
     scheme: ClassVar[str] = "redis"
-    leaves_host: bool = True
 
     def __init__(
         self,
@@ -123,8 +121,13 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
         self._channel = Channel(server)
 
     @property
+    def leaves_host(self) -> bool:
+        """Whether bytes leave this host's memory; by a Unix socket they do not."""
+        return not self._channel.settings.is_socket
+
+    @property
     def durabilities(self) -> tuple[str, ...]:
-        """What the server can promise, as far as it lets this user know."""
+        """What the server can promise, as far as this user may know."""
         return self._channel.server.durabilities
 
     def put(
@@ -135,7 +138,7 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
         timeout: float | None = None,
         hints: Mapping[str, object] | None = None,  # noqa: ARG002  none is known
     ) -> Key:
-        """Store the payload on the server and name it; see `Connector.put`."""
+        """Store the payload on the server and return its key; see `Connector.put`."""
         channel = self._channel
         put_object(channel, payload, b"" if ttl is None else milliseconds(check_ttl(ttl)), channel.deadline(timeout))
         return payload.key
@@ -144,7 +147,7 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
         self,
         key: Key,
         *,
-        size: int | None = None,  # noqa: ARG002  the server says how much comes before it comes
+        size: int | None = None,  # noqa: ARG002  the server announces the size
         timeout: float | None = None,
     ) -> Frames | None:
         """Fetch the payload into private memory; see `Connector.get`."""
@@ -152,33 +155,34 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
         return get_object(channel, validate_plain_key(key), channel.deadline(timeout))
 
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:
-        """Tell whether an object stands under the key."""
+        """Tell whether the server holds the object."""
         channel = self._channel
-        return exists(channel, validate_plain_key(key), channel.deadline(timeout))
+        return objects.exists(channel, validate_plain_key(key), channel.deadline(timeout))
 
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
-        """Remove the object and its claim, or whatever else stands under its name."""
+        """Remove the object and its claim, or whatever else has its name."""
         channel = self._channel
-        evict(channel, validate_plain_key(key), channel.deadline(timeout))
+        objects.evict(channel, validate_plain_key(key), channel.deadline(timeout))
 
-    def close(self, timeout: float | None = None) -> None:  # noqa: ARG002  nothing is under way
-        """Close the connections of this process, and end its waits; the objects stay."""
+    def close(self, timeout: float | None = None) -> None:
+        """Close the connections of this process, and end its waits; the objects stay. It does not wait."""
+        check_timeout(timeout)
         self._channel.server.close()
         dismiss(self._channel.server)
 
     def config(self) -> dict[str, object]:
-        """Name the servers and the options that differ from the defaults; no password."""
+        """Return the servers and the options that differ from the defaults; no password."""
         return self._channel.settings.config()
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> Self:
-        """Open the channel that `config()` or a URI names, with the password that the environment names."""
+        """Open the channel of a `config()` or a URI, with the password that the environment names."""
         self = cls.__new__(cls)
         self._open(Server(Settings.read(config)))
         return self
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
-        """Name an object that does not exist yet; the server is not told."""
+        """Name an object that does not exist yet, without asking the server."""
         check_timeout(timeout)
         if ttl is not None:
             check_ttl(ttl)
@@ -190,11 +194,106 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
         check_object_id(validate_plain_key(key), payload.object_id)
         self.put(payload, ttl=ttl, timeout=timeout)
 
+    def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
+        """Return those keys that exist, after waiting for one; see `SupportsWait.wait`."""
+        channel = self._channel
+        wanted = [validate_plain_key(key) for key in keys]
+        if found := await_any(channel, wanted, channel.deadline(timeout)):
+            return found
+        raise deadline_error(f"waiting for {listed(wanted)} in {channel.server.describe()}")
+
+    def watcher(self) -> RedisWatcher:
+        """Return a new watcher of this channel, without keys; see `SupportsWatch.watcher`."""
+        self._channel.server.check_open()
+        return RedisWatcher(self._channel)
+
+    def put_batch(
+        self,
+        payloads: Sequence[Payload],
+        *,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        hints: Mapping[str, object] | None = None,  # noqa: ARG002  none is known
+    ) -> list[Key]:
+        """Put each payload, many in one packet."""
+        channel = self._channel
+        left = b"" if ttl is None else milliseconds(check_ttl(ttl))
+        batches.put_objects(channel, payloads, left, channel.deadline(timeout))
+        return [payload.key for payload in payloads]
+
+    def get_batch(
+        self,
+        keys: Sequence[Key],
+        *,
+        sizes: Sequence[int | None] | None = None,  # noqa: ARG002  the server announces each size
+        timeout: float | None = None,
+    ) -> list[Frames | None]:
+        """Get each key; small objects come many in one packet."""
+        wanted = [validate_plain_key(key) for key in keys]
+        return batches.get_objects(self._channel, wanted, self._channel.deadline(timeout))
+
+    def exists_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[bool]:
+        """Tell for each key whether the server holds its object."""
+        wanted = [validate_plain_key(key) for key in keys]
+        return batches.objects_exist(self._channel, wanted, self._channel.deadline(timeout))
+
+    def evict_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> None:
+        """Evict each key."""
+        wanted = [validate_plain_key(key) for key in keys]
+        batches.evict_objects(self._channel, wanted, self._channel.deadline(timeout))
+
+    def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
+        """Let the object expire `ttl` seconds from now, or never; its claim ends with it."""
+        channel = self._channel
+        left = b"" if ttl is None else milliseconds(check_ttl(ttl))
+        return objects.renew_object(channel, validate_plain_key(key), left, channel.deadline(timeout))
+
+    def take(
+        self,
+        key: Key,
+        claim: str,
+        *,
+        lease: float | None = None,
+        size: int | None = None,  # noqa: ARG002  the server announces the size
+        timeout: float | None = None,
+    ) -> Frames | None:
+        """Claim the object and fetch it; see `SupportsTake.take`."""
+        channel = self._channel
+        deadline = channel.deadline(timeout)
+        validate_plain_key(key)
+        claimant = check_claim(claim).encode()
+        left = b"" if lease is None else milliseconds(check_ttl(lease, "lease"))
+        if channel.server.evicts:
+            raise CapabilityError(
+                f"{channel.server.describe()} may evict the claim of an object to make room",
+                remedy="set maxmemory-policy noeviction in the server's configuration",
+            )
+        return objects.take_object(channel, key, claimant, left, deadline)
+
+    def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
+        """Replace the object by its next version; see `SupportsSwap.swap`."""
+        channel = self._channel
+        deadline = channel.deadline(timeout)
+        check_object_id(validate_plain_key(key), payload.object_id)
+        Swap(channel, payload, b"same" if ttl is None else milliseconds(check_ttl(ttl)), deadline).run()
+
     def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
         """Fetch a part of the payload."""
         check_range(offset, length)
         channel = self._channel
         return get_range(channel, validate_plain_key(key), offset, length, channel.deadline(timeout))
+
+    def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
+        """Iterate over the keys of the objects."""
+        return iter(objects.list_keys(self._channel, self._channel.deadline(timeout)))
+
+    def clear(self, *, timeout: float | None = None) -> int:
+        """Delete every object of this channel, and nothing else.
+
+        Deleted are strings under an object's name, damaged ones too, with their claims and parts. What is not a string
+        was not written by psk, whatever its name: only an `evict` of its key removes it.
+        """
+        return objects.delete_all(self._channel, self._channel.deadline(timeout))
 
     def __repr__(self) -> str:
         return f"RedisConnector.from_config({self.config()!r})"
@@ -209,7 +308,7 @@ class RedisConnector(Batches, Claims, Expiry, Listing, Swapping, Waiting, Contex
 
 
 def _place(scheme: str, user: str | None, host: str, port: int | None) -> dict[str, object]:
-    """Write as a URI does where the server listens."""
+    """Return the parts of a URI that name the server."""
     before = f"{user}@" if user else ""
     if host.startswith("/"):
         return {"scheme": f"{scheme}+unix", "authority": before, "path": host}

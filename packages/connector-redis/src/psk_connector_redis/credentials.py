@@ -1,39 +1,46 @@
-"""Which password does this process use? From its caller, its environment or a private file; never from a URI."""
+"""Find the password of a channel in this process, and decide to which hosts it may be sent; neither is in a URI."""
 
 from __future__ import annotations
 
 import os
-import stat
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Final, Protocol
 
+from psk.connectors import shown
+from psk.connectors.toolkit import read_secret
 from psk.errors import ChannelUnavailableError, ConnectorConfigError
-from psk_connector_redis import hosts
+from psk_connector_redis.settings import bracketed
 
 if TYPE_CHECKING:
-    from redis.credentials import CredentialProvider
-
-    from psk_connector_redis.addresses import Address
+    from psk.connectors.toolkit import Address
     from psk_connector_redis.settings import Settings
 
 VARIABLE: Final = "PSK_REDIS_PASSWORD"
 SENTINEL_VARIABLE: Final = "PSK_REDIS_SENTINEL_PASSWORD"
-_LONGEST_FILE: Final = 65536
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+HOSTS_VARIABLE: Final = "PSK_REDIS_HOSTS"
+
+
+class CredentialProvider(Protocol):
+    """Gives a user and a password at each new connection, as `redis.credentials.CredentialProvider` does."""
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """Return the password, or the user and the password."""
+        ...
 
 
 class Credentials:
-    """Where the password for one channel comes from. Asked at each new connection, so that it may change.
+    """The source of the password for one channel, asked at each new connection, since it may change.
 
     Args:
-        settings: Which of several passwords.
-        password: The password itself; None to look in the environment.
-        provider: Whoever is asked instead of all these.
+        settings: Names one of several passwords.
         user: The ACL user; None for the default one.
+        password: The password itself; None to look in the environment.
+        provider: Asked instead of all these.
         variable: The environment variable to look in, followed by the label of the settings; the one with
             `_FILE` in it names a file.
 
     Raises:
-        ConnectorConfigError: Both a password and a provider were given, or one of the wrong kind.
+        ConnectorConfigError: Both a password and a provider were given, or one of the wrong type.
     """
 
     __slots__ = ("_password", "_provider", "_user", "_variable", "_variable_of_file", "_variable_of_hosts")
@@ -50,11 +57,11 @@ class Credentials:
         if password is not None and provider is not None:
             raise ConnectorConfigError("both password= and credential_provider= were given", remedy="give one of them")
         if password is not None and not isinstance(password, str):
-            raise ConnectorConfigError("password= must be a text", remedy="give a str")
+            raise ConnectorConfigError("password= is not a string", remedy="give a str")
         if provider is not None and not callable(getattr(provider, "get_credentials", None)):
             raise ConnectorConfigError(
                 "credential_provider= has no method get_credentials",
-                remedy="give a redis.credentials.CredentialProvider",
+                remedy="give a redis.credentials.CredentialProvider, or an object with that method",
             )
         self._password = password
         self._provider = provider
@@ -62,25 +69,37 @@ class Credentials:
         label = f"_{settings.credentials.upper()}" if settings.credentials else ""
         self._variable = variable + label
         self._variable_of_file = f"{variable}_FILE{label}"
-        self._variable_of_hosts = hosts.VARIABLE + label
+        self._variable_of_hosts = HOSTS_VARIABLE + label
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Equal for credentials that come from the same place; says nothing about them."""
+        """Equal for credentials from the same source; reveals nothing about them."""
         if self._provider is not None:
-            return (self,)  # what it gives, nobody else may be given
+            return (self,)  # another provider may give another user
         return (self._user, self._variable, hash(self._password))
 
     def check_host(self, address: Address) -> None:
-        """Make sure that they may be used there.
+        """Make sure that the environment allows a connection; nothing has been sent or resolved before.
+
+        The variable names hosts, separated by commas, each with or without a port, with `*` for any characters; or
+        the path of a Unix socket, which is compared as it is. Without it every host is allowed.
+
+        Args:
+            address: As the URI, a server of its cluster or a sentinel names it.
 
         Raises:
-            ChannelUnavailableError: The environment names the hosts where they may, and not this one.
+            ChannelUnavailableError: It does not.
         """
-        hosts.check_host(address, self._variable_of_hosts)
+        allowed = os.environ.get(self._variable_of_hosts)
+        if allowed is None or any(_matches(address, place.strip()) for place in allowed.split(",")):
+            return
+        raise ChannelUnavailableError(
+            f"{self._variable_of_hosts} does not allow this process to connect to {shown(str(address))}",
+            remedy=f"add the host to {self._variable_of_hosts} if it may be trusted with the password",
+        )
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """Return password, or user and password, as redis-py wants them; an empty text where there is no password.
+        """Return the password, or user and password; an empty password where there is none.
 
         Raises:
             ChannelUnavailableError: The file or the provider fails.
@@ -91,7 +110,7 @@ class Credentials:
         if password is None:
             password = os.environ.get(self._variable)
         if password is None and (path := os.environ.get(self._variable_of_file)):
-            password = read_private(path, self._variable_of_file)
+            password = self._read_file(path)
         if self._user is not None:
             return self._user, password or ""
         return (password or "",)
@@ -100,38 +119,30 @@ class Credentials:
         """Tell whether there is anything to authenticate with."""
         return self._provider is not None or self._user is not None or bool(self.get_credentials()[-1])
 
+    def _read_file(self, path: str) -> str:
+        content = read_secret(path, what="password file", error=ChannelUnavailableError)
+        if content is None:
+            raise ChannelUnavailableError(
+                f"password file {path!a} does not exist", remedy=f"write it, or correct {self._variable_of_file}"
+            )
+        return content.decode(errors="surrogateescape").rstrip("\r\n")
+
     @staticmethod
     def _provided(provider: CredentialProvider) -> tuple[str] | tuple[str, str]:
         try:
             return provider.get_credentials()
-        except Exception as error:  # noqa: BLE001  whatever it is, its words may be a secret
+        except Exception as error:  # noqa: BLE001  its message may be anything, a secret included
             kind = type(error).__name__
-        raise ChannelUnavailableError(f"credential_provider= failed with {kind}", remedy="see to the provider")
+        raise ChannelUnavailableError(f"credential_provider= failed with {kind}", remedy="correct the provider")
 
     def __repr__(self) -> str:
         return "Credentials(...)"
 
 
-def read_private(path: str, variable: str) -> str:
-    """Read a password from a file that nobody else can read.
-
-    Raises:
-        ChannelUnavailableError: It cannot be read, or others can read it too.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise ChannelUnavailableError(
-            f"cannot read the file of the password, {path!a}: {error.strerror}",
-            remedy=f"see to it, or correct {variable}",
-        ) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_mode & _OTHERS or status.st_uid not in {0, os.geteuid()}:
-            raise ChannelUnavailableError(
-                f"the file of the password, {path!a}, is no file that only its owner can read",
-                remedy=f"chmod 600 {path!a}",
-            )
-        return os.read(descriptor, _LONGEST_FILE).decode(errors="surrogateescape").rstrip("\r\n")
-    finally:
-        os.close(descriptor)
+def _matches(address: Address, place: str) -> bool:
+    if address.is_socket:
+        return place == address.host
+    # Compared as text, as it is written with brackets: no pattern for a port may match the end of an IPv6 address.
+    pattern = ".*".join(map(re.escape, bracketed(place.lower()).split("*")))
+    whole = str(address).lower()
+    return any(re.fullmatch(pattern, name, re.DOTALL) for name in (whole, whole.rpartition(":")[0]))

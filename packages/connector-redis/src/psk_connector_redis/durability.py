@@ -1,4 +1,4 @@
-"""What can a server promise for what it acknowledged? Its persistence, its eviction policy and its replicas decide."""
+"""Find out which durability a server can promise, from its persistence, its eviction policy and its replicas."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psk.connectors import DURABILITIES, deadline_error
 from psk.errors import ChannelUnavailableError, DurabilityError
-from psk_connector_redis.refusal import Refusal
-from psk_connector_redis.resp import pack
+from psk_connector_redis.protocol import Refusal, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from psk_connector_redis.link import Link
+    from psk_connector_redis.connection import Connection
 
 _QUESTIONS: Final = (
     (b"PING",),
@@ -31,12 +30,12 @@ _GRACE_SECONDS: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a server told about itself; None is what it does not let this user know.
+    """What a server reports about itself; None where this user may not know.
 
     Attributes:
         appendonly: Whether it writes an append-only file.
         appendfsync: When it forces that file to the disk: "always", "everysec" or "no".
-        evicts: Whether it throws objects away to make room.
+        evicts: Whether it may evict objects to make room.
         replicas: How many replicas follow it now.
     """
 
@@ -54,7 +53,7 @@ class Facts:
         return None
 
     def _conditions(self) -> tuple[tuple[str, object, str, str], ...]:
-        """List from which level on something must hold, whether it does, and what to say and to do if it does not."""
+        """List conditions: the lowest level that needs each, whether it is met, and what to say and do if it is not."""
         ask = "allow this user CONFIG GET and INFO"
         hidden = "does not let this user know"
         sets = "in the server's configuration"
@@ -65,7 +64,7 @@ class Facts:
             ("host", not self.evicts, "evicts objects to make room", f"set maxmemory-policy noeviction {sets}"),
             ("host", self.appendfsync, f"{hidden} when it syncs its append-only file (appendfsync)", ask),
             (
-                # While a sync is under way the server keeps what it has acknowledged to itself, for up to two seconds.
+                # While a sync is under way the server holds back what it has acknowledged, for up to two seconds.
                 "host",
                 self.appendfsync != "everysec",
                 "may hold back acknowledged writes while it syncs (appendfsync everysec)",
@@ -82,14 +81,14 @@ class Facts:
         )
 
 
-def examine(link: Link, deadline: float) -> Facts:
-    """Ask a server for what it promises, in one exchange.
+def examine(connection: Connection, deadline: float) -> Facts:
+    """Ask a server for what decides its durability, in one exchange.
 
     Raises:
-        Refusal: It lets nobody ask, for now or not this user; not that some question is forbidden.
+        Refusal: It answers no questions, for now or not this user's. One that is forbidden is not an error.
     """
-    link.send((_PACKET,), deadline)
-    pong, *answers = [link.reply(deadline) for _ in _QUESTIONS]
+    connection.send((_PACKET,), deadline)
+    pong, *answers = [connection.reply(deadline) for _ in _QUESTIONS]
     if isinstance(pong, Refusal) and pong.code != "NOPERM":
         raise pong
     told: dict[str, str] = {}
@@ -104,7 +103,7 @@ def examine(link: Link, deadline: float) -> Facts:
 
 
 def facts_of(told: dict[str, str]) -> Facts:
-    """Read what CONFIG GET and INFO told, either of which may be missing."""
+    """Read the answers to CONFIG GET and INFO, either of which may be missing."""
     appendonly = told.get("appendonly") or {"1": "yes", "0": "no"}.get(told.get("aof_enabled", ""))
     limit = told.get("maxmemory")
     policy = told.get("maxmemory-policy") or told.get("maxmemory_policy")
@@ -121,10 +120,10 @@ def facts_of(told: dict[str, str]) -> Facts:
 
 
 def check(asked: str, facts: Iterable[Facts], place: str) -> tuple[str, ...]:
-    """Make sure that every server can promise a durability; return all that they can promise.
+    """Make sure that every server can promise a durability; return all levels that they can promise.
 
     Raises:
-        DurabilityError: One cannot, or does not let it be known.
+        DurabilityError: One cannot, or this user may not know.
     """
     known = tuple(facts)
     possible = tuple(level for level in DURABILITIES if not any(one.missing(level) for one in known))
@@ -137,18 +136,18 @@ def check(asked: str, facts: Iterable[Facts], place: str) -> tuple[str, ...]:
     return possible
 
 
-def confirm(link: Link, deadline: float, doing: str) -> None:
-    """Wait until a replica has all that the primary had when it answered this link last.
+def confirm(connection: Connection, deadline: float, doing: str) -> None:
+    """Wait until a replica has all that the primary had when it answered this connection last.
 
     Raises:
-        DeadlineError: No replica said so before the deadline.
-        ChannelUnavailableError: No replica said so for a long time.
-        Refusal: The server lets nobody ask.
+        DeadlineError: No replica confirmed before the deadline.
+        ChannelUnavailableError: No replica confirmed for a long time.
+        Refusal: The server does not answer the question.
     """
     end = min(deadline, time.monotonic() + _CONFIRM_SECONDS)
-    link.send((pack(b"WAIT", b"1", b"%d" % max(1, int((end - time.monotonic()) * 1000))),), deadline)
+    connection.send((pack(b"WAIT", b"1", b"%d" % max(1, int((end - time.monotonic()) * 1000))),), deadline)
     try:
-        answer: Any = link.reply(end + _GRACE_SECONDS)
+        answer: Any = connection.reply(end + _GRACE_SECONDS)
     except TimeoutError:
         answer = 0
     if isinstance(answer, Refusal):
@@ -156,4 +155,4 @@ def confirm(link: Link, deadline: float, doing: str) -> None:
     if answer < 1:
         if end == deadline:  # which the server, counting in milliseconds, may have ended a moment before
             raise deadline_error(f"waiting for a replica to confirm {doing}")
-        raise ChannelUnavailableError(f"no replica confirmed {doing}", remedy="see to the server's replicas")
+        raise ChannelUnavailableError(f"no replica confirmed {doing}", remedy="check the server's replicas")

@@ -1,4 +1,4 @@
-"""What stands under the name of an object that is stored in parts? Its header, and where the parts are."""
+"""The manifest of a payload that is longer than a server's longest string: its header, and where its parts are."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from psk.connectors import HEADER_BYTES
 from psk.errors import ChannelDataError, ChannelFullError
-from psk_connector_redis.resp import LONGEST_STRING
+from psk_connector_redis.protocol import LONGEST_STRING
 from psk_connector_redis.scripts import MANIFEST_MAGIC, PAYLOAD_MAGIC
 
 if TYPE_CHECKING:
     from psk.connectors import Key
-    from psk_connector_redis.names import Names
+    from psk_connector_redis.channel import Names
 
 _NONCE_BYTES = 8
 _REST = Struct(f"<QQ{2 * _NONCE_BYTES}s")
 
 MANIFEST_BYTES = HEADER_BYTES + _REST.size
-"""How long a manifest is."""
+"""Size of a manifest."""
 
 MOST_PARTS = 4096
-"""How many parts a payload has at most: a terabyte."""
+"""Most parts of a payload: a terabyte."""
 
 
 class Manifest(NamedTuple):
@@ -30,9 +30,9 @@ class Manifest(NamedTuple):
 
     Attributes:
         header: The first bytes of the payload.
-        nbytes: How long the payload is.
-        part_bytes: How long each part is, but for the last.
-        nonce: What the names of these parts have and those of no other upload.
+        nbytes: Size of the payload.
+        part_bytes: Size of each part but the last.
+        nonce: Part of the names of these parts, and of no other upload.
     """
 
     header: bytes
@@ -51,16 +51,16 @@ class Manifest(NamedTuple):
             raise ChannelFullError(
                 f"an object of {nbytes} bytes is too long for Redis",
                 found=[f"{MOST_PARTS} parts of {part_bytes} bytes at most"],
-                remedy="divide it into several objects",
+                remedy="split it into several objects",
             )
         return cls(header, nbytes, part_bytes, os.urandom(_NONCE_BYTES).hex().encode())
 
     @classmethod
     def read(cls, key: Key, stored: object) -> Self:
-        """Read what is stored.
+        """Read a stored manifest.
 
         Raises:
-            ChannelDataError: It is damaged, or none of ours.
+            ChannelDataError: It is damaged, or not a manifest.
         """
         if type(stored) is bytes and len(stored) == MANIFEST_BYTES and stored.startswith(MANIFEST_MAGIC):
             nbytes, part_bytes, nonce = _REST.unpack_from(stored, HEADER_BYTES)
@@ -73,31 +73,31 @@ class Manifest(NamedTuple):
         )
 
     def write(self) -> bytes:
-        """Write it as it is stored."""
+        """Return the manifest as it is stored."""
         rest = _REST.pack(self.nbytes, self.part_bytes, self.nonce)
         return MANIFEST_MAGIC + self.header[len(PAYLOAD_MAGIC) :] + rest
 
     @property
     def part_count(self) -> int:
-        """How many parts there are."""
+        """The number of parts."""
         return -(-self.nbytes // self.part_bytes)
 
     def size(self, number: int) -> int:
-        """Return how long a part is."""
+        """Return the size of a part."""
         return min(self.part_bytes, self.nbytes - number * self.part_bytes)
 
     def names(self, names: Names, key: Key) -> list[bytes]:
-        """Return where the parts stand."""
+        """Return the names of the parts."""
         return [names.part(key, self.nonce, number) for number in range(self.part_count)]
 
 
 def is_manifest(stored: object) -> bool:
-    """Tell whether what stands under an object's name is a manifest."""
+    """Tell whether what is stored for an object is a manifest."""
     return type(stored) is bytes and stored.startswith(MANIFEST_MAGIC)
 
 
 def part_names(names: Names, key: Key, manifest: bytes) -> list[bytes]:
-    """Give the names of an object's parts; none if the manifest is damaged, for that must go too."""
+    """Return the names of an object's parts; none if the manifest is damaged, which must not prevent its removal."""
     try:
         return Manifest.read(key, manifest).names(names, key)
     except ChannelDataError:

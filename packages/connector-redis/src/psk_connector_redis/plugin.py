@@ -1,4 +1,4 @@
-"""What does this distribution bring to psk? Texts only: redis-py is imported when a channel is opened."""
+"""Describe the connector to psk by strings only; its modules are imported when a channel is opened."""
 
 from __future__ import annotations
 

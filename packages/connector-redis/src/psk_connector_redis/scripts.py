@@ -1,9 +1,9 @@
-"""What must the server decide in one step? Lua scripts, which declare all names they touch: a cluster runs them too.
+"""Lua scripts for what the server must decide in one step; they declare all names they touch, as a cluster demands.
 
 An object is a string: the payload itself, or the manifest of a payload that is stored in parts. A manifest begins as
-its payload does (`psk.connectors.HEADER_BYTES`), but for the magic, so that the revision is read in one place.
-A script that is to change or remove an object in parts, and was not told of this manifest, does nothing and answers
-with the manifest: the caller asks again and names the parts.
+its payload does (`psk.connectors.HEADER_BYTES`), but for the magic, so that the revision is read in one place. A script
+that is to change or remove an object in parts, and was not given this manifest, does nothing and answers with the
+manifest: the caller asks again and names the parts.
 
 Times are milliseconds from now, empty for never; only the server's clock counts. A script that can fail does so before
 its first write, because nothing that it did would be undone.
@@ -12,16 +12,20 @@ its first write, because nothing that it did would be undone.
 from __future__ import annotations
 
 from hashlib import sha1
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from psk_connector_redis.protocol import Refusal, accepted, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from psk_connector_redis.connection import Connection
+
 PAYLOAD_MAGIC: Final = b"\x93PSK"
-"""What a stored payload begins with (docs/wire.md)."""
+"""The first bytes of a stored payload (docs/wire.md)."""
 
 MANIFEST_MAGIC: Final = b"\x93PSM"
-"""What the manifest of a payload in parts begins with."""
+"""The first bytes of the manifest of a payload in parts."""
 
 # The names that all scripts use: `left` is what PTTL says, -1 for never.
 _FUNCTIONS = r"""
@@ -54,7 +58,7 @@ end
 
 
 class Script:
-    """Hold the source of a script, and the name under which a server that has run it knows it.
+    """The source of a script, and the digest by which a server that has run it knows it.
 
     Args:
         body: Lua; sees KEYS, ARGV and the functions above.
@@ -67,12 +71,25 @@ class Script:
         self._digest = sha1(self._source, usedforsecurity=False).hexdigest().encode()
 
     def by_digest(self, names: Sequence[bytes], *arguments: bytes) -> tuple[bytes, ...]:
-        """Give the command that runs the script on a server that knows it; else the server answers NOSCRIPT."""
+        """Return the command that runs the script on a server that knows it; another one answers NOSCRIPT."""
         return (b"EVALSHA", self._digest, b"%d" % len(names), *names, *arguments)
 
     def in_full(self, names: Sequence[bytes], *arguments: bytes) -> tuple[bytes, ...]:
-        """Give the command that runs the script on any server, which knows it from then on."""
+        """Return the command that runs the script on any server, which knows it from then on."""
         return (b"EVAL", self._source, b"%d" % len(names), *names, *arguments)
+
+    def run(self, connection: Connection, names: Sequence[bytes], *arguments: bytes, deadline: float) -> Any:
+        """Run the script over a connection, and return its answer.
+
+        Raises:
+            Refusal: The server refuses.
+        """
+        connection.send((pack(*self.by_digest(names, *arguments)),), deadline)
+        answer = connection.reply_into(deadline)
+        if isinstance(answer, Refusal) and answer.code == "NOSCRIPT":
+            connection.send((pack(*self.in_full(names, *arguments)),), deadline)
+            answer = connection.reply_into(deadline)
+        return accepted(answer)
 
 
 TAKE: Final = Script("""
@@ -90,9 +107,9 @@ if size <= tonumber(ARGV[3]) and redis.call('GETRANGE', KEYS[1], 0, 3) ~= MANIFE
 end
 return 1
 """)
-"""Names: object, claim. Arguments: the claim, its lease, up to which size the object is answered at once.
+"""Names: object, claim. Arguments: the claim, its lease, up to which size the answer is the object.
 
-Answers 0 if there is no object or another claim holds it; the object; 1 if it is the caller's, but to be fetched.
+Answers 0 if there is no object or another claim holds it; the object; 1 if the caller has it, but must fetch it.
 """
 
 HOLDS_CLAIM: Final = Script("""
@@ -131,7 +148,7 @@ local there = redis.call('UNLINK', KEYS[1])
 for number = 2, #KEYS do redis.call('UNLINK', KEYS[number]) end
 return there
 """)
-"""Names: object, claim, parts. Arguments: the manifest that names the parts (or empty); `any` to remove what is no
+"""Names: object, claim, parts. Arguments: the manifest that names the parts (or empty); `any` to remove what is not a
 string too, which is refused otherwise.
 
 Answers whether something was there, as 1 or 0; or a manifest.
@@ -141,10 +158,17 @@ FORGET: Final = Script("""
 if redis.call('EXISTS', KEYS[1]) == 1 or redis.call('PTTL', KEYS[2]) ~= -1 then return 0 end
 return redis.call('UNLINK', KEYS[2])
 """)
-"""Names: object, a claim or part of it. Removes what would stay for ever though its object is gone; answers 1 or 0.
+"""Names: object, a claim or part of it. Removes what would stay for ever although its object is gone; answers 1 or 0.
 
 Parts that are being uploaded have a time to live, so they are left alone.
 """
+
+DISCARD: Final = Script("""
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
+for number = 2, #KEYS do redis.call('UNLINK', KEYS[number]) end
+return 1
+""")
+"""Names: object, uploaded parts. Arguments: their manifest. Removes the parts unless they have become visible."""
 
 COMMIT: Final = Script("""
 for number = 2, #KEYS do
@@ -158,7 +182,7 @@ return 1
 """)
 """Names: object, uploaded parts. Arguments: the manifest, time to live.
 
-Answers 1; 0 if something stands there already; -1 if parts have vanished and must be uploaded again.
+Answers 1; 0 if the name is taken already; -1 if parts have vanished and must be uploaded again.
 """
 
 SWAP: Final = Script("""

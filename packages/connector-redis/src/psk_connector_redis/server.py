@@ -1,62 +1,55 @@
-"""Who answers for a name? The servers of one channel: which one holds it, and a connection to that one."""
+"""Exchange commands with the servers of one channel: over a pool of connections, and again where that can help."""
 
 from __future__ import annotations
 
-import os
 import time
-import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from redis.exceptions import RedisError
-
+from psk.connectors.toolkit import Patience, Pool
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, DeadlineError, PskError
-from psk_connector_redis.cluster import Cluster, moved_to
+from psk_connector_redis.connection import Connection, Dialer
 from psk_connector_redis.credentials import SENTINEL_VARIABLE, Credentials
-from psk_connector_redis.dialing import Dialer
 from psk_connector_redis.durability import check, examine
-from psk_connector_redis.failures import refusal_of
-from psk_connector_redis.patience import Patience
-from psk_connector_redis.pool import Borrowed, Pool
-from psk_connector_redis.refusal import Refusal
-from psk_connector_redis.sentinel import Sentinels
-from psk_connector_redis.topology import Standalone
+from psk_connector_redis.failures import classify, failure
+from psk_connector_redis.protocol import Refusal, pack
+from psk_connector_redis.routing import Cluster, Sentinels, Standalone, moved_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeVar
 
-    from redis.credentials import CredentialProvider
-
-    from psk_connector_redis.addresses import Address
+    from psk.connectors.toolkit import Address, Borrowed
+    from psk_connector_redis.credentials import CredentialProvider
     from psk_connector_redis.durability import Facts
-    from psk_connector_redis.link import Link
+    from psk_connector_redis.routing import Topology
     from psk_connector_redis.settings import Settings
-    from psk_connector_redis.topology import Topology
 
     T = TypeVar("T")
 
+_ASKING = pack(b"ASKING")
+
 
 class Server:
-    """The servers of one channel, with a pool of links to each.
+    """The servers of one channel, with a pool of connections to each.
 
-    Thread-safe. A forked child has its own connections; what it closes disturbs nobody.
+    Thread-safe. A forked child has connections of its own; what it closes disturbs no other process.
 
     Args:
-        settings: Which servers, and how to speak to them.
+        settings: Which servers, and how to connect to them.
         password: For this process only; None to look in the environment.
         credential_provider: Asked for user and password at each new connection, instead.
 
     Raises:
-        ChannelUnavailableError: Nobody answers, or the server refuses this user.
-        DurabilityError: The servers cannot promise the durability of the settings, or do not let it be known.
+        ChannelUnavailableError: The servers do not answer, or refuse this user.
+        DurabilityError: The servers cannot promise the durability of the settings, or this user may not know.
     """
 
     __slots__ = ("__weakref__", "_dialer", "_is_closed", "_pools", "_topology", "durabilities", "evicts", "settings")
 
     settings: Settings
     durabilities: tuple[str, ...]
-    evicts: bool  # whether a server is known to throw away what it likes to make room
+    evicts: bool  # whether a server is known to evict objects to make room
 
     def __init__(
         self,
@@ -68,37 +61,32 @@ class Server:
         self.settings = settings
         credentials = Credentials(settings, user=settings.user, password=password, provider=credential_provider)
         self._dialer = Dialer(settings, credentials, settings.db)
-        self._pools: dict[Address, Pool] = {}
+        self._pools: dict[Address, Pool[Connection]] = {}
         self._is_closed = False
         self._topology = self._topology_of(settings)
-        _servers.add(self)
         try:
             self.durabilities = self._open()
         except BaseException:
             self.close()
             raise
 
-    def link(self, name: bytes | None, deadline: float) -> Borrowed:
+    def borrow(self, name: bytes | None, deadline: float) -> Borrowed[Connection]:
         """Borrow a connection to the server that holds a Redis name (None: any), as a context manager.
 
-        Raises OSError, redis.exceptions.RedisError or Refusal, as entering and using it do; `run` knows what they mean.
+        Raises OSError or Refusal, as entering and using it do; `run` translates them.
         """
         return self._borrow(self._topology.address_of(name, deadline), deadline)
 
-    def connect(self, name: bytes | None, deadline: float) -> Link:
-        """Make a connection of the caller's own, outside the pool, as a subscriber needs; `link.close()` ends it."""
+    def connect(self, name: bytes | None, deadline: float) -> Connection:
+        """Make a connection outside the pool, as a subscriber needs; the caller closes it."""
         self.check_open()
         return self._dial(self._topology.address_of(name, deadline), deadline)
 
-    def groups(self, names: Sequence[bytes], deadline: float) -> list[list[int]]:
-        """Sort names by the server that holds them: for each server the places of its names in the sequence."""
-        return list(self.places(names, deadline).values())
-
     def places(self, names: Sequence[bytes], deadline: float) -> dict[Address, list[int]]:
-        """Sort names as `groups` does, and say which server it is.
+        """Group names by the server that holds them: for each server the places of its names in the sequence.
 
         Raises:
-            PskError: It is not known, and nobody can be asked.
+            PskError: The server is not known, and cannot be asked for.
         """
 
         def once(_: Address | None) -> dict[Address, list[int]]:
@@ -110,12 +98,12 @@ class Server:
         return self._repeat(once, deadline, "finding the servers of some names")
 
     def run(
-        self, exchange: Callable[[Link], T], *, name: bytes | None, deadline: float, doing: str, nbytes: int = 0
+        self, exchange: Callable[[Connection], T], *, name: bytes | None, deadline: float, doing: str, nbytes: int = 0
     ) -> T:
         """Do one exchange with the server that holds a name; repeat it while that can help and there is time.
 
         Args:
-            exchange: Sends and receives on the link; raises a `Refusal` that it has no use for. It must do no
+            exchange: Sends and receives on the connection; raises a `Refusal` that it has no use for. It must do no
                 harm when it is done twice.
             name: The Redis name concerned; None if any server will do.
             deadline: When it must be over, by `time.monotonic`.
@@ -127,30 +115,29 @@ class Server:
         """
 
         def once(instead: Address | None) -> T:
-            place = self._topology.address_of(name, deadline) if instead is None else instead
-            with self._borrow(place, deadline, is_asking=instead is not None) as link:
-                return exchange(link)
+            if instead is None:
+                with self._borrow(self._topology.address_of(name, deadline), deadline) as connection:
+                    return exchange(connection)
+            with self._borrow(instead, deadline) as connection:
+                # The next command is for a name that is being moved there. If this is refused, so is that one.
+                connection.send((_ASKING,), deadline)
+                connection.reply(deadline)
+                return exchange(connection)
 
         return self._repeat(once, deadline, doing, nbytes)
 
-    def run_on_each(self, exchange: Callable[[Link], T], *, deadline: float, doing: str) -> list[T]:
+    def run_on_each(self, exchange: Callable[[Connection], T], *, deadline: float, doing: str) -> list[T]:
         """Do one exchange with each server that holds objects, as `run` does; return the answers."""
         answers: dict[Address, T] = {}
 
         def once(_: Address | None) -> list[T]:
             for address in self._topology.primaries(deadline):
                 if address not in answers:
-                    with self._borrow(address, deadline) as link:
-                        answers[address] = exchange(link)
+                    with self._borrow(address, deadline) as connection:
+                        answers[address] = exchange(connection)
             return list(answers.values())
 
         return self._repeat(once, deadline, doing)
-
-    def refresh(self, error: Exception) -> Address | None:
-        """Learn from an error where names are now; return the node to be asked instead, this once, if it named one."""
-        refusal = refusal_of(error)
-        self._topology.learn(refusal)
-        return moved_to(refusal)[1] if refusal is not None and refusal.code == "ASK" else None
 
     def describe(self) -> str:
         """Name the servers for a message: `redis at 127.0.0.1:6379, database 0`."""
@@ -158,7 +145,7 @@ class Server:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Equal for instances that may share a connection: the same servers, spoken to by the same user."""
+        """Equal for instances that can share a connection: to the same servers, as the same user."""
         return self._dialer.identity
 
     def check_open(self) -> None:
@@ -184,8 +171,8 @@ class Server:
         deadline = time.monotonic() + min(settings.connect_timeout, settings.timeout)
         doing = "opening it"
 
-        def ask(link: Link) -> Facts:
-            return examine(link, deadline)
+        def ask(connection: Connection) -> Facts:
+            return examine(connection, deadline)
 
         try:
             if settings.durability == "volatile":
@@ -193,10 +180,10 @@ class Server:
             else:
                 facts = self.run_on_each(ask, deadline=deadline, doing=doing)
         except DeadlineError:
-            # Whoever opens gave no deadline.
+            # The caller gave no deadline.
             raise ChannelUnavailableError(
                 f"no answer in time from {self.describe()}",
-                remedy="see to the server and the way to it, or give a longer connect_timeout="
+                remedy="check the server and the network, or give a longer connect_timeout="
                 + ("; for a server without TLS use a scheme without s, as redis" if settings.is_tls else ""),
             ) from None
         self.evicts = any(one.evicts for one in facts)
@@ -205,18 +192,26 @@ class Server:
     def _repeat(self, once: Callable[[Address | None], T], deadline: float, doing: str, nbytes: int = 0) -> T:
         patience: Patience | None = None
         instead: Address | None = None
+        refusal: Refusal | None = None
+        settings = self.settings
         while True:
             try:
                 return once(instead)
             except PskError:
                 raise
-            except (OSError, RedisError, Refusal) as error:
+            except (OSError, Refusal) as error:
                 # Without the frames, among them this one: it would keep itself alive.
                 trouble = error.with_traceback(None)
-            # Not in the handler: what redis-py raised may repeat what was sent, and must not be chained.
-            patience = patience or Patience(self.settings, deadline, doing, nbytes)
-            patience.after(trouble)
-            instead = self.refresh(trouble)
+            # Not in the handler: the server may have repeated what was sent, and this must not be chained.
+            patience = patience or Patience(deadline, partial(classify, settings=settings), retries=settings.retries)
+            if not patience.after(trouble):
+                if refusal is not None and isinstance(trouble, TimeoutError):
+                    trouble = refusal  # time ran out in the attempt after it
+                is_late = time.monotonic() >= deadline
+                raise failure(trouble, doing, self.describe(), nbytes=nbytes, is_late=is_late, is_tls=settings.is_tls)
+            refusal = trouble if isinstance(trouble, Refusal) else None
+            self._topology.learn(refusal)
+            instead = moved_to(refusal)[1] if refusal is not None and refusal.code == "ASK" else None
 
     def _topology_of(self, settings: Settings) -> Topology:
         if settings.cluster:
@@ -226,38 +221,22 @@ class Server:
             return Sentinels(settings.addresses, settings.sentinel, Dialer(settings, credentials, db=0).dial)
         return Standalone(settings.addresses[0])
 
-    def _borrow(self, address: Address, deadline: float, *, is_asking: bool = False) -> Borrowed:
+    def _borrow(self, address: Address, deadline: float) -> Borrowed[Connection]:
         self.check_open()
         pool = self._pools.get(address)
         if pool is None:
             # Of two threads, one wins; the pool of the other is empty.
             pool = self._pools.setdefault(address, Pool(partial(self._dial, address), self.settings.connections))
-        return Borrowed(pool, deadline, is_asking=is_asking)
+        return pool.borrow(deadline)
 
-    def _dial(self, address: Address, deadline: float) -> Link:
-        """Connect; make sure that the server is what it should be, each time: it may have been started anew."""
-        link = self._dialer.dial(address, deadline)
+    def _dial(self, address: Address, deadline: float) -> Connection:
+        """Connect, and make sure each time that the server is what it should be: it may have been restarted."""
+        connection = self._dialer.dial(address, deadline)
         try:
-            self._topology.check(link, deadline)
+            self._topology.check(connection, deadline)
             if self.settings.durability != "volatile":
-                check(self.settings.durability, [examine(link, deadline)], f"the server at {address}")
+                check(self.settings.durability, [examine(connection, deadline)], f"the server at {address}")
         except BaseException:
-            link.close()
+            connection.close()
             raise
-        return link
-
-    def _continue_in_child(self) -> None:
-        for pool in self._pools.values():
-            pool.forget()
-
-
-_servers: weakref.WeakSet[Server] = weakref.WeakSet()
-
-
-def _continue_in_child() -> None:
-    for server in list(_servers):
-        server._continue_in_child()  # noqa: SLF001  of this file
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_continue_in_child)
+        return connection

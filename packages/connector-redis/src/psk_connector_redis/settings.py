@@ -1,21 +1,16 @@
-"""What does a URI say about a Redis channel? Every option, its default, and the one canonical way to write it."""
+"""Read the options of a Redis channel from a URI or a configuration, and write them in their one canonical form."""
 
 from __future__ import annotations
 
 import os
 import re
 from dataclasses import dataclass, fields
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final, Self
 
 from psk.connectors import DEFAULT_TIMEOUT, DURABILITIES, as_count, as_flag, as_seconds, as_text, read_options, shown
+from psk.connectors.toolkit import Address
 from psk.errors import ConnectorConfigError
-from psk_connector_redis.addresses import (
-    DEFAULT_PORT,
-    DEFAULT_SENTINEL_PORT,
-    Address,
-    read_authority,
-    write_authority,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,16 +18,21 @@ if TYPE_CHECKING:
 TLS_SCHEMES: Final = ("rediss", "valkeys", "keydbs")
 SOCKET_SCHEMES: Final = ("redis+unix", "valkey+unix", "keydb+unix")
 SCHEMES: Final = ("redis", "valkey", "keydb", *TLS_SCHEMES, *SOCKET_SCHEMES)
-"""Every scheme of this connector; the name of the product changes nothing but what messages say."""
+"""Every scheme of this connector; the name of the product changes messages alone."""
+
+DEFAULT_PORT: Final = 6379
+DEFAULT_SENTINEL_PORT: Final = 26379
+MOST_ADDRESSES: Final = 64
 
 _LONGEST_SOCKET: Final = 107
+_is_user = re.compile(r"[!-9;-~]{1,128}").fullmatch
 _is_prefix = re.compile(r"[!-z|~]{1,64}").fullmatch
 _is_label = re.compile(r"[A-Za-z0-9_]{1,32}").fullmatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One channel: where its servers are and how to speak to them. Immutable, comparable, without secrets.
+    """The options of one channel: its servers, and how to connect to them. Immutable, comparable, without secrets.
 
     Attributes:
         scheme: One of `SCHEMES`.
@@ -74,12 +74,12 @@ class Settings:
 
     @property
     def is_tls(self) -> bool:
-        """Whether bytes are encrypted on their way."""
+        """Whether connections use TLS."""
         return self.scheme in TLS_SCHEMES
 
     @property
     def is_socket(self) -> bool:
-        """Whether the server is reached by a Unix socket."""
+        """Whether the server is on this host, behind a Unix socket."""
         return self.scheme in SOCKET_SCHEMES
 
     @property
@@ -102,12 +102,14 @@ class Settings:
         """Read a configuration, as `config()` writes it or as `parse_uri` returns it, every value perhaps as text.
 
         Raises:
-            ConnectorConfigError: An option is unknown, makes no sense, or does not go with another.
+            ConnectorConfigError: An option is unknown, is not valid, or contradicts another.
         """
         scheme = config.get("scheme", "redis")
         if scheme not in SCHEMES:
             raise ConnectorConfigError(
-                f"{shown(scheme)} is no scheme of the Redis connector", found=SCHEMES, remedy="use one of those found"
+                f"{shown(scheme)} is not a scheme of the Redis connector",
+                found=SCHEMES,
+                remedy="use one of those found",
             )
         options = read_options(config, scheme=str(scheme), readers=READERS)
         return cls(scheme=str(scheme), **_checked(str(scheme), options))  # type: ignore[arg-type]  # read as declared
@@ -116,7 +118,7 @@ class Settings:
         """Write the settings as plain values, without those that have their default."""
         config: dict[str, object] = {"scheme": self.scheme}
         port = DEFAULT_SENTINEL_PORT if self.sentinel else DEFAULT_PORT
-        if authority := write_authority(self.user, self.addresses, port):
+        if authority := _write_authority(self.user, self.addresses, port):
             config["authority"] = authority
         if self.is_socket:
             config["path"] = self.addresses[0].host
@@ -132,21 +134,22 @@ class Settings:
 
 
 def _checked(scheme: str, options: dict[str, object]) -> dict[str, object]:
-    """Bring the parts of a URI together with the options, and refuse what does not go together."""
+    """Combine the parts of a URI with the options, and refuse what contradicts itself."""
     path = str(options.pop("path", ""))
     authority = str(options.pop("authority", ""))
     port = DEFAULT_SENTINEL_PORT if "sentinel" in options else DEFAULT_PORT
     try:
-        options["user"], options["addresses"] = read_authority(authority, port)
+        options["user"], options["addresses"] = _read_authority(authority, port)
     except ValueError as error:
         # Not echoed: it may be a password that was written in an unusual way.
-        raise ConnectorConfigError(f"the hosts of a {scheme!r} URI make no sense", remedy=f"give {error}") from None
+        raise ConnectorConfigError(f"the hosts of a {scheme!r} URI cannot be read", remedy=f"give {error}") from None
     if scheme in SOCKET_SCHEMES:
         if not path or authority.rpartition("@")[2]:
             raise _contradiction(f"a {scheme} URI needs the path of a socket", f"write {scheme}:///path/to.sock?db=0")
         if len(os.fsencode(path)) > _LONGEST_SOCKET:
             raise _contradiction(
-                f"the path of a socket has more than {_LONGEST_SOCKET} bytes", "name it by a shorter one, as by a link"
+                f"the path of a socket has more than {_LONGEST_SOCKET} bytes",
+                "use a shorter one, such as a symbolic link",
             )
         options["addresses"] = (Address(path, 0),)
     elif path.strip("/"):
@@ -155,7 +158,7 @@ def _checked(scheme: str, options: dict[str, object]) -> dict[str, object]:
         except ValueError:
             # Not echoed: it may be the rest of a password with a slash in it.
             raise _contradiction(
-                "the path of the URI is no number of a database", "write redis://host:port/0"
+                "the path of the URI is not the number of a database", "write redis://host:port/0"
             ) from None
         if options.setdefault("db", in_path) != in_path:
             raise _contradiction("a URI names two databases", "name it once, as in redis://host/2")
@@ -166,15 +169,17 @@ def _checked(scheme: str, options: dict[str, object]) -> dict[str, object]:
 def _check_together(scheme: str, options: dict[str, object]) -> None:
     several = options.get("cluster") or "sentinel" in options
     if options.get("cluster") and ("sentinel" in options or options.get("db")):
-        raise _contradiction("a cluster has one database and no sentinels", "leave out sentinel= and the database")
+        raise _contradiction("a cluster has one database and no sentinels", "omit sentinel= and the database")
     if scheme in SOCKET_SCHEMES and several:
-        raise _contradiction("a Unix socket leads to one server", "leave out cluster= and sentinel=")
-    if not several and len(options["addresses"]) > 1:  # type: ignore[arg-type]  # a tuple, see read_authority
-        raise _contradiction("several hosts need cluster=true or sentinel=NAME", "give one host, or say which")
+        raise _contradiction("a Unix socket leads to one server", "omit cluster= and sentinel=")
+    if not several and len(options["addresses"]) > 1:  # type: ignore[arg-type]  # a tuple, see _read_authority
+        raise _contradiction(
+            "several hosts need cluster=true or sentinel=NAME", "give one host, or one of these options"
+        )
     if scheme not in TLS_SCHEMES and (given := [name for name in TLS_OPTIONS if name in options]):
         raise _contradiction(f"{given[0]}= is for connections with TLS", f"use one of {', '.join(TLS_SCHEMES)}")
     if "key" in options and "cert" not in options:
-        raise _contradiction("key= goes with cert=", "give both")
+        raise _contradiction("key= was given without cert=", "give both")
 
 
 def _contradiction(what: str, remedy: str) -> ConnectorConfigError:
@@ -184,17 +189,66 @@ def _contradiction(what: str, remedy: str) -> ConnectorConfigError:
 def _prefix(value: object) -> str:
     if isinstance(value, str) and _is_prefix(value):
         return value
-    message = "1 to 64 printable ASCII characters without blanks and braces"
+    message = "1 to 64 printable ASCII characters without spaces and braces"
     raise ValueError(message)
 
 
 def _label(value: object) -> str:
     if isinstance(value, str) and _is_label(value):
         return value
-    # Not echoed: whoever mistook the meaning wrote a password.
+    # Not echoed: it may be a password, given in place of its label.
     raise ConnectorConfigError(
-        "credentials= is no label of a password", remedy="give up to 32 letters, digits and _, as in credentials=lab"
+        "credentials= is not the label of a password",
+        remedy="give up to 32 letters, digits and _, as in credentials=lab",
     )
+
+
+def with_port(hosts: str, port: int | None) -> str:
+    """Write hosts as the authority of a URI has them: bare IPv6 in brackets, and a port where none is given.
+
+    Args:
+        hosts: Separated by commas, perhaps after a user.
+        port: The port of hosts that have none; None for the usual one.
+    """
+    before, at, places = hosts.rpartition("@")
+    written = map(bracketed, places.split(","))
+    return f"{before}{at}" + ",".join(
+        place if port is None or (":" in place and not place.endswith("]")) else f"{place}:{port}" for place in written
+    )
+
+
+def bracketed(place: str) -> str:
+    """Put a bare IPv6 address into brackets; return anything else as it is."""
+    try:
+        return f"[{IPv6Address(place)}]" if ":" in place else place
+    except ValueError:
+        return place
+
+
+def _read_authority(authority: str, default_port: int) -> tuple[str | None, tuple[Address, ...]]:
+    """Read `user@host:port,host:port`; without a host it is this one.
+
+    Raises:
+        ValueError: It is malformed; the message says what is expected.
+    """
+    before, at, hosts = authority.rpartition("@")
+    if at and not _is_user(before):
+        message = "a user of printable ASCII, without a password, before the @"
+        raise ValueError(message)
+    try:
+        found = tuple(Address.parse(written, default_port) for written in (hosts or "localhost").split(","))
+    except ValueError:
+        message = "hosts as name, name:port or [IPv6]:port, separated by commas"
+        raise ValueError(message) from None
+    if len(found) > MOST_ADDRESSES or len(set(found)) < len(found):
+        message = f"up to {MOST_ADDRESSES} hosts, each once"
+        raise ValueError(message)
+    return before or None, found
+
+
+def _write_authority(user: str | None, addresses: tuple[Address, ...], default_port: int) -> str:
+    hosts = ",".join(str(address).removesuffix(f":{default_port}") for address in addresses if not address.is_socket)
+    return f"{user}@{hosts}" if user else hosts
 
 
 def _durability(value: object) -> str:

@@ -1,0 +1,254 @@
+"""Exchange commands and answers over one connection, whose socket large payloads cross without being copied."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import hiredis
+
+from psk.connectors import allocate
+from psk.connectors.toolkit import gather_send, receive_into, seconds_left, tls_context, within
+from psk_connector_redis.protocol import END, LONGEST_HEAD, GarbledError, Refusal, accepted, pack, string_length
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Sequence
+
+    from psk.connectors.toolkit import Address
+    from psk_connector_redis.credentials import Credentials
+    from psk_connector_redis.protocol import Buffer
+    from psk_connector_redis.settings import Settings
+
+_RECEIVED_BYTES: Final = 64 * 1024
+_NOT_YET: Final = object()
+
+
+class Connection:
+    """One connection, used for one exchange at a time.
+
+    Sending and receiving raise TimeoutError when the deadline (by `time.monotonic`) passes, and OSError when the
+    connection breaks. After either it cannot be used any more.
+
+    Args:
+        connected: Its socket, with TLS or without.
+    """
+
+    __slots__ = ("__weakref__", "_reader", "_socket")
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._reader = hiredis.Reader(replyError=Refusal, notEnoughData=_NOT_YET)
+
+    def send(self, buffers: Sequence[Buffer], deadline: float) -> None:
+        """Send packed commands, given as buffers that follow each other."""
+        gather_send(self._socket, buffers, deadline)
+
+    def reply(self, deadline: float) -> Any:
+        """Return the next answer: bytes, a number, a list or None, or a `Refusal`, which is not raised."""
+        return self.replies(1, deadline)[0]
+
+    def replies(self, count: int, deadline: float) -> list[Any]:
+        """Return the next answers, each as `reply` does."""
+        reader = self._reader
+        answers: list[Any] = []
+        try:
+            while len(answers) < count:
+                answer = reader.gets()
+                if answer is _NOT_YET:
+                    reader.feed(self._receive(deadline))
+                elif type(answer) is not hiredis.PushNotification:  # nobody asked for it
+                    answers.append(answer)
+        except hiredis.ProtocolError as error:
+            raise GarbledError(str(error)) from None
+        return answers
+
+    def reply_into(
+        self,
+        deadline: float,
+        memory: Callable[[int], memoryview] = allocate,
+        reach: Callable[[memoryview, int], None] | None = None,
+    ) -> Any:
+        """Return the next answer, which is expected to be a string and is read past the parser.
+
+        Args:
+            deadline: When it must have arrived whole.
+            memory: Gives the memory for a long one, of exactly so many bytes.
+            reach: Is told up to where that memory is filled, again and again.
+
+        Returns:
+            The string: as bytes if it is short, else in that memory. None if there is none; and what `reply`
+            returns if it is not a string.
+        """
+        if self._reader.has_data():
+            return self.reply(deadline)
+        received = self._receive(deadline)
+        while (end := received.find(END, 0, LONGEST_HEAD)) < 0 and len(received) < LONGEST_HEAD:
+            received += self._receive(deadline)
+        length = string_length(received[: end if end >= 0 else LONGEST_HEAD])
+        if length is None:
+            self._reader.feed(received)
+            return self.reply(deadline)
+        start = end + len(END)
+        if length < 0:
+            self._keep(received, start)
+            return None
+        if len(received) < start + length + len(END):
+            return self._receive_rest(memory(length), received[start:], deadline, reach)
+        self._end_string(received, start + length)
+        return received[start : start + length]
+
+    def is_usable(self) -> bool:
+        """Tell, without asking the server, whether the connection is open and no answer is due."""
+        if self._reader.has_data():
+            return False
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        return not poller.poll(0)  # what can be read is an answer that nobody expects, or the end
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when something arrives."""
+        return self._socket.fileno()
+
+    def has_received(self) -> bool:
+        """Tell whether something has arrived of which the descriptor says nothing any more."""
+        pending: Callable[[], int] | None = getattr(self._socket, "pending", None)  # TLS has read it already
+        return bool(self._reader.has_data()) or (pending is not None and pending() > 0)
+
+    def close(self) -> None:
+        """Close the connection; in a forked child, its copy of the descriptor alone."""
+        self._socket.close()
+
+    forget = close
+
+    def __del__(self) -> None:
+        # A call that a signal handler cut short may have dropped it. A finaliser never raises.
+        try:  # noqa: SIM105  at the interpreter's end `suppress` has gone with its module
+            self._socket.close()
+        except Exception:  # noqa: BLE001, S110  as above
+            pass
+
+    def _receive_rest(
+        self,
+        view: memoryview,
+        received: bytes,
+        deadline: float,
+        reach: Callable[[memoryview, int], None] | None,
+    ) -> memoryview:
+        """Fill the memory of a string of which a part has arrived already."""
+        length = len(view)
+        filled = min(len(received), length)
+        view[:filled] = received[:filled]
+        receive_into(self._socket, view, deadline, filled=filled, reach=reach)
+        received = received[filled:]
+        while len(received) < len(END):
+            received += self._receive(deadline)
+        self._end_string(received, 0)
+        return view
+
+    def _end_string(self, received: bytes, stop: int) -> None:
+        if received[stop : stop + len(END)] != END:
+            raise GarbledError("a string is longer than was announced")
+        self._keep(received, stop + len(END))
+
+    def _keep(self, received: bytes, start: int) -> None:
+        """Give the parser what came after a string: answers to the commands that were sent with its own."""
+        if len(received) > start:
+            self._reader.feed(received[start:])
+
+    def _receive(self, deadline: float) -> bytes:
+        self._socket.settimeout(seconds_left(deadline))
+        received = self._socket.recv(_RECEIVED_BYTES)
+        if not received:
+            raise ConnectionResetError("the server closed the connection")
+        return received
+
+
+class Dialer:
+    """Make and authenticate connections to the servers of one channel.
+
+    Args:
+        settings: How to connect.
+        credentials: The user and the password.
+        db: The database; 0 for sentinels, which have none.
+    """
+
+    __slots__ = ("_context", "_credentials", "_db", "_settings")
+
+    def __init__(self, settings: Settings, credentials: Credentials, db: int) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._db = db
+        self._context: ssl.SSLContext | None = None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for dialers whose connections can replace each other's, but for the database."""
+        it = self._settings
+        place = (it.scheme, it.addresses, it.cluster, it.sentinel)
+        return (*place, it.ca, it.cert, it.key, it.verify_host, self._credentials.identity)
+
+    def dial(self, address: Address, deadline: float) -> Connection:
+        """Return a new connection.
+
+        Raises:
+            OSError: The server does not answer; TimeoutError if not in time.
+            Refusal: The server refuses the user or the database.
+            ChannelUnavailableError: The environment does not allow a connection to this address.
+        """
+        self._credentials.check_host(address)
+        settings = self._settings
+        if settings.is_tls and self._context is None:
+            self._context = tls_context(
+                settings.describe(),
+                ca=settings.ca,
+                cert=settings.cert,
+                key=settings.key,
+                verify_host=settings.verify_host,
+            )
+        end = min(deadline, time.monotonic() + settings.connect_timeout)
+        # A lookup of a host name, a frozen listener, a handshake that drips: each can outlast the socket's timeout.
+        connect = partial(self._connect, address, end)
+        return within(end, connect, discard=Connection.close, name="psk-redis-dial")
+
+    def _connect(self, address: Address, deadline: float) -> Connection:
+        connected = self._connected(address, deadline)
+        try:
+            if self._context is not None:
+                connected.getpeername()  # one that was reset would be lost in `wrap_socket`, and not closed
+                connected = self._context.wrap_socket(connected, server_hostname=address.host)
+            connection = Connection(connected)
+            if self._credentials.exist():
+                self._demand(connection, deadline, "AUTH", *self._credentials.get_credentials())
+            if self._db:
+                self._demand(connection, deadline, "SELECT", str(self._db))
+        except BaseException:
+            connected.close()
+            raise
+        return connection
+
+    @staticmethod
+    def _connected(address: Address, deadline: float) -> socket.socket:
+        if not address.is_socket:
+            connected = socket.create_connection(address, seconds_left(deadline))
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connected
+        connected = socket.socket(socket.AF_UNIX)
+        try:
+            connected.settimeout(seconds_left(deadline))
+            connected.connect(address.host)
+        except BaseException:
+            connected.close()
+            raise
+        return connected
+
+    @staticmethod
+    def _demand(connection: Connection, deadline: float, *command: str) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # a server that hung up may have said why
+            connection.send((pack(*(word.encode(errors="surrogateescape") for word in command)),), deadline)
+        if accepted(connection.reply(deadline)) != b"OK":
+            raise GarbledError("the login was not answered as a Redis server does")
