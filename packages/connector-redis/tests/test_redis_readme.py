@@ -62,7 +62,7 @@ def test_every_link_leads_somewhere_on_a_package_index_too():
 
 
 def test_the_powers_are_those_it_has():
-    told = re.search(r"Powers: ([a-z, ]+)\.", README)[1].split(", ")
+    told = re.search(r"Capabilities: ([a-z, ]+)\.", README)[1].split(", ")
     assert told == [
         power.__name__.removeprefix("Supports").lower() for power in CAPABILITIES if issubclass(RedisConnector, power)
     ]
