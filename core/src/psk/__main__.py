@@ -1,4 +1,4 @@
-"""How is the `psk` command run where its script is not on the path? As `python -m psk`."""
+"""Run the program `psk` as `python -m psk`, where its script is not on the path."""
 
 import sys
 

@@ -20,17 +20,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 IDLE_SECONDS = 1.0
-"""How long a thread waits for more work before it ends."""
+"""Seconds that a thread waits for more work before it ends."""
 
 MAX_THREADS = 32
-"""How many threads work at once; more tasks wait their turn."""
+"""The number of threads that work at once; further tasks wait."""
 
 MAX_ASIDE = 256
-"""How many more there may be while as many have stepped aside, only waiting for something."""
+"""The number of further threads, one for each that has stepped aside while it waits."""
 
 
 class _Pool:
-    """Tasks and the threads that run them; made anew in a forked child, where those threads do not exist."""
+    """Tasks and the threads that run them; a forked child gets a new pool, for it has none of these threads."""
 
     __slots__ = ("aside", "changed", "idle", "lock", "tasks", "workers")
 
@@ -67,7 +67,7 @@ class _Pool:
                 return False
             self.aside += 1
             if len(self.tasks) > self.idle and not self._is_full():
-                with suppress(RuntimeError):  # no thread to be had: the tasks wait for one that comes back
+                with suppress(RuntimeError):  # no thread can be started: the tasks wait for one that comes back
                     self._start_worker()
             return True
 
@@ -88,8 +88,8 @@ class _Pool:
                 self.workers.discard(worker)
             if isinstance(error, RuntimeError):
                 raise ShortageError(
-                    "no thread can be started to work in the background",
-                    remedy="raise the limit of threads; at the interpreter's end there are none",
+                    "no thread can be started for work in the background",
+                    remedy="raise the limit of threads; none can be started while the interpreter exits",
                 ) from error
             raise
 
@@ -107,7 +107,7 @@ class _Pool:
                     self.idle -= 1
                 task = self.tasks.popleft()
             task()
-            del task  # its arguments may be large, and the next one may be long in coming
+            del task  # its arguments may be large, and the next task may not come soon
 
 
 _pool = _Pool()
@@ -122,14 +122,14 @@ def _replace_pool() -> None:
 def start(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
     """Run a function in the background and drop its result.
 
-    An exception goes to `sys.unraisablehook`. A forked child does not run what its parent had waiting.
+    An exception goes to `sys.unraisablehook`. A forked child does not run the waiting tasks of its parent.
     """
     context = copy_context()
 
     def task() -> None:
         try:
             context.run(function, *args, **kwargs)
-        except BaseException:  # noqa: BLE001  # nobody is there to catch it, and the thread serves others
+        except BaseException:  # noqa: BLE001  # no caller can catch it, and the thread serves other tasks
             report_ignored(function, "Exception ignored in background task")
 
     _pool.add(task)
@@ -142,10 +142,10 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Futur
         The future of its result. A forked child must not wait for a future of its parent.
     """
     try:
-        from concurrent.futures import Future  # costs 17 ms, and most processes never submit
+        from concurrent.futures import Future  # takes 17 ms to import, and most processes never submit
     except (ImportError, OSError) as error:
         raise ShortageError(
-            f"nothing can run in the background: {error}", remedy="raise the limit of open files (ulimit -n)"
+            f"cannot run anything in the background: {error}", remedy="raise the limit of open files (ulimit -n)"
         ) from error
 
     future: Future[T] = Future()
@@ -156,7 +156,7 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Futur
             return
         try:
             result = context.run(function, *args, **kwargs)
-        except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001  # raised where the result is requested
             future.set_exception(error)
         else:
             future.set_result(result)
@@ -167,9 +167,9 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Futur
 
 @contextmanager
 def stepping_aside() -> Iterator[None]:
-    """Give up this thread's place in the pool while it only waits; nothing happens in a thread that is not of it.
+    """Give up this thread's place in the pool while it only waits; does nothing in other threads.
 
-    Else as many waits as there are places would hold up everything else, perhaps what they wait for.
+    Otherwise waits could occupy all places of the pool, and the work that they wait for would never start.
     """
     pool = _pool
     stepped_aside = pool.step_aside()

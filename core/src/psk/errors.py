@@ -1,6 +1,6 @@
-"""Which errors can psk raise? Every one of them, one sentence each; this file imports nothing of ours.
+"""Every error that psk raises, one sentence each.
 
-Each message is built from three parts, so that no error can forget one: what failed, what exists instead, what to do.
+Each message has three parts: what failed, what exists instead, what to do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class PskError(Exception):
     """Base of every error that psk raises on purpose.
 
     Args:
-        what: One clause that names what failed, with the object, key, connector or store concerned.
+        what: One clause that says what failed, and names the object, key, connector or store concerned.
         found: What exists instead (names, sizes, states); shown in parentheses.
         remedy: What the reader can do about it; shown after a semicolon.
     """
@@ -39,7 +39,7 @@ class DeadlineError(PskError, TimeoutError):
 
 
 class ShortageError(PskError, RuntimeError):
-    """This process lacks what a call needs: a thread, or a module, which cannot be imported without descriptors."""
+    """This process lacks a resource that a call needs: a thread, memory, or a descriptor to import a module with."""
 
 
 # --- objects and payloads -------------------------------------------------------------------------------------------
@@ -54,15 +54,15 @@ class CodecError(SerializationError, LookupError):
 
 
 class CodecNotPortableError(SerializationError):
-    """A serializer that exists only in this process was asked to travel to another."""
+    """A proxy that depends on a serializer of this process alone was to be sent to another process."""
 
 
 class CodecRefusedError(SerializationError):
-    """The codec is known, but this store or process does not let it decode."""
+    """The codec is known, but this store or process does not allow it to decode."""
 
 
 class PayloadError(SerializationError, ValueError):
-    """Bytes are truncated, damaged, swapped, or no payload of psk at all."""
+    """Bytes are truncated, damaged, swapped, or not a payload of psk."""
 
 
 class InvalidReferenceError(PskError, ValueError):
@@ -70,15 +70,15 @@ class InvalidReferenceError(PskError, ValueError):
 
 
 class SigningError(PskError):
-    """A signature is missing, wrong, or cannot be made or checked."""
+    """A signature is missing, wrong, or cannot be computed or checked."""
 
 
 class SigningKeyMissingError(SigningError, LookupError):
-    """A named signing key is not in this process's key sources."""
+    """This process has no signing key of that name."""
 
 
 class SignatureError(SigningError, ValueError):
-    """A signature does not match what it signs: the bytes were forged or the key differs."""
+    """A signature does not match the signed bytes: they were changed, or the key differs."""
 
 
 class UnsignedError(SigningError):
@@ -113,7 +113,7 @@ class ForkedConnectorError(ConnectorError):
 
 
 class CapabilityError(ConnectorError, NotImplementedError):
-    """The channel has no such power, here or at all."""
+    """The channel does not support this operation."""
 
 
 class ChannelUnavailableError(ConnectorError, ConnectionError):
@@ -121,15 +121,15 @@ class ChannelUnavailableError(ConnectorError, ConnectionError):
 
 
 class ChannelFullError(ConnectorError):
-    """The channel has no room for the object; nothing was stored."""
+    """The channel has no space for the object; nothing was stored."""
 
 
 class ShmFullError(ChannelFullError):
-    """Shared memory, or a space's own limit of it, has no room for the object; nothing was stored."""
+    """Shared memory is full, or the limit of a space is reached; nothing was stored."""
 
 
 class ChannelDataError(ConnectorError):
-    """The channel holds something that is no object of psk under a key of psk."""
+    """The channel holds something under a key of psk that is not an object of psk."""
 
 
 class DurabilityError(ConnectorError):
@@ -137,19 +137,19 @@ class DurabilityError(ConnectorError):
 
 
 class InvalidKeyError(ConnectorError, ValueError, TypeError):
-    """A key is not text of the form `<object id>` or `<object id>@<where>`."""
+    """A key is not a string of the form `<object id>` or `<object id>@<where>`."""
 
 
 class InvalidArgumentError(ConnectorError, ValueError, TypeError):
-    """A time, a claim, an object id or a range handed to a connector is of the wrong kind or out of bounds."""
+    """A time, a claim, an object id or a range passed to a connector has the wrong type or is out of bounds."""
 
 
 class KeyExistsError(ConnectorError):
-    """A different object already stands under this key; objects are written once."""
+    """The key holds a different object; objects are written once."""
 
 
 class RevisionConflictError(ConnectorError):
-    """An update was made on top of a revision that is no longer the current one."""
+    """An update was based on a revision that is no longer current."""
 
 
 # --- plug-ins --------------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class PluginNotAllowedError(PluginError, PermissionError):
 
 
 class BrokenPluginError(PluginError):
-    """The plug-in cannot be imported, or is not what its entry point says."""
+    """The plug-in cannot be imported, or does not provide what its entry point declares."""
 
 
 class PluginDependencyError(BrokenPluginError):
@@ -207,11 +207,11 @@ class PatternMissingError(StoreError, NotImplementedError):
 
 
 class NonProxiableTypeError(PskError, TypeError):
-    """Objects compared by identity (None, True, False) cannot hide behind a proxy."""
+    """Objects compared by identity (None, True, False) cannot be proxied."""
 
 
 class MissingKeyError(PskError, LookupError):
-    """No object stands under the key: never put, evicted, or expired."""
+    """The key holds no object: it was never put, was evicted, or has expired."""
 
 
 class ProxyError(PskError):
@@ -236,11 +236,11 @@ class ProxyStoreFactoryError(ProxyError, TypeError):
 
 
 class InvalidFactoryError(ProxyError, TypeError):
-    """A proxy was to be made with a factory that cannot be called."""
+    """The factory of a new proxy is not callable."""
 
 
 class NotAProxyError(ProxyError, TypeError):
-    """A helper for proxies was given something else."""
+    """A function for proxies received another object."""
 
 
 class ProxyLockedError(ProxyError, AttributeError):
@@ -251,4 +251,4 @@ class ProxyLockedError(ProxyError, AttributeError):
 
 
 class UsageError(PskError, ValueError):
-    """What was given to the program `psk` on its command line makes no sense."""
+    """The command line of the program `psk` is not valid."""

@@ -1,4 +1,4 @@
-"""The classes that proxies take on: one for each set of protocols, so that they have what their targets have."""
+"""The classes of proxies: one for each set of protocols, so that a proxy has the methods that its target has."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Layout:
     )
 
 
-# Python, its abstract classes and many libraries tell by the methods of a type what an object can do. These are the
-# protocols that they ask for; a set of them is a number, with one bit for each. The numbers travel in references:
-# append, never renumber. Those that objects of users have most often come first, for references of few bytes.
+# Python, its abstract classes and many libraries look at the methods of a type to find out what an object can do. These
+# are the methods that they look for; a set of them is a number, with one bit for each. The numbers travel in
+# references, so append, never renumber. The most frequent ones come first, which keeps references short.
 _METHODS = (
     "__hash__",
     "__iter__",
@@ -67,10 +67,10 @@ _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _BIT = {name: 1 << place for place, name in enumerate(_METHODS) if name}
 BUFFER = _BIT["__buffer__"]
 ALL = _EVERY & ~_SEQUENCE & ~_MAPPING & ~_CLASS
-"""What a proxy claims while nothing is known of its target. No pattern matches it: one flag excludes the other."""
+"""The protocols of a proxy while nothing is known of its target. No pattern matches it: one flag excludes the other."""
 
 OPTIONAL = frozenset(_BIT) - {"__hash__"}
-"""The methods that only those proxies have whose targets have them; all others Proxy has itself."""
+"""The methods that a proxy has only if its target has them; Proxy itself has all others."""
 
 _TEXTS = (str, bytes, bytearray, memoryview)
 _MOST_NAMED = 1000
@@ -98,10 +98,10 @@ class _MappingPattern(metaclass=ABCMeta):  # noqa: B024  # as above
 
 
 class FormType(type):
-    """The metaclass of forms, which shows a form's name as that of the class that the proxy was made with.
+    """The metaclass of forms, which gives a form the name of the class that the proxy was made with.
 
-    The name that a form was given shows in messages of C code only. It says `Proxy of list`, because Python's message
-    about a missing operation must tell the target's type, and "expected str instance, str found" would help nobody.
+    Messages of C code show the form's own name, `Proxy of list`: a message about a missing operation must name the
+    target's type, and "expected str instance, str found" would not help.
     """
 
     __proxy_public__: Any
@@ -121,7 +121,7 @@ def traits_of(kind: type) -> Traits:
     flags = _flags_of(kind)
     bits |= flags >> 5 & 1 and _SEQUENCE
     bits |= flags >> 6 & 1 and _MAPPING
-    # What is done by the type of the object instead of a method.
+    # Operations that depend on the type of the object instead of a method.
     if issubclass(kind, _TEXTS):
         bits |= _BIT["__int__"] | _BIT["__float__"] | _BIT["__complex__"]
     if issubclass(kind, (str, bytes)):
@@ -130,7 +130,7 @@ def traits_of(kind: type) -> Traits:
         bits |= _BIT["__getitem__"] | _CLASS
     name = name_of(kind)
     if not flags & _HEAP_TYPE and _module_of(kind) != "builtins":
-        name = f"{_module_of(kind)}.{name}"  # as Python's messages say of types written in C
+        name = f"{_module_of(kind)}.{name}"  # as in Python's messages about types written in C
     return bits, name
 
 
@@ -159,14 +159,14 @@ def form_for(cls: Any, kind: type) -> Any:
         return cls.__proxy_form_for__[id(kind)][0]
     except KeyError:
         form = form_of(cls.__proxy_public__, traits_of(kind))
-    # By the address, since a metaclass may make its classes unhashable; and until the type goes, which is not held.
+    # By the address: a metaclass may make its classes unhashable. The entry ends with the type, which is not held.
     known, address = cls.__proxy_form_for__, id(kind)
     known[address] = form, ref(kind, lambda _gone: known.pop(address, None))
     return form
 
 
 def form_claiming(cls: Any, protocols: int) -> Any:
-    """Return the class of proxies of whose targets somebody says that they have these protocols, and no more."""
+    """Return the class of proxies whose targets are said to have exactly these protocols."""
     traits = protocols & _EVERY, ""
     if traits not in cls.__proxy_forms__ and len(cls.__proxy_forms__) >= _MOST_NAMED:
         return cls.__proxy_unresolved__  # hostile references must not fill the memory with classes
@@ -174,7 +174,7 @@ def form_claiming(cls: Any, protocols: int) -> Any:
 
 
 def prepare_class(cls: Any) -> None:
-    """Let a class of proxies have forms."""
+    """Prepare a class of proxies for having forms."""
     cls.__proxy_public__ = cls
     cls.__proxy_forms__ = {}
     cls.__proxy_form_for__ = {}
@@ -186,7 +186,7 @@ def _make_form(cls: Any, traits: Traits) -> Any:
     bits, name = traits
     if name and len(cls.__proxy_forms__) >= _MOST_NAMED:
         return form_of(cls, (bits, ""))
-    # What a subclass overrides it has, whatever the target has, and so has its `super()`.
+    # A subclass keeps the methods that it overrides, whatever the target has, and so does its `super()`.
     for base in cls.__mro__[: cls.__mro__.index(Layout)]:
         bits |= sum(_BIT[method] for method in OPTIONAL.intersection(vars(base)))
     namespace: dict[str, Any] = {"__proxy_protocols__": traits[0]}
@@ -222,7 +222,7 @@ def make_class(owner: Any, attribute: str, name: str, bases: tuple[Any, ...], na
     namespace |= {
         "__slots__": (),
         "__module__": public.__module__,
-        # Where pickle and cloudpickle look for it, if somebody pickles `type(proxy)`.
+        # Where pickle and cloudpickle look for it when `type(proxy)` is pickled.
         "__qualname__": f"{owner.__qualname__}.{attribute}",
         "__doc__": public.__doc__,
     }
@@ -235,7 +235,7 @@ def make_class(owner: Any, attribute: str, name: str, bases: tuple[Any, ...], na
 @lru_cache
 def _metaclass(own: Any) -> Any:
     made = FormType if own is type else type("FormType", (FormType, own), {})
-    # To others a form is the class that the proxy was made with.
+    # A pickled form is the class that the proxy was made with.
     copyreg.pickle(made, _reduce_form)
     return made
 

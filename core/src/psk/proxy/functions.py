@@ -17,23 +17,23 @@ T = TypeVar("T")
 
 
 def extract(proxy: Proxy[T]) -> T:
-    """Return the target of a proxy, resolving it if need be.
+    """Return the target of a proxy; resolve it first if necessary.
 
-    It is also the remedy where C code refuses a proxy, as in `json.dumps(data, default=extract)`.
+    Use it where C code rejects a proxy, as in `json.dumps(data, default=extract)`.
 
     Raises:
-        NotAProxyError: If the argument is no proxy.
-        ProxyResolveError: If the factory fails.
+        NotAProxyError: The argument is not a proxy.
+        ProxyResolveError: The factory failed.
     """
     return cast("T", target_of(_checked(proxy)))
 
 
 def resolve(proxy: Proxy[Any]) -> None:
-    """Resolve a proxy; nothing happens if it is resolved already.
+    """Resolve a proxy, unless it is resolved already.
 
     Raises:
-        NotAProxyError: If the argument is no proxy.
-        ProxyResolveError: If the factory fails.
+        NotAProxyError: The argument is not a proxy.
+        ProxyResolveError: The factory failed.
     """
     target_of(_checked(proxy))
 
@@ -41,11 +41,11 @@ def resolve(proxy: Proxy[Any]) -> None:
 def resolve_async(proxy: Proxy[Any]) -> None:
     """Start resolving a proxy in the background, and return at once.
 
-    A use of the proxy meanwhile waits for that same resolution. If it fails, a use that waits for it gets the
-    error, and a later use tries again.
+    A use of the proxy meanwhile waits for that resolution. If it fails, a use that waits for it raises the error, and
+    a later use tries again.
 
     Raises:
-        NotAProxyError: If the argument is no proxy.
+        NotAProxyError: The argument is not a proxy.
     """
     if not is_resolved(proxy):
         background.start(_resolve_quietly, proxy)
@@ -55,12 +55,12 @@ async def aresolve(proxy: Proxy[T]) -> T:
     """Return the target of a proxy without blocking the event loop.
 
     Raises:
-        NotAProxyError: If the argument is no proxy.
-        ProxyResolveError: If the factory fails.
+        NotAProxyError: The argument is not a proxy.
+        ProxyResolveError: The factory failed.
     """
     if is_resolved(proxy):
         return cast("T", target_of(proxy))
-    import asyncio  # costs tens of ms; whoever awaits this has it already
+    import asyncio  # takes tens of ms to import; a program that awaits this has it already
 
     return cast("T", await asyncio.wrap_future(background.submit(target_of, proxy)))
 
@@ -69,7 +69,7 @@ def is_resolved(proxy: Proxy[Any]) -> bool:
     """Tell whether a proxy has its target already; never resolves it.
 
     Raises:
-        NotAProxyError: If the argument is no proxy.
+        NotAProxyError: The argument is not a proxy.
     """
     return read_target(_checked(proxy)) is not UNRESOLVED
 
@@ -78,7 +78,7 @@ def get_factory(proxy: Proxy[T]) -> Callable[[], T]:
     """Return the factory of a proxy; never resolves it.
 
     Raises:
-        NotAProxyError: If the argument is no proxy.
+        NotAProxyError: The argument is not a proxy.
     """
     return cast("Callable[[], T]", read_factory(_checked(proxy)))
 
@@ -86,7 +86,7 @@ def get_factory(proxy: Proxy[T]) -> Callable[[], T]:
 def _resolve_quietly(proxy: Any) -> None:
     try:
         target_of(proxy)
-    except Exception:  # noqa: BLE001  # whoever needs the target will meet the error
+    except Exception:  # noqa: BLE001  # a use of the target raises it again
         return
 
 
@@ -95,17 +95,17 @@ def _checked(proxy: Any) -> Any:
         return proxy
     raise NotAProxyError(
         f"expected a proxy, not {type(proxy).__name__!r}",
-        remedy="test with isinstance(value, Proxy) where a value may be either",
+        remedy="check isinstance(value, Proxy) first if the value may be either",
     )
 
 
 class ProxyLocker(Generic[T]):
-    """A box around a proxy that gives it out only through `unlock`.
+    """A box around a proxy, which only `unlock` returns.
 
-    Any use of a proxy resolves it; a box has no operations to use by accident. It can be pickled.
+    Any use of a proxy resolves it; a box has no operations that could be used by accident. It can be pickled.
 
     Args:
-        proxy: The proxy to lock away; it is not resolved.
+        proxy: The proxy; it is not resolved.
     """
 
     __module__ = "psk.proxy"  # where pickles name it

@@ -75,7 +75,7 @@ def _next(target: Any) -> Any:
 def _length_hint(target: Any) -> Any:
     """Return how many items an iterator has left, as far as it knows."""
     hint = operator.length_hint(target, -1)
-    # It is the caller who knows the default.
+    # The caller has the default.
     return NotImplemented if hint < 0 else hint
 
 
@@ -246,7 +246,7 @@ def methods() -> dict[str, Any]:
 def _named(method: FunctionType, name: str) -> FunctionType:
     method.__name__ = name
     method.__qualname__ = f"Proxy.{name}"
-    method.__doc__ = f"Resolve the proxy if need be and do what {name} does on its target."
+    method.__doc__ = f"Resolve the proxy if necessary, and apply {name} to its target."
     # So that tracebacks and profiles name the operation.
     method.__code__ = method.__code__.replace(co_name=name, co_qualname=method.__qualname__)
     return method

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Attributes of the proxy itself; every other name is the target's.
 _OWN_PREFIX = "__proxy_"
 _OWN = frozenset({"__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__"})
-# Attributes of an array that would keep numpy from asking for `__array__`, which alone loses nothing.
+# Attributes of an array that numpy would prefer to `__array__`, the only one that loses nothing.
 _HIDDEN = frozenset({"__array_struct__", "__array_interface__"})
 # Attributes that the proxy has where the target has none.
 _FALLBACK = frozenset({"__array__", "__conform__", "__mro_entries__"})
@@ -53,20 +53,21 @@ class Proxy(Layout):
     A subclass may override operations; its own attributes must begin with `__proxy_` as well.
 
     Args:
-        factory: Callable without arguments that returns the target. It is called once, by the first use,
-            however many threads make it; a failed call is repeated by the next use.
-        cache_defaults: Keep the class and hash of `target`, so that asking for them never resolves, not even
+        factory: Callable without arguments that returns the target. The first use calls it, once, even if several
+            threads use the proxy at the same time; after a failure the next use calls it again.
+        cache_defaults: Keep the class and hash of `target`, so that reading them never resolves the proxy, not even
             after pickling.
-        target: The target, where it is known already; None stands for unknown.
+        target: The target, if it is known already; None means unknown.
 
     Raises:
-        InvalidFactoryError: If the factory cannot be called.
+        InvalidFactoryError: The factory is not callable.
     """
 
     __slots__ = ()
     __module__ = "psk.proxy"
     __proxy_fast__ = False
-    #: A method of subclasses that gives what `x += y` leaves in `x` where the target gave a new object; None is that.
+    #: A method of subclasses that returns the value of `x` after `x += y` if the target returned a new object; None
+    #: stands for that object.
     __proxy_rebind__: Any = None
     #: Every method by name. Those of OPTIONAL are not in Proxy itself, but in the forms whose targets have them.
     __proxy_methods__: ClassVar[dict[str, Any]]
@@ -75,7 +76,7 @@ class Proxy(Layout):
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, *_arguments: Any, **_options: Any) -> Any:
-        """Make a proxy that `__init__` is to give its factory."""
+        """Make a proxy, to which `__init__` gives its factory."""
         made = object.__new__(cls.__proxy_unresolved__)
         write_factory(made, no_factory)
         write_target(made, UNRESOLVED)
@@ -84,7 +85,7 @@ class Proxy(Layout):
     def __init__(self, factory: Callable[[], Any], *, cache_defaults: bool = False, target: Any = None) -> None:
         if not callable(factory):
             raise InvalidFactoryError(
-                f"a proxy needs a factory that can be called, not {type(factory).__name__!r}",
+                f"a proxy needs a callable factory, not {type(factory).__name__!r}",
                 remedy="pass a callable without arguments that returns the target, such as `lambda: target`",
             )
         write_factory(self, factory)
@@ -201,7 +202,7 @@ class Proxy(Layout):
 def _fallback(target: Any, name: str) -> Any:
     numpy = sys.modules.get("numpy")
     if name == "__array__" and numpy is not None and not hasattr(target, name):
-        # numpy would take a proxy of 3 for an object of unknown type.
+        # Without it numpy treats a proxy of 3 as an object of unknown type.
         return lambda dtype=None, copy=None: numpy.array(target, dtype=dtype)  # noqa: ARG005  # always a new array
     if name == "__conform__" and not hasattr(target, name):
         return lambda _protocol: target  # how sqlite3 asks for a value that it can store
@@ -245,14 +246,14 @@ def make_proxy(
     target: Any = None,
     cls: Any = Proxy,
 ) -> Any:
-    """Make a proxy of whose target something, or all, is known beforehand.
+    """Make a proxy whose target is known in advance, in part or in full.
 
     Args:
         factory: Callable without arguments that returns the target.
         default_class: The target's class, if known: `isinstance` and `p.__class__` then do not resolve.
         default_hash: The target's hash, if known: `hash(p)` then does not resolve.
-        protocols: What `protocols_of` gave for the target, if its class is not known but this is.
-        target: The target, if the proxy is to be resolved already; None stands for unknown.
+        protocols: The result of `protocols_of` for the target, if this is known and its class is not.
+        target: The target, for a proxy that is resolved from the beginning; None means unknown.
         cls: The class of the proxy, Proxy or one of its subclasses; its `__init__` is not called.
     """
     if target is not None:
@@ -267,7 +268,7 @@ def protocols_of(target: Any) -> int:
     """Return the protocols of an object's type, as a number that means the same in every process."""
     bits: int = form_for(Proxy, type(target)).__proxy_protocols__
     if sys.version_info < (3, 12):
-        # Here types do not tell, and readers of a newer Python want to know.
+        # These versions do not show it by the type, and readers with a newer Python need it.
         try:
             memoryview(target).release()
         except (TypeError, ValueError, BufferError):
@@ -283,7 +284,7 @@ def _copy_of(proxy: Any, factory: Any) -> Any:
 
 
 def no_factory() -> Never:
-    """Be the factory of a proxy that was given none.
+    """Raise the error of a proxy that was made without a factory.
 
     Raises:
         InvalidFactoryError: Always.
