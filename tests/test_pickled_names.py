@@ -24,8 +24,8 @@ psk.proxy ProxyLocker
 psk.proxy rebuild_proxy
 psk.store restore_factory
 psk.store restore_proxy
-psk.store.config StoreConfig
-psk.store.store restore_store
+psk.store StoreConfig
+psk.store restore_store
 """
 ARRAYS = """
 psk.arrays.numpy rebuild_array

@@ -77,10 +77,10 @@ def test_a_store_over_several_channels_is_rebuilt_in_another_process(tmp_path):
 
 def test_every_wait_has_a_finite_default(store):
     from psk.connectors import DEFAULT_TIMEOUT
-    from psk.store import waiting
+    from psk.store.channel import WAIT_SECONDS
 
     assert 0 < DEFAULT_TIMEOUT < math.inf
-    assert 0 < waiting.DEFAULT_TIMEOUT < math.inf
+    assert 0 < WAIT_SECONDS < math.inf
     with pytest.raises(TimeoutError):
         store.wait(new_object_id().hex(), timeout=0.01)
 

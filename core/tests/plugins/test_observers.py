@@ -15,7 +15,7 @@ def test_without_observers_nothing_is_wrapped_and_nothing_imported(site):
         with psk.Store.from_uri("local://plain") as store:
             store.clear()
             say(sorted({"put", "get", "resolve_reference"} & vars(store).keys()))
-        say(sorted({"psk.store.observing", "psk.store.observers", "pluggy", "importlib.metadata"} & set(sys.modules)))
+        say(sorted({"psk.store.events", "pluggy", "importlib.metadata"} & set(sys.modules)))
     """
     assert site.run(program) == [[], []]
 

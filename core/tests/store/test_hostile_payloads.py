@@ -32,8 +32,8 @@ HARMLESS = re.compile(
 MEGABYTE = 1 << 20
 
 #: Bugs that psk might have.
-BELIEVES_PAYLOADS = "from psk.store.checking import Checker; Checker.check = lambda *_: None"
-BELIEVES_REFERENCES = "from psk.store.policy import TrustPolicy; TrustPolicy.admit = lambda *_: None"
+BELIEVES_PAYLOADS = "from psk.store.reader import Checker; Checker.check = lambda *_: None"
+BELIEVES_REFERENCES = "from psk.store.trust import TrustPolicy; TrustPolicy.admit = lambda *_: None"
 IMPORTS_WHAT_IT_IS_TOLD = """
 from psk.wire import header
 read = header.read_name

@@ -149,10 +149,7 @@ def test_a_failing_serializer_is_named(store):
 
 
 def test_a_channel_that_cannot_list_says_so(store, monkeypatch):
-    class Small:
-        scheme = "small"
-
-    monkeypatch.setattr(store, "_connector", Small())
-    with pytest.raises(CapabilityError, match="small"):
+    monkeypatch.setattr(store._channel, "_capabilities", frozenset())
+    with pytest.raises(CapabilityError, match=f"channel '{store.connector.scheme}' has no SupportsList"):
         store.list()
     monkeypatch.undo()

@@ -108,7 +108,7 @@ def test_a_swapped_object_is_noticed(tmp_path):
     with Store("swapped", f"file://{tmp_path}/objects") as store:
         keys = store.put_batch([[1], [2]])
         os.replace(tmp_path / "objects" / keys[0], tmp_path / "objects" / keys[1])
-        with pytest.raises(PayloadError, match="another object"):
+        with pytest.raises(PayloadError, match="holds a different object"):
             store.get(keys[1])
         store.clear()
 
@@ -202,7 +202,7 @@ def test_the_policy_is_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("PSK_SIGNING", "required")
     monkeypatch.setenv("PSK_TRUSTED", "file:///a/*,local://*")
     monkeypatch.setenv("PSK_CODECS", "raw")
-    monkeypatch.setattr("psk.store.policy._current", None)
+    monkeypatch.setattr("psk.store.trust._policy", None)
     policy = psk.store.get_policy()
     assert (policy.signing, policy.trusted, policy.codecs) == (
         "required",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from psk.connectors import open_connector
+from psk.connectors import format_uri, open_connector
 from psk.connectors.catalog import BUILT_IN
 from psk.errors import CapabilityError
 
@@ -66,6 +66,9 @@ class PlainConnector:
     def config(self) -> dict[str, object]:
         return {"scheme": self.scheme, "channel": self.channel, "powers": ",".join(self.powers)}
 
+    def uri(self) -> str:
+        return format_uri(self.config())
+
     @classmethod
     def from_config(cls, config: Any) -> PlainConnector:
         return cls(config["channel"], *filter(None, config["powers"].split(",")))
@@ -74,7 +77,7 @@ class PlainConnector:
     def put(self, *_args: Any, **_options: Any) -> Any:
         raise NotImplementedError
 
-    get = exists = evict = close = uri = put
+    get = exists = evict = close = put
 
 
 @contextmanager

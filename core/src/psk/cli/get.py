@@ -78,7 +78,7 @@ def _decode(store: Store, arguments: Namespace) -> bool:
 
 
 def _copy(store: Store, arguments: Namespace) -> bool:
-    from psk.store.checking import Checker
+    from psk.store.reader import Checker
     from psk.wire import Payload
 
     frames = store.connector.get(arguments.key, timeout=arguments.timeout)

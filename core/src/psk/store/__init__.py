@@ -1,26 +1,17 @@
-"""Where does an object wait for those who use it? In a store."""
+"""Stores: where objects wait for those who use them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psk.store.channel import ObjectStat
 from psk.store.config import StoreConfig
-from psk.store.factory import StoreFactory, restore_factory, restore_proxy
-from psk.store.policy import TrustPolicy, get_policy, set_policy
-from psk.store.registry import (
-    close_opened_stores,
-    get_key,
-    get_or_create_store,
-    get_store,
-    register_store,
-    store_registration,
-    unregister_store,
-)
-from psk.store.stat import ObjectStat
-from psk.store.store import Store
+from psk.store.factory import StoreFactory, get_key, restore_factory, restore_proxy
+from psk.store.registry import close_opened_stores, register_store, store_registration, unregister_store
+from psk.store.store import Lifetime, Store, get_or_create_store, get_store, restore_store
+from psk.store.trust import TrustPolicy, get_policy, set_policy
 
 if TYPE_CHECKING:
-    from psk.store.lifetime import Lifetime
     from psk.store.metrics import StoreMetrics
 
 __all__ = [
@@ -39,6 +30,7 @@ __all__ = [
     "register_store",
     "restore_factory",
     "restore_proxy",
+    "restore_store",
     "set_policy",
     "store_registration",
     "unregister_store",
@@ -46,11 +38,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Not needed by those who only put and get.
-    if name == "Lifetime":
-        from psk.store.lifetime import Lifetime
-
-        return Lifetime
+    # Only a store with metrics=True needs it.
     if name == "StoreMetrics":
         from psk.store.metrics import StoreMetrics
 

@@ -1,48 +1,112 @@
-"""The objects that a store keeps at hand, and within which bounds.
+"""Cache the most recently used objects of a store, within bounds.
 
-There is no lock here that a finaliser or a signal handler, which may come in anywhere and get, could find held. What
-must stay together is written without a call: CPython changes threads and looks for interrupts after calls, at the start
-of functions and when it jumps back, and nowhere else. And what leaves is held until the books are right, since with it
-go objects whose finalisers may do anything.
+There is no lock, since a finaliser or a signal handler may call `get` at any instruction and would find it held.
+Changes that belong together are written without a call between them: CPython switches threads and handles signals only
+after calls, at the start of functions and at backward jumps. An entry that leaves is referenced until the counters
+are updated, since finalisers run as it is released.
 """
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from psk.store.pristine import COPY_BELOW, Pristine
+from psk.wire import Frames, Payload, allocate
 
 if TYPE_CHECKING:
-    from psk.wire import Payload
+    from collections.abc import Sequence
 
-#: Objects that nobody can change are kept themselves, so a hit costs no decoding.
+#: Immutable objects are cached themselves, so that a hit costs no decoding.
 IMMUTABLE = frozenset({bytes, str, int, float, complex})
 REMEMBERED_PER_ENTRY = 4
-#: Evicted keys remembered, so that a fetch which was under way meanwhile does not bring its object back.
+#: Evicted keys that are remembered, so that a fetch which was in progress does not bring its object back.
 REMEMBERED_DROPS = 1024
+#: Below this size a copy is cheaper than mapping memory.
+COPY_BELOW = 64 * 1024
+
+
+class Snapshot:
+    """A payload kept as it arrived, from which many objects can be decoded that share no memory.
+
+    Read-only buffers are kept as they are, since decoding copies what must be writable. Small writable buffers are
+    copied. Large ones move to an anonymous file, which each use maps copy-on-write, so that only the pages that a user
+    changes take memory.
+    """
+
+    __slots__ = ("_descriptor", "_frames", "nbytes")
+
+    def __init__(self, payload: Payload) -> None:
+        self.nbytes = payload.nbytes
+        self._descriptor = -1
+        self._frames: Frames | None = None
+        buffers = [memoryview(buffer) for buffer in payload.buffers()]
+        if all(buffer.readonly for buffer in buffers):
+            self._frames = payload.received
+        elif self.nbytes < COPY_BELOW or not self._move(buffers):
+            self._frames = Frames([b"".join(buffers)])
+
+    def _move(self, buffers: Sequence[memoryview]) -> bool:
+        """Write the payload to an anonymous file; False if the system has none, or no descriptor is left."""
+        if not hasattr(os, "memfd_create"):
+            return False
+        try:
+            self._descriptor = os.memfd_create("psk")
+            for buffer in buffers:
+                rest = buffer.cast("B")
+                while rest.nbytes:
+                    rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            return False
+        return True
+
+    def payload(self) -> Payload:
+        """Return the payload over memory that nobody else writes to."""
+        if self._frames is not None:
+            return Payload.parse(self._frames)
+        try:
+            # The mapping has a descriptor of its own, so the pages outlive this object.
+            private = mmap.mmap(self._descriptor, self.nbytes, flags=mmap.MAP_PRIVATE)
+        except OSError:  # out of descriptors or mappings: use memory instead
+            return Payload.parse(Frames([self._copy()]))
+        return Payload.parse(Frames([memoryview(private)]))
+
+    def _copy(self) -> memoryview:
+        memory = allocate(self.nbytes)
+        done = 0
+        while done < self.nbytes:  # one call moves 2 GiB at most
+            done += os.preadv(self._descriptor, [memory[done:]], done)
+        return memory
+
+    def __del__(self) -> None:
+        if getattr(self, "_descriptor", -1) >= 0:  # __init__ may have failed
+            os.close(self._descriptor)
 
 
 class Cache:
     """Keep the most recently used objects, bounded by count and by bytes.
 
-    An entry is a finished object (immutable, or shared on the user's word) or a pristine payload, over which each
-    hit decodes anew. A large payload enters at its second fetch: most objects are resolved once per process, and
-    those should not pay for a copy. Hits and misses are counted here, where counting is free.
+    An entry is a decoded object (immutable, or shared because the user asked for it) or a snapshot of a payload, from
+    which each hit decodes its own object. A large payload enters at its second fetch: most objects are resolved once
+    per process, and those should not pay for a copy.
 
     Args:
         size: Entries kept at most; 0 keeps none.
         nbytes: Bytes of all entries together at most; a larger object is never kept.
-        payloads: Keep payloads too, not only finished objects.
-        objects: Keep every decoded object itself, so that all users of a key share one.
+        payloads: Keep payloads, not only decoded objects.
+
+    Attributes:
+        hits: How many lookups found their key.
+        misses: How many did not.
+        nbytes: Bytes of all entries together.
     """
 
     __slots__ = (
         "_dropped",
         "_entries",
         "_nbytes",
-        "_objects",
         "_payloads",
         "_seen",
         "_size",
@@ -51,11 +115,10 @@ class Cache:
         "nbytes",
     )
 
-    def __init__(self, size: int, nbytes: int, *, payloads: bool = True, objects: bool = False) -> None:
+    def __init__(self, size: int, nbytes: int, *, payloads: bool = True) -> None:
         self._size = size
         self._nbytes = nbytes
-        self._payloads = payloads and not objects
-        self._objects = objects
+        self._payloads = payloads
         self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._seen: OrderedDict[str, bool] = OrderedDict()
         self._dropped: OrderedDict[str, None] = OrderedDict()
@@ -68,7 +131,7 @@ class Cache:
         return key in self._entries
 
     def get(self, key: str) -> Any:
-        """Give the entry of a key, or None; the entry becomes the most recently used one."""
+        """Return the entry of a key, or None; the entry becomes the most recently used one."""
         if not self._size:
             return None
         entry = self._entries.get(key)
@@ -78,33 +141,30 @@ class Cache:
         self.hits += 1
         try:  # noqa: SIM105  suppress() would cost as much as all the rest
             self._entries.move_to_end(key)
-        except KeyError:  # it has left meanwhile
+        except KeyError:  # removed meanwhile
             pass
         return entry[0]
 
-    def keep_payload(self, key: str, payload: Payload) -> Pristine | None:
-        """Keep what was fetched, if it is worth keeping as a payload; give the entry to decode from."""
+    def keep_payload(self, key: str, payload: Payload) -> Snapshot | None:
+        """Keep a fetched payload if that is worthwhile, and return the entry to decode from."""
         if not self._payloads or not self._takes(payload) or payload.codec in {"bytes", "str"}:
             return None
         if payload.nbytes >= COPY_BELOW and not self._met_before(key):
             return None
-        pristine = Pristine(payload)
-        self._add(key, pristine, payload.nbytes)
-        return pristine
+        snapshot = Snapshot(payload)
+        self._add(key, snapshot, payload.nbytes)
+        return snapshot
 
     def keep_object(self, key: str, target: Any, payload: Payload) -> None:
-        """Keep what was decoded, if sharing it can do no harm."""
-        if type(target) not in IMMUTABLE and not self._objects:
-            return
-        # `_takes`, spelled out: every first get of a small object comes here.
-        if self._size and payload.nbytes <= self._nbytes and not payload.expires:
+        """Keep a decoded object that can be shared: one of `IMMUTABLE`, or any if the user asked for it."""
+        if self._takes(payload):
             self._add(key, target, payload.nbytes)
 
     def drop(self, key: str) -> None:
-        """Forget a key for good: what a thread is fetching right now is not kept either."""
+        """Forget a key, and do not keep an object of it that a thread is fetching at this moment."""
         if not self._size:
             return
-        # First noted, then removed: who adds it meanwhile does so before, or sees the note.
+        # Note the key first, then remove it: a thread that adds it meanwhile does so before, or sees the note.
         self._dropped[key] = None
         if len(self._dropped) > REMEMBERED_DROPS:
             self._dropped.popitem(last=False)
@@ -117,7 +177,7 @@ class Cache:
             self._remove(key)
 
     def _takes(self, payload: Payload) -> bool:
-        # What may expire is never kept: from its expiry on nobody may see it.
+        # An object that may expire is never kept: nobody may see it after its expiry.
         return bool(self._size) and payload.nbytes <= self._nbytes and not payload.expires
 
     def _met_before(self, key: str) -> bool:
@@ -132,7 +192,7 @@ class Cache:
         self._remove(key)
         entry = value, nbytes
         entries = self._entries
-        if key not in entries:  # else another thread was quicker
+        if key not in entries:  # otherwise another thread has added it
             entries[key] = entry
             self.nbytes += nbytes
         if key in self._dropped:

@@ -1,20 +1,22 @@
-"""Which options does a store have, and how do they travel to another process or a file?"""
+"""Hold the options of a store, and check the arguments of its calls."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from psk.connectors import format_uri
-from psk.errors import CodecNotPortableError, StoreConfigError
+from psk.connectors import shown, validate_key
+from psk.errors import CodecNotPortableError, InvalidArgumentError, InvalidKeyError, StoreConfigError
 from psk.plugins.importing import on_demand
-from psk.store.arguments import check_coder
-from psk.store.patterns import read_patterns
+from psk.proxy import Proxy, extract, is_resolved
+from psk.store.trust import read_patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from os import PathLike
 
     from psk.connectors import Connector
+
+T = TypeVar("T")
 
 #: Every option with its default, in the order in which `repr` and a file show them.
 DEFAULTS: dict[str, Any] = {
@@ -44,7 +46,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
 
 
 class StoreConfig:
-    """Hold everything that rebuilds a store elsewhere: plain values, no secret, no live object.
+    """Hold everything that rebuilds a store elsewhere: plain values, no secrets, no open resources.
 
     Args:
         name: The store's name in this process.
@@ -52,7 +54,7 @@ class StoreConfig:
         **options: Keyword arguments of `Store`, by name; see there for their meaning.
 
     Raises:
-        StoreConfigError: An option is unknown, or name, connector or a value is not possible.
+        StoreConfigError: An option is unknown, or name, connector or a value is not valid.
     """
 
     __slots__ = ("connector", "name", "options")
@@ -64,9 +66,9 @@ class StoreConfig:
         if not isinstance(name, str):
             raise StoreConfigError(
                 f"a store's name cannot be an object of type {type(name).__qualname__!r}",
-                remedy="give a text first, and the connector or its URI second",
+                remedy="give a string first, and the connector or its URI second",
             )
-        if not isinstance(connector, str) and not callable(getattr(connector, "config", None)):
+        if not isinstance(connector, str) and not callable(getattr(connector, "uri", None)):
             raise StoreConfigError(
                 f"store {name!r} cannot have an object of type {type(connector).__qualname__!r} as its connector",
                 remedy="give a connector or its URI; for a path, psk.FileConnector(path)",
@@ -74,7 +76,7 @@ class StoreConfig:
         for option in ("serializer", "deserializer"):
             check_coder(f"store option {option}", options.get(option))
         for option, choices in CHOICES.items():
-            # With its type: 0 equals False, but is not what `verify` is compared with.
+            # With its type: 0 equals False, but `verify` is compared by identity.
             if option in options and (type(options[option]), options[option]) not in [(type(it), it) for it in choices]:
                 raise StoreConfigError(
                     f"store option {option}={options[option]!r} is not possible",
@@ -89,7 +91,7 @@ class StoreConfig:
                     remedy="give a whole number, 0 to switch the cache off",
                 )
         self.name = name
-        self.connector = connector if isinstance(connector, str) else format_uri(connector.config())
+        self.connector = connector if isinstance(connector, str) else connector.uri()
         self.options = {option: options.get(option, default) for option, default in DEFAULTS.items()}
         self.options["trusted"] = read_patterns("store option", self.options["trusted"])
 
@@ -123,22 +125,22 @@ class StoreConfig:
         return StoreConfig.from_dict, (self.as_dict(),)
 
     def _identity(self) -> tuple[object, ...]:
-        # Whether a store was registered where it was made says nothing about which store it is.
+        # Whether a store is registered in one process does not matter to which store it is.
         return self.name, self.connector, {**self.options, "register": False}
 
     def _changed(self) -> dict[str, Any]:
         return {option: value for option, value in self.options.items() if value != DEFAULTS[option]}
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the configuration as plain values, options at their default left out.
+        """Return the configuration as plain values, without the options that have their default.
 
         Raises:
-            CodecNotPortableError: The (de)serializer is a callable, which only this process has.
+            CodecNotPortableError: The (de)serializer is a callable, which exists only in this process.
         """
         for option in ("serializer", "deserializer"):
             if callable(self.options[option]):
                 raise CodecNotPortableError(
-                    f"store {self.name!r} has a {option} that only this process knows: {self.options[option]!r}",
+                    f"store {self.name!r} has a {option} that exists only in this process: {self.options[option]!r}",
                     remedy="register it with psk.register_codec and pass the codec's name",
                 )
         values = {"name": self.name, "connector": self.connector, **self._changed()}
@@ -146,10 +148,10 @@ class StoreConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StoreConfig:
-        """Build a configuration from what `as_dict` gave.
+        """Build a configuration from what `as_dict` returned.
 
         Raises:
-            StoreConfigError: A value is missing, unknown or impossible.
+            StoreConfigError: A value is missing, unknown or not valid.
         """
         try:
             options = dict(values)
@@ -160,7 +162,7 @@ class StoreConfig:
         for needed in ("name", "connector"):
             if not isinstance(options.get(needed), str):
                 raise StoreConfigError(
-                    f"a store's configuration needs a text {needed!r}",
+                    f"a store's configuration needs a string {needed!r}",
                     found=options,
                     remedy=f'add {needed} = "..."',
                 )
@@ -192,9 +194,93 @@ class StoreConfig:
             OSError: The file cannot be written.
         """
         with on_demand:
-            import json  # a JSON string, number, boolean or list is a TOML one, all that a configuration holds
+            import json  # its strings, numbers, booleans and lists, all that a configuration holds, are TOML as well
 
-        # Not ASCII alone: what JSON escapes as two surrogates TOML does not know. DEL is escaped in TOML only.
+        # Not ASCII only: JSON escapes some characters as two surrogates, which TOML does not know. TOML escapes DEL.
         lines = [f"{option} = {json.dumps(value, ensure_ascii=False)}\n" for option, value in self.as_dict().items()]
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123  as above
             file.writelines(line.replace("\x7f", "\\u007f") for line in lines)
+
+
+StoreConfig.__module__ = "psk.store"  # as it is named in pickles
+
+
+def check_coder(option: str, value: object) -> None:
+    """Make sure that a serializer or deserializer is None, the name of a codec, or a callable.
+
+    Raises:
+        StoreConfigError: It is something else.
+    """
+    if value is not None and not isinstance(value, str) and not callable(value):
+        raise StoreConfigError(
+            f"{option}={shown(value)} is not possible", remedy="give the name of a registered codec, or a callable"
+        )
+
+
+def check_kind(what: str, value: object, kind: type, remedy: str) -> None:
+    """Make sure that an argument is an instance of a class.
+
+    Raises:
+        StoreConfigError: It is something else.
+    """
+    if not isinstance(value, kind):
+        raise StoreConfigError(f"{shown(value)} is not {what}", remedy=remedy)
+
+
+def several(name: str, values: Iterable[T]) -> list[T]:
+    """Return the values of an argument that holds several.
+
+    Raises:
+        InvalidArgumentError: It cannot be iterated over.
+    """
+    try:
+        iterator = iter(values)
+    except TypeError as error:
+        raise InvalidArgumentError(f"{name}={shown(values)} is not possible", remedy="give a list") from error
+    return list(iterator)
+
+
+def check_key(key: Any) -> str:
+    """Return a key that was passed to a store: what `put` returned, or a proxy of it.
+
+    A proxy is never resolved to find out whether its target is a string.
+
+    Raises:
+        InvalidKeyError: It is not a key.
+    """
+    if type(key) is str or not is_proxy(key):
+        return validate_key(key)
+    if is_resolved(key) or _known_class(key) is str:
+        target = extract(key)
+        if isinstance(target, str):
+            return validate_key(target)
+    raise InvalidKeyError(
+        "a proxy is not a key", remedy="pass psk.get_key(proxy), or use the proxy itself as if it were the object"
+    )
+
+
+def _known_class(proxy: Any) -> object:
+    try:
+        return object.__getattribute__(proxy, "__proxy_default_class__")
+    except AttributeError:
+        return None
+
+
+def is_proxy(value: object) -> bool:
+    """Tell whether something is a proxy, without asking its target."""
+    return issubclass(type(value), Proxy)
+
+
+def ttl_of(lifetime: Any, ttl: float | None) -> float | None:
+    """Return the time to live of a new object: the caller's, or else that of its lifetime.
+
+    Raises:
+        StoreConfigError: The lifetime is not one.
+    """
+    if lifetime is None:
+        return ttl
+    if not callable(getattr(lifetime, "add_key", None)):
+        raise StoreConfigError(
+            f"lifetime={shown(lifetime)} is not possible", remedy="give a lifetime of psk_patterns, or None"
+        )
+    return getattr(lifetime, "ttl", None) if ttl is None else ttl

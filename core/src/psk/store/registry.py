@@ -1,37 +1,74 @@
-"""Which stores does this process know, by name and by channel?"""
+"""Know the stores of this process, by name for people and by channel for proxies."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from psk.connectors import format_uri, parse_uri
-from psk.errors import ProxyStoreFactoryError, StoreExistsError, UnsignedError
+from psk.errors import StoreExistsError, UnsignedError
 from psk.fork import after_fork_in_child
-from psk.proxy import Proxy, get_factory
 from psk.singleflight import SingleFlight
-from psk.store.arguments import check_kind
-from psk.store.config import StoreConfig
-from psk.store.factory import StoreFactory
-from psk.store.policy import get_policy
+from psk.store.config import check_kind
+from psk.store.trust import get_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from psk.store.store import Store
+    from psk.store.config import StoreConfig
     from psk.wire import Reference
 
-# Re-entrant: a finaliser or a signal handler may come in between.
+StoreT = TypeVar("StoreT", bound=type)
+
+
+class KnownStore(Protocol):
+    """What is needed of a store here; `psk.Store` has it, and stands above this module."""
+
+    @property
+    def name(self) -> str:
+        """Its name in this process."""
+
+    @property
+    def uri(self) -> str:
+        """The URI of its channel."""
+
+    @property
+    def shown_uri(self) -> str:
+        """The URI for people to read."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+
+    def config(self) -> StoreConfig:
+        """Return its options."""
+
+    def is_configured_as(self, config: StoreConfig) -> bool:
+        """Tell whether opening `config` would give a store like this one."""
+
+    def close(self) -> None:
+        """Release what it opened."""
+
+
+# Re-entrant: a finaliser or a signal handler that interrupts a call may use the registry.
 _lock = threading.RLock()
 _openings = SingleFlight()
-#: By name, for people. A name means one store; nothing is ever resolved by name.
-_named: dict[str, Store] = {}
-#: By URI, for proxies: stores opened here because a proxy needed them.
-_opened: dict[str, Store] = {}
+#: By name, for people. A name means one store; no proxy is resolved by name.
+_named: dict[str, KnownStore] = {}
+#: By URI, for proxies: stores that were opened because a proxy needed them.
+_opened: dict[str, KnownStore] = {}
+_store_class: Any = None
 
 
-def register_store(store: Store, exist_ok: bool = False) -> None:
+def opened_for_proxies(store_class: StoreT) -> StoreT:
+    """Decorate the class of stores: proxies that arrive in this process are resolved by instances of it."""
+    global _store_class  # noqa: PLW0603  one class per process
+    _store_class = store_class
+    return store_class
+
+
+def register_store(store: KnownStore, exist_ok: bool = False) -> None:
     """Make a store known in this process: `get_store` finds it by name, and proxies of its channel use it.
 
     Args:
@@ -52,8 +89,8 @@ def register_store(store: Store, exist_ok: bool = False) -> None:
         _named[store.name] = store
 
 
-def unregister_store(name_or_store: str | Store) -> None:
-    """Forget a registered store, without closing it. Forgetting an unknown one is no error."""
+def unregister_store(name_or_store: str | KnownStore) -> None:
+    """Forget a registered store, without closing it. Forgetting an unknown one is not an error."""
     if not isinstance(name_or_store, str):
         _check_store(name_or_store)
     with _lock:
@@ -64,8 +101,8 @@ def unregister_store(name_or_store: str | Store) -> None:
 
 
 @contextmanager
-def store_registration(*stores: Store, exist_ok: bool = False) -> Iterator[None]:
-    """Register stores for the time of a `with` block, however the block ends.
+def store_registration(*stores: KnownStore, exist_ok: bool = False) -> Iterator[None]:
+    """Register stores for the duration of a `with` block, however the block ends.
 
     Raises:
         StoreExistsError: Another store has one of the names; then none stays registered.
@@ -79,50 +116,19 @@ def store_registration(*stores: Store, exist_ok: bool = False) -> Iterator[None]
             unregister_store(store)
 
 
-def get_store(name_or_proxy: str | Proxy[Any]) -> Store | None:
-    """Find the store of a name, or of a proxy.
-
-    Returns:
-        The registered store of that name, or None. For a proxy, the store that resolves it.
-
-    Raises:
-        ProxyStoreFactoryError: The proxy was not made by a store.
-    """
-    if isinstance(name_or_proxy, Proxy):
-        return store_factory(name_or_proxy).store()
-    check_kind("a store's name or a proxy", name_or_proxy, str, "give the name that it was registered under")
-    return _named.get(name_or_proxy)
+def find_by_name(name: str) -> Any:
+    """Return the registered store of a name, or None."""
+    check_kind("a store's name or a proxy", name, str, "give the name that it was registered under")
+    return _named.get(name)
 
 
-def _check_store(store: object) -> None:
-    from psk.store.objects import ObjectMethods  # the registry stands below the store
-
-    check_kind("a store", store, ObjectMethods, "give a psk.Store")
-
-
-def get_or_create_store(config: StoreConfig, *, register: bool = True) -> Store:
-    """Give the registered store of a configuration, or open it.
-
-    Raises:
-        StoreExistsError: The name is taken by a store of another configuration.
-    """
-    from psk.store.store import Store  # the registry stands below the store, and only here opens one
-
-    check_kind("a StoreConfig", config, StoreConfig, "give what `config()` returned")
-    known = find_registered(config)
-    if known is not None:
-        return known
-    store = Store.from_config(config, register=False)
-    try:
-        if register:
-            register_store(store)
-    except StoreExistsError:
-        store.close()
-        raise
-    return store
+def find_registered(config: StoreConfig) -> Any:
+    """Return the registered store of exactly this configuration, or None."""
+    store = _named.get(config.name)
+    return store if store is not None and store.is_configured_as(config) else None
 
 
-def store_for(reference: Reference) -> Store:
+def store_for(reference: Reference) -> Any:
     """Find or open the store that resolves a reference from outside; opened once per process and channel.
 
     Raises:
@@ -130,8 +136,7 @@ def store_for(reference: Reference) -> Store:
         UntrustedChannelError: This process does not open that channel for proxies.
         UnknownConnectorError: No connector is installed for its scheme.
     """
-    policy = get_policy()
-    policy.admit(reference)
+    get_policy().admit(reference)
     store = find_by_uri(reference.uri) or _find_or_open(reference.uri)
     if store.config().signature_required and not reference.signed_by:
         raise UnsignedError(
@@ -141,47 +146,39 @@ def store_for(reference: Reference) -> Store:
     return store
 
 
-def find_by_uri(uri: str) -> Store | None:
-    """Find an open store of a channel: a registered one first, for it carries the user's options."""
+def find_by_uri(uri: str) -> KnownStore | None:
+    """Find an open store of a channel: a registered one first, since it has the user's options."""
     registered = _find_registered_for(uri)
     if registered is not None:
         return registered
     opened = _opened.get(uri)
     if opened is None or opened.closed:
         return None
-    # Opened by another spelling of the channel, it must not stand in for a store that is registered for it.
+    # If it was opened by another spelling of the URI, a store that is registered for the channel takes precedence.
     return opened if opened.uri == uri else _find_registered_for(opened.uri) or opened
 
 
-def _find_registered_for(uri: str) -> Store | None:
+def _find_registered_for(uri: str) -> KnownStore | None:
     return next((store for store in list(_named.values()) if store.uri == uri and not store.closed), None)
 
 
-def _find_or_open(uri: str) -> Store:
-    # A forged proxy spells a URI as it likes. That must not lead past the rules of a store that is registered for it.
+def _find_or_open(uri: str) -> KnownStore:
+    # A forged proxy may spell a URI in any way. That must not evade the rules of a store that is registered for it.
     uri = format_uri(parse_uri(uri))
     found = find_by_uri(uri)
     if found is not None:
         return found
-    store: Store = _openings.run(uri, _open, (uri,))
-    # Only an open connector knows which options say nothing, such as a default: by now it can be asked.
+    store: KnownStore = _openings.run(uri, _open, (uri,))
+    # Only an open connector knows its canonical URI, for instance without options that have their default.
     return find_by_uri(uri) or store
 
 
-def _open(uri: str) -> Store:
-    from psk.store.store import Store  # as above
-
+def _open(uri: str) -> KnownStore:
     policy = get_policy()
-    store = Store.join(uri, signing=policy.signing, codecs=policy.codecs)
+    store: KnownStore = _store_class.join(uri, signing=policy.signing, codecs=policy.codecs)
     with _lock:
         _opened[uri] = store
     return store
-
-
-def find_registered(config: StoreConfig) -> Store | None:
-    """Find the registered store of exactly this configuration."""
-    store = _named.get(config.name)
-    return store if store is not None and store.is_configured_as(config) else None
 
 
 def close_opened_stores() -> None:
@@ -193,32 +190,8 @@ def close_opened_stores() -> None:
         store.close()
 
 
-def store_factory(proxy: Proxy[Any]) -> StoreFactory[Any]:
-    """Give the store's factory behind a proxy.
-
-    A factory that adds rules of its own to a store's, as that of an owner or a future does, has that one as its
-    attribute `factory`.
-
-    Raises:
-        ProxyStoreFactoryError: The proxy was made with another factory.
-    """
-    found: Any = get_factory(proxy)
-    factory = found if isinstance(found, StoreFactory) else getattr(found, "factory", None)
-    if not isinstance(factory, StoreFactory):
-        raise ProxyStoreFactoryError(
-            f"the proxy's factory is a {type(found).__qualname__}, not one of a store",
-            remedy="make the proxy with Store.proxy",
-        )
-    return factory
-
-
-def get_key(proxy: Proxy[Any]) -> str:
-    """Give the key of the object behind a proxy, without resolving it.
-
-    Raises:
-        ProxyStoreFactoryError: The proxy was not made by a store.
-    """
-    return store_factory(proxy).reference.key
+def _check_store(store: object) -> None:
+    check_kind("a store", store, _store_class, "give a psk.Store")
 
 
 @after_fork_in_child

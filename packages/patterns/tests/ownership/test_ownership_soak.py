@@ -31,7 +31,8 @@ def test_two_owners_are_noticed(uris, seed):
 
 def test_an_orphan_is_noticed(uris, seed, monkeypatch):
     monkeypatch.setattr(psk.Store, "renew", lambda store, key, ttl, **options: True)
-    monkeypatch.setattr(psk.Store, "_place", lambda store, *args, ttl=None, **options: store._connector.put(args[0]))
+    put = "psk.store.channel.Channel.put"
+    monkeypatch.setattr(put, lambda channel, payload, **options: channel.connector.put(payload))
     complaints = hops.run_transfers(uris[:1], 1, seed, patience=0.1)
     assert any("orphan" in line or "still has" in line for line in complaints)
 

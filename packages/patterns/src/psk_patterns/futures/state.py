@@ -202,7 +202,8 @@ class FutureState:
             UnknownConnectorError: No connector is installed for its scheme.
         """
         self.claim_factory.store()
-        return self.result_factory.store()
+        store: Store = self.result_factory.store()
+        return store
 
     @contextmanager
     def writing(self) -> Iterator[Store]:

@@ -1,0 +1,347 @@
+"""Move payloads through a connector, with a correct default for each capability that it lacks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from psk.background import stepping_aside
+from psk.connectors import deadline_after, poll
+from psk.errors import CapabilityError, DeadlineError, PayloadError
+from psk.plugins.importing import on_demand
+from psk.wire import HEADER_REACH, Header, Payload, new_object_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from psk.connectors import Connector
+    from psk.store.events import Event, Events
+    from psk.wire import Frames
+
+#: Seconds that a wait may take by default.
+WAIT_SECONDS = 60.0
+#: Seconds that one look of a wait may take, however close the deadline is.
+SHORTEST_LOOK = 0.5
+#: No header block is longer. It bounds the second look at the payload of an object with very many frames.
+LONGEST_HEADER = 1 << 20
+
+
+class ObjectStat:
+    """Describe a stored object, from its payload's header.
+
+    Attributes:
+        key: The object's key.
+        nbytes: Size of the whole payload in bytes.
+        codec: Name of the codec that encoded it.
+        frames: Sizes of its frames in bytes.
+        revision: 0 for the object as first put; one more for each update.
+        checksum: CRC-32 of the payload, or None.
+        expires: Whether it was put with a time to live.
+        signed_by: Name of the key that signed it, or "".
+    """
+
+    __slots__ = ("checksum", "codec", "expires", "frames", "key", "nbytes", "revision", "signed_by")
+
+    def __init__(self, key: str, header: Header | Payload) -> None:
+        self.key = key
+        self.nbytes = header.nbytes
+        self.codec = header.codec
+        self.frames = header.frame_sizes
+        self.revision = header.revision
+        self.checksum = header.checksum
+        self.expires = header.expires
+        self.signed_by = header.signed_by
+
+    def __repr__(self) -> str:
+        return f"ObjectStat({', '.join(f'{name}={getattr(self, name)!r}' for name in ('key', 'nbytes', 'codec'))})"
+
+
+class _Unheard:
+    """Stands for the event of an operation that nobody hears of."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def moved(self, key: str, nbytes: int) -> None:
+        """Note nothing."""
+
+
+_UNHEARD = _Unheard()
+
+
+class Channel:
+    """A connector, the capabilities it has, and what stands in for those that it lacks.
+
+    Everything that a store asks of its connector goes through here, and is told as an event `connector.put`,
+    `connector.get`, ... if somebody subscribes. Keys are those of the connector, checked by it.
+
+    Args:
+        connector: What moves the bytes.
+        store: The store's name, for error messages.
+        events: Where operations are told; None if nobody subscribes.
+    """
+
+    __slots__ = ("_capabilities", "_store", "connector", "events", "in_memory")
+
+    def __init__(self, connector: Connector, store: str, events: Events | None = None) -> None:
+        # Any: which capabilities it has shows at run time.
+        self.connector: Any = connector
+        self.events = events
+        #: Whether `get` costs nothing, so that there is nothing to save by caching payloads or sharing fetches.
+        self.in_memory: bool = getattr(connector, "in_memory", False)
+        self._store = store
+        self._capabilities: frozenset[str] | None = None
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The names of the protocols in `psk.connectors` that the connector implements; looked up once."""
+        found = self._capabilities
+        if found is None:
+            with on_demand:
+                from psk.connectors import capabilities_of  # the protocols take as long to import as a small package
+
+            found = self._capabilities = frozenset(kind.__name__ for kind in capabilities_of(self.connector))
+        return found
+
+    def operation(self, name: str) -> Event | _Unheard:
+        """Return the event of an operation, which runs in a `with` block."""
+        return _UNHEARD if self.events is None else self.events.operation(name)
+
+    def put(
+        self,
+        payload: Payload,
+        *,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        hints: Mapping[str, object] | None = None,
+    ) -> str:
+        """Store a payload and return its key."""
+        if self.events is None:
+            key: str = self.connector.put(payload, ttl=ttl, timeout=timeout, hints=hints)
+            return key
+        with self.events.operation("connector.put") as event:
+            key = self.connector.put(payload, ttl=ttl, timeout=timeout, hints=hints)
+            event.moved(key, payload.nbytes)
+        return key
+
+    def get(self, key: str, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
+        """Fetch a payload; None if there is none."""
+        if self.events is None:
+            frames: Frames | None = self.connector.get(key, size=size, timeout=timeout)
+            return frames
+        with self.events.operation("connector.get") as event:
+            frames = self.connector.get(key, size=size, timeout=timeout)
+            _note(event, key, frames)
+        return frames
+
+    def exists(self, key: str, *, timeout: float | None = None) -> bool:
+        """Tell whether the channel holds an object."""
+        if self.events is None:
+            present: bool = self.connector.exists(key, timeout=timeout)
+            return present
+        with self.events.operation("connector.exists"):
+            return bool(self.connector.exists(key, timeout=timeout))
+
+    def evict(self, key: str, *, timeout: float | None = None) -> None:
+        """Delete an object; a missing one is not an error."""
+        if self.events is None:
+            self.connector.evict(key, timeout=timeout)
+            return
+        with self.events.operation("connector.evict") as event:
+            self.connector.evict(key, timeout=timeout)
+            event.moved(key, 0)
+
+    def put_batch(self, payloads: Sequence[Payload], **options: Any) -> list[str]:
+        """Store payloads, together if the connector can; options as of `put`."""
+        if "SupportsBatch" not in self.capabilities:
+            return [self.put(payload, **options) for payload in payloads]
+        with self.operation("connector.put") as event:
+            keys: list[str] = self.connector.put_batch(payloads, **options)
+            for key, payload in zip(keys, payloads, strict=True):
+                event.moved(key, payload.nbytes)
+        return keys
+
+    def get_batch(self, keys: Sequence[str], *, timeout: float | None = None) -> list[Frames | None]:
+        """Fetch payloads, together if the connector can; None for each missing one."""
+        if "SupportsBatch" not in self.capabilities:
+            return [self.get(key, timeout=timeout) for key in keys]
+        with self.operation("connector.get") as event:
+            fetched: list[Frames | None] = self.connector.get_batch(keys, timeout=timeout)
+            for key, frames in zip(keys, fetched, strict=True):
+                _note(event, key, frames)
+        return fetched
+
+    def evict_batch(self, keys: Sequence[str], *, timeout: float | None = None) -> None:
+        """Delete objects, together if the connector can."""
+        if "SupportsBatch" not in self.capabilities:
+            for key in keys:
+                self.evict(key, timeout=timeout)
+            return
+        with self.operation("connector.evict") as event:
+            self.connector.evict_batch(keys, timeout=timeout)
+            for key in keys:
+                event.moved(key, 0)
+
+    def wait(self, keys: Sequence[str], *, timeout: float | None = None) -> list[str]:
+        """Block until at least one key has an object, woken by the channel if it can, else by looking repeatedly.
+
+        Args:
+            keys: Validated keys.
+            timeout: Seconds; None is 60.
+
+        Returns:
+            The keys that have an object.
+
+        Raises:
+            DeadlineError: None had one in time.
+        """
+        seconds = WAIT_SECONDS if timeout is None else timeout
+        with self.operation("connector.wait"), stepping_aside():
+            if "SupportsWait" in self.capabilities:
+                present: list[str] = self.connector.wait(keys, timeout=seconds)
+                return present
+            deadline = deadline_after(seconds, WAIT_SECONDS)
+
+            def look() -> list[str]:
+                left = max(deadline - time.monotonic(), SHORTEST_LOOK)
+                return [key for key in keys if self.connector.exists(key, timeout=left)]
+
+            if present := poll(look, deadline, interval=getattr(self.connector, "look_interval", None)):
+                return present
+            raise DeadlineError(
+                f"none of {len(keys)} keys had an object within {seconds:g} s (first: {keys[0] if keys else None})",
+                remedy="check that the producer runs and uses the same channel, or wait longer",
+            )
+
+    def stat(self, key: str, *, timeout: float | None = None) -> ObjectStat | None:
+        """Describe an object by its header alone where the connector reads ranges, else by fetching it."""
+        if "SupportsRange" not in self.capabilities:
+            frames = self.get(key, timeout=timeout)
+            return None if frames is None else ObjectStat(key, Payload.parse(frames))
+        with self.operation("connector.stat"):
+            start = self.connector.get_range(key, 0, HEADER_REACH, timeout=timeout)
+            if start is None:
+                return None
+            try:
+                return ObjectStat(key, Header.read(start))
+            except PayloadError:
+                start = self.connector.get_range(key, 0, LONGEST_HEADER, timeout=timeout)
+                return None if start is None else ObjectStat(key, Header.read(start))
+
+    def reserve(self, *, ttl: float | None = None, timeout: float | None = None) -> str:
+        """Return the key of a new object id.
+
+        Raises:
+            CapabilityError: The channel chooses its keys itself.
+        """
+        connector = self._reserving()
+        with self.operation("connector.reserve"):
+            key: str = connector.reserve(new_object_id(), ttl=ttl, timeout=timeout)
+        return key
+
+    def fulfil(self, key: str, payload: Payload, **options: Any) -> None:
+        """Store the payload of a reserved key.
+
+        Raises:
+            CapabilityError: The channel chooses its keys itself.
+        """
+        connector = self._reserving()
+        with self.operation("connector.put") as event:
+            connector.fulfil(key, payload, **options)
+            event.moved(key, payload.nbytes)
+
+    def renew(self, key: str, ttl: float | None, *, timeout: float | None = None) -> bool:
+        """Let an object expire `ttl` seconds from now.
+
+        Raises:
+            CapabilityError: The channel does not keep expiry times.
+        """
+        connector = self._having("SupportsExpiry", "renew an object", "keep the object until it is evicted")
+        with self.operation("connector.renew"):
+            return bool(connector.renew(key, ttl, timeout=timeout))
+
+    def take(self, key: str, claim: str, **options: Any) -> Frames | None:
+        """Claim an object and fetch it.
+
+        Raises:
+            CapabilityError: The channel cannot decide between claimants.
+        """
+        connector = self._having("SupportsTake", "take an object", "let one process read and evict the object")
+        with self.operation("connector.get") as event:
+            frames: Frames | None = connector.take(key, claim, **options)
+            _note(event, key, frames)
+        return frames
+
+    def swap(self, key: str, payload: Payload, **options: Any) -> None:
+        """Replace an object by its next version.
+
+        Raises:
+            CapabilityError: The channel cannot swap.
+        """
+        connector = self._having("SupportsSwap", "swap an object", "put the new version under a key of its own")
+        with self.operation("connector.put") as event:
+            connector.swap(key, payload, **options)
+            event.moved(key, payload.nbytes)
+
+    def keys(self, *, timeout: float | None = None) -> list[str]:
+        """List the keys of all objects.
+
+        Raises:
+            CapabilityError: The channel cannot list.
+        """
+        connector = self._listing("list its objects")
+        with self.operation("connector.keys"):
+            return [*connector.keys(timeout=timeout)]
+
+    def clear(self, *, timeout: float | None = None) -> int:
+        """Delete every object that psk put, and return their number.
+
+        Raises:
+            CapabilityError: The channel cannot list.
+        """
+        connector = self._listing("clear itself")
+        with self.operation("connector.clear"):
+            return int(connector.clear(timeout=timeout))
+
+    async def aput(self, payload: Payload, **options: Any) -> str:
+        """Store a payload from a coroutine; only with SupportsAsync."""
+        with self.operation("connector.put") as event:
+            key: str = await self.connector.aput(payload, **options)
+            event.moved(key, payload.nbytes)
+        return key
+
+    async def aget(self, key: str, *, timeout: float | None = None) -> Frames | None:
+        """Fetch a payload from a coroutine; only with SupportsAsync."""
+        with self.operation("connector.get") as event:
+            frames: Frames | None = await self.connector.aget(key, timeout=timeout)
+            _note(event, key, frames)
+        return frames
+
+    def _reserving(self) -> Any:
+        wish = "name an object before it is put"
+        return self._having("SupportsReserve", wish, "put the object first and send its key then")
+
+    def _listing(self, wish: str) -> Any:
+        return self._having("SupportsList", wish, "keep the keys, and evict them one by one")
+
+    def _having(self, capability: str, wish: str, remedy: str) -> Any:
+        """Return the connector if it has a capability; otherwise say what is not possible without it."""
+        if capability not in self.capabilities:
+            raise CapabilityError(
+                f"store {self._store!r} cannot {wish}: channel {self.connector.scheme!r} has no {capability}",
+                remedy=remedy,
+            )
+        return self.connector
+
+
+def _note(event: Event | _Unheard, key: str, frames: Frames | None) -> None:
+    if frames is not None:
+        event.moved(key, frames.nbytes)

@@ -1,0 +1,112 @@
+"""Encode objects as payloads, with the serializer, checksum and signature of a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psk.errors import SerializationError, SigningError
+from psk.store.config import check_coder
+from psk.wire import PRIVATE_CODEC, Payload, encode, find_codec, find_signing_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psk.store.channel import Channel
+    from psk.store.config import StoreConfig
+
+
+class Encoder:
+    """Encode objects for one store.
+
+    Args:
+        channel: Payloads whose bytes leave this host's memory get a checksum unless the store says otherwise.
+        config: The store's options; `serializer`, `verify` and `signing*` matter here.
+
+    Attributes:
+        signing_key: What signs payloads and references, or None.
+
+    Raises:
+        CodecError: The serializer names a codec that is not registered.
+        SigningKeyMissingError: This process does not have the store's signing key.
+        SigningError: The store has a signing key, and believes unsigned objects nevertheless.
+    """
+
+    __slots__ = ("_checksum", "_events", "_serializer", "_signature_required", "signing_key")
+
+    def __init__(self, channel: Channel, config: StoreConfig) -> None:
+        self._events = channel.events
+        self._serializer = config.serializer
+        if isinstance(config.serializer, str):
+            find_codec(config.serializer)  # fail now, not at the first put
+        self._checksum: bool = channel.connector.leaves_host if config.verify is None else config.verify
+        self.signing_key = find_signing_key(config.signing_key) if config.signing_key else None
+        self._signature_required = config.signing == "required" and self.signing_key is None
+        if config.signing == "optional" and config.signing_key:
+            raise SigningError(
+                f"store {config.name!r} signs with key {config.signing_key!r}, but accepts forgeries",
+                found=["signing='optional'"],
+                remedy="omit signing, or set it to 'required'",
+            )
+
+    def encode(
+        self,
+        obj: Any,
+        serializer: str | Callable[[Any], Any] | None = None,
+        *,
+        expires: bool = False,
+        object_id: bytes | None = None,
+        revision: int = 0,
+    ) -> Payload:
+        """Encode one object.
+
+        Args:
+            obj: The object.
+            serializer: Codec name or callable for this object; None takes the store's.
+            expires: The object may expire, so that receivers must not cache it.
+            object_id: 16 bytes that were reserved for it; None makes new ones.
+            revision: 0 for a new object; one more for each version that replaces it.
+
+        Raises:
+            SerializationError: The object cannot be encoded.
+            StoreConfigError: The serializer is neither a name nor a callable.
+            SigningError: The store requires signatures and has no key.
+        """
+        if self._events is None:
+            return self._encode(obj, serializer, expires, object_id, revision)
+        return self._events.call("store.serialize", self._encode, obj, serializer, expires, object_id, revision)
+
+    def _encode(self, obj: Any, serializer: Any, expires: bool, object_id: bytes | None, revision: int) -> Payload:
+        if self._signature_required:
+            raise SigningError(
+                "this store accepts only signed objects, and has no key to sign with",
+                remedy="open it with signing_key=..., or only read through it",
+            )
+        if serializer is None:
+            serializer = self._serializer
+        if serializer is None or isinstance(serializer, str):
+            return encode(
+                obj,
+                codec=serializer,
+                object_id=object_id,
+                revision=revision,
+                checksum=self._checksum,
+                expires=expires,
+                signing_key=self.signing_key,
+            )
+        check_coder("serializer", serializer)
+        try:
+            frame = memoryview(serializer(obj))
+        except Exception as error:
+            raise SerializationError(
+                f"serializer {serializer!r} failed on an object of type {type(obj).__qualname__}: {error!r}",
+                remedy="it must return bytes, bytearray or memoryview",
+            ) from error
+        return Payload.build(
+            PRIVATE_CODEC,
+            [frame],
+            object_id=object_id,
+            revision=revision,
+            checksum=self._checksum,
+            expires=expires,
+            signing_key=self.signing_key,
+        )

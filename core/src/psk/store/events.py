@@ -1,0 +1,210 @@
+"""Tell subscribers what a store did: its metrics, and the observers of plug-ins.
+
+Imported only for a store that has a subscriber. Everywhere else `events` is None.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+
+from psk.plugins import installed, load
+from psk.plugins.discovery import NOT_ALLOWED
+from psk.unraisable import report_ignored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Token
+    from types import TracebackType
+
+T = TypeVar("T")
+
+
+class Event:
+    """One operation of a store, or of a part of it: a context manager while it runs, told to subscribers afterwards.
+
+    Attributes:
+        operation: What was done: `store.put`, `connector.get`, ... as in `StoreMetrics.times`.
+        seconds: How long it took.
+        sizes: The keys of the objects it was about, with the bytes of each payload that moved; 0 if none did.
+        failed: Whether it raised.
+    """
+
+    __slots__ = ("_events", "_outer", "_start", "_token", "failed", "operation", "seconds", "sizes")
+
+    _token: Token[Event | None]
+
+    def __init__(self, events: Events, operation: str) -> None:
+        self._events = events
+        self.operation = operation
+        self.sizes: dict[str, int] = {}
+        self.seconds = 0.0
+        self.failed = False
+
+    def __enter__(self) -> Self:
+        self._outer = _current.get()
+        self._token = _current.set(self)
+        self._start = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.seconds = perf_counter() - self._start
+        self.failed = error is not None
+        _current.reset(self._token)
+        outer = self._outer
+        if outer is not None and self.operation.startswith("connector.") and outer.belongs_to(self._events):
+            for key, nbytes in self.sizes.items():
+                outer.moved(key, nbytes)
+        self._events.tell(self)
+
+    def belongs_to(self, events: Events) -> bool:
+        """Tell whether this is an operation of a certain store."""
+        return self._events is events
+
+    def moved(self, key: str, nbytes: int) -> None:
+        """Note that the payload of a key moved, or with 0 bytes that the operation is about the key."""
+        self.sizes[key] = nbytes or self.sizes.get(key, 0)
+
+
+_current: ContextVar[Event | None] = ContextVar("psk event", default=None)
+"""The innermost operation in progress."""
+
+Subscriber: TypeAlias = "Callable[[Event], object]"
+
+
+class Events:
+    """Where the operations of one store are reported, and who hears of them."""
+
+    __slots__ = ("_subscribers",)
+
+    def __init__(self, *subscribers: Subscriber) -> None:
+        self._subscribers = subscribers
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call a function with each event from now on, when its operation has ended."""
+        self._subscribers += (subscriber,)
+
+    def tell(self, event: Event) -> None:
+        """Call the subscribers with an event."""
+        for subscriber in self._subscribers:
+            subscriber(event)
+
+    def operation(self, name: str) -> Event:
+        """Return the event of an operation that runs in a `with` block."""
+        return Event(self, name)
+
+    def call(self, name: str, function: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Call a function as an operation."""
+        with Event(self, name):
+            return function(*args, **options)
+
+    def about(self, *keys: str) -> None:
+        """Note that the operation in progress is about these keys, whether or not their payloads move."""
+        event = _current.get()
+        if event is not None and event.belongs_to(self):
+            for key in keys:
+                event.moved(key, 0)
+
+
+def events_of(store: str, *, wanted: bool) -> Events | None:
+    """Return the events of a store, with the observers of this process among the subscribers.
+
+    Args:
+        store: The store's name.
+        wanted: Whether there will be other subscribers.
+
+    Returns:
+        None if nobody would hear of them. A store that an observer opens for itself has no observers.
+    """
+    if _telling.get():
+        observers: tuple[Observer, ...] = ()
+    else:
+        if not _observers:
+            _observers.append(_quietly(_load_observers))
+        observers = _observers[0]
+    if observers:
+        return Events(partial(_tell_observers, store, observers))
+    return Events() if wanted else None
+
+
+#: Which hook hears of which operations.
+HOOKS = {
+    **dict.fromkeys(("store.put", "store.put_batch", "store.fulfil", "store.swap"), "psk_after_put"),
+    **dict.fromkeys(("store.proxy", "store.proxy_batch"), "psk_after_put"),
+    **dict.fromkeys(("store.get", "store.get_batch", "store.take"), "psk_after_get"),
+    **dict.fromkeys(("store.evict", "store.evict_batch"), "psk_after_evict"),
+    "factory.resolve": "psk_after_resolve",
+}
+
+
+class Observer:
+    """The hooks of one plug-in. One that raises is reported once, and does not disturb the store.
+
+    Args:
+        entry_point: The plug-in's name, for reports.
+        hooks: What `psk.plugins.load` returned.
+    """
+
+    __slots__ = ("_entry_point", "_hooks", "_reported")
+
+    def __init__(self, entry_point: str, hooks: Any) -> None:
+        self._entry_point = entry_point
+        self._hooks = hooks
+        self._reported: set[str] = set()
+
+    def tell(self, hook: str, **event: Any) -> None:
+        """Call the plug-in's implementation of a hook, if it has one."""
+        try:
+            getattr(self._hooks, hook)(**event)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001  the failure of an observer is not one of the store
+            if hook not in self._reported:
+                self._reported.add(hook)
+                report_ignored(f"{self._entry_point}: {hook}", "Exception ignored in a plug-in of psk")
+
+
+#: Whether observers run here: nobody hears of what they do themselves.
+_telling: ContextVar[bool] = ContextVar("psk telling observers", default=False)
+#: The observers of this process, once they have been loaded.
+_observers: list[tuple[Observer, ...]] = []
+
+
+def _quietly(call: Callable[[], T]) -> T:
+    token = _telling.set(True)
+    try:
+        return call()
+    finally:
+        _telling.reset(token)
+
+
+def _load_observers() -> tuple[Observer, ...]:
+    observers = []
+    seen = set()
+    for plugin in installed():
+        if plugin.kind != "observer" or plugin.status == NOT_ALLOWED or plugin.name in seen:
+            continue
+        seen.add(plugin.name)
+        try:
+            observers += [Observer(plugin.entry_point, hooks) for hooks in load(plugin.kind, plugin.name)]
+        except Exception:  # noqa: BLE001  whatever is wrong with an observer, the store opens
+            report_ignored(plugin.entry_point, "psk continues without an observer")
+    return tuple(observers)
+
+
+def _tell_observers(store: str, observers: tuple[Observer, ...], event: Event) -> None:
+    hook = None if event.failed or _telling.get() else HOOKS.get(event.operation)
+    if hook is None or not event.sizes:
+        return
+    seconds = event.seconds / len(event.sizes)
+
+    def tell() -> None:
+        for key, nbytes in event.sizes.items():
+            for observer in observers:
+                observer.tell(hook, store=store, key=key, nbytes=nbytes, seconds=seconds)
+
+    _quietly(tell)
