@@ -39,6 +39,10 @@ REDIS = """
 psk_connector_redis.connector RedisConnector
 """
 PATTERNS = """
+psk_patterns ProxyAlways
+psk_patterns ProxyNever
+psk_patterns ProxySize
+psk_patterns ProxyType
 psk_patterns.executor PackedResult
 psk_patterns.executor Task
 psk_patterns.executor TaskOfMany
@@ -47,13 +51,6 @@ psk_patterns.futures restore_future
 psk_patterns.futures FutureFactory
 psk_patterns.ownership restore_borrowed
 psk_patterns.ownership restore_owned
-psk_patterns.policies ProxyAlways
-psk_patterns.policies ProxyNever
-psk_patterns.policies ProxySize
-psk_patterns.policies ProxyType
-psk_patterns.policies _Both
-psk_patterns.policies _Either
-psk_patterns.policies _Not
 """
 
 

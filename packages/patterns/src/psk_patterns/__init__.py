@@ -30,37 +30,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-#: Loaded when first named: who only waits for a future pays for no executor.
+#: Imported when first used: a process that only waits for a future does not import the executor.
 _HOMES = {
-    "ContextLifetime": "lifetimes",
-    "Future": "futures",
-    "LeaseLifetime": "lifetimes",
-    "OwnedProxy": "ownership",
-    "ProxyAlways": "policies",
-    "ProxyNever": "policies",
-    "ProxySize": "policies",
-    "ProxyType": "policies",
-    "RefMutProxy": "ownership",
-    "RefProxy": "ownership",
-    "StaticLifetime": "lifetimes",
-    "StoreExecutor": "executor",
-    "accept": "ownership",
-    "as_completed": "futures",
-    "borrow": "ownership",
-    "clone": "ownership",
-    "future": "futures",
-    "gather": "partial",
-    "into_owned": "ownership",
-    "mark_refs_out_of_scope": "ownership",
-    "mut_borrow": "ownership",
-    "owned_proxy": "ownership",
-    "register_lifetime_atexit": "lifetimes",
-    "release": "ownership",
-    "scatter": "partial",
-    "submit": "ownership",
-    "update": "ownership",
-    "wait": "futures",
-    "withdraw": "ownership",
+    "executor": ("StoreExecutor",),
+    "futures": ("Future", "as_completed", "future", "wait"),
+    "lifetimes": ("ContextLifetime", "LeaseLifetime", "StaticLifetime", "register_lifetime_atexit"),
+    "ownership": (
+        *("OwnedProxy", "RefMutProxy", "RefProxy", "accept", "borrow", "clone", "into_owned", "mark_refs_out_of_scope"),
+        *("mut_borrow", "owned_proxy", "release", "submit", "update", "withdraw"),
+    ),
+    "partial": ("gather", "scatter"),
+    "policies": ("ProxyAlways", "ProxyNever", "ProxySize", "ProxyType"),
 }
 
 __all__ = [
@@ -97,8 +77,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"psk_patterns.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"psk_patterns.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""Checks of the arguments that many patterns take."""
+"""Check the arguments that several patterns take."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from psk.store import Lifetime
 
 
 def check_store(store: Any) -> Store:
-    """Give a store back.
+    """Return the argument, if it is a store.
 
     Raises:
-        InvalidArgumentError: It is none.
+        InvalidArgumentError: It is not.
     """
     if not isinstance(store, Store):
         raise InvalidArgumentError(
@@ -24,14 +24,14 @@ def check_store(store: Any) -> Store:
 
 
 def check_lifetime(lifetime: Any) -> Lifetime:
-    """Give a lifetime back.
+    """Return the argument, if it is a lifetime.
 
     Raises:
-        InvalidArgumentError: It is none.
+        InvalidArgumentError: It is not.
     """
     if not isinstance(lifetime, Lifetime):
         raise InvalidArgumentError(
             f"{shown(lifetime)} is not a lifetime",
-            remedy="pass a ContextLifetime or a LeaseLifetime; for a number of seconds there is ttl=",
+            remedy="pass a ContextLifetime or a LeaseLifetime; for a number of seconds use ttl=",
         )
     return lifetime

@@ -1,4 +1,4 @@
-"""Which errors can the patterns raise? Every one of them, one sentence each, in the hierarchy of `psk.errors`."""
+"""The errors of the patterns, in the hierarchy of `psk.errors`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,23 @@ from concurrent.futures import CancelledError, InvalidStateError
 
 from psk.errors import DeadlineError, PskError
 
-# --- leases and lifetimes --------------------------------------------------------------------------------------------
-
 
 class LeaseLostError(PskError):
-    """An object that this process was to keep alive is gone from its channel."""
+    """An object that this process kept alive is gone from its channel."""
 
 
 class LifetimeEndedError(PskError, RuntimeError):
-    """Something was to be attached to a lifetime that has ended."""
+    """An object was attached to a lifetime that has ended."""
 
 
 class LifetimeCloseError(PskError):
     """A lifetime ended, and some of its objects could not be evicted.
 
     Attributes:
-        failures: The key of each object that is left, and what went wrong with it.
+        failures: The key of each object that was not evicted, and the reason.
     """
 
     failures: tuple[tuple[str, Exception], ...] = ()
-
-
-# --- ownership -------------------------------------------------------------------------------------------------------
 
 
 class OwnershipError(PskError, RuntimeError):
@@ -35,26 +30,23 @@ class OwnershipError(PskError, RuntimeError):
 
 
 class ReferenceInvalidError(OwnershipError):
-    """The reference was used after its object moved, its borrow ended, or somebody else took it."""
+    """The reference was used after its object moved or went, or after its borrow ended."""
 
 
 class ReferenceNotOwnedError(OwnershipError):
-    """Only an owner can do this, and the reference is not one."""
+    """Only an owner can do this, and the reference is not an owner."""
 
 
 class MutableBorrowError(OwnershipError):
-    """A mutable borrow is to be the only one, and is not."""
+    """A mutable borrow excludes all others, and there is another."""
 
 
 class BorrowedError(OwnershipError):
-    """The owner cannot do this while its object is borrowed."""
+    """An owner cannot do this while its object is borrowed."""
 
 
 class AlreadyOwnedError(OwnershipError, ValueError):
-    """The object has an owner already."""
-
-
-# --- futures ---------------------------------------------------------------------------------------------------------
+    """The object already has an owner."""
 
 
 class FutureError(PskError):
@@ -70,22 +62,19 @@ class FutureCancelledError(FutureError, CancelledError):
 
 
 class FutureDoneError(FutureError, InvalidStateError):
-    """The future has its outcome already; it is written once."""
+    """The future already has its outcome, which is written once."""
 
 
 class FutureClaimedError(FutureError):
-    """Another producer that is alive has claimed the future."""
+    """Another producer, which is alive, has claimed the future."""
 
 
-class ProducerDied(FutureError):  # noqa: N818  the field's name for it
-    """The producer that had claimed the future died before it gave an outcome."""
+class ProducerDied(FutureError):  # noqa: N818  the usual name for it
+    """The producer that had claimed the future died before it set an outcome."""
 
 
 class RemoteError(FutureError):
-    """A producer failed with an exception that cannot travel; this says what it was."""
-
-
-# --- executors -------------------------------------------------------------------------------------------------------
+    """A producer failed with an exception that cannot be pickled; this describes it."""
 
 
 class ExecutorClosedError(PskError, RuntimeError):

@@ -1,7 +1,8 @@
-"""Which objects shall travel as proxies? Those that a policy says: by type, by size, always, never, and combined."""
+"""Policies that select the objects to proxy: by type, by size, always, never, and their combinations."""
 
 from __future__ import annotations
 
+import operator
 import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
@@ -19,19 +20,19 @@ DEFAULT_BYTES = 100_000
 class Policy(ABC):
     """A predicate over objects that can be combined: `ProxySize(10_000) & ~ProxyType(str)`.
 
-    Whatever takes a policy takes any other predicate too; `&` and `|` accept one at either side. Policies can be
-    pickled if what they are made of can. A proxy is never proxied again.
+    Any other predicate can be used as a policy; `&` and `|` accept one on either side. A policy can be pickled if its
+    parts can. A proxy is never proxied again.
     """
 
     __slots__ = ()
 
     def __call__(self, obj: Any) -> bool:
-        """Tell whether an object shall be proxied; a proxy is not resolved to find out."""
+        """Return whether to proxy an object; a proxy is not resolved to find out."""
         return not issubclass(type(obj), Proxy) and self.accepts(obj)
 
     @abstractmethod
     def accepts(self, obj: Any) -> bool:
-        """Tell whether an object that is no proxy shall be proxied."""
+        """Return whether to proxy an object that is not a proxy."""
 
     def __and__(self, other: Callable[[Any], bool]) -> Policy:
         return _Both(self, _checked(other))
@@ -50,12 +51,13 @@ class Policy(ABC):
 
 
 class ProxyAlways(Policy):
-    """Proxy everything that can be."""
+    """Proxy every object that can be."""
 
     __slots__ = ()
+    __module__ = "psk_patterns"  # pickles contain it
 
     def accepts(self, obj: Any) -> bool:  # noqa: ARG002  the answer is always the same
-        """Say yes."""
+        """Return True."""
         return True
 
     def __repr__(self) -> str:
@@ -66,9 +68,10 @@ class ProxyNever(Policy):
     """Proxy nothing."""
 
     __slots__ = ()
+    __module__ = "psk_patterns"
 
     def accepts(self, obj: Any) -> bool:  # noqa: ARG002  as above
-        """Say no."""
+        """Return False."""
         return False
 
     def __repr__(self) -> str:
@@ -82,21 +85,22 @@ class ProxyType(Policy):
         types: The classes.
 
     Raises:
-        InvalidArgumentError: There is none, or something is no class.
+        InvalidArgumentError: There are none, or one is not a class.
     """
 
     __slots__ = ("types",)
+    __module__ = "psk_patterns"
 
     def __init__(self, *types: type) -> None:
         if not types or not all(isinstance(each, type) for each in types):
             raise InvalidArgumentError(
-                f"ProxyType{types!r:.80} names something that is no class, or nothing",
+                f"ProxyType{types!r:.80} needs classes as its arguments",
                 remedy="pass one class or more, as in ProxyType(numpy.ndarray)",
             )
         self.types = types
 
     def accepts(self, obj: Any) -> bool:
-        """Tell whether it is an instance of one of the classes."""
+        """Return whether it is an instance of one of the classes."""
         return isinstance(obj, self.types)
 
     def __repr__(self) -> str:
@@ -104,26 +108,27 @@ class ProxyType(Policy):
 
 
 class ProxySize(Policy):
-    """Proxy what is large, without serialising it to find out; see `size_of`.
+    """Proxy large objects, without serialising them to find out; see `size_of`.
 
     Args:
         min_bytes: The least size in bytes.
 
     Raises:
-        InvalidArgumentError: It is no whole number, or below 0.
+        InvalidArgumentError: It is not a whole number, or below 0.
     """
 
     __slots__ = ("min_bytes",)
+    __module__ = "psk_patterns"
 
     def __init__(self, min_bytes: int = DEFAULT_BYTES) -> None:
         if type(min_bytes) is not int or min_bytes < 0:
             raise InvalidArgumentError(
-                f"ProxySize({min_bytes!r:.80}) is no number of bytes", remedy="pass a whole number, 0 or more"
+                f"ProxySize({min_bytes!r:.80}) is not a number of bytes", remedy="pass a whole number, 0 or more"
             )
         self.min_bytes = min_bytes
 
     def accepts(self, obj: Any) -> bool:
-        """Tell whether it is as large as that."""
+        """Return whether it has at least that size."""
         return size_of(obj) >= self.min_bytes
 
     def __repr__(self) -> str:
@@ -140,6 +145,9 @@ class _Both(Policy):
     def accepts(self, obj: Any) -> bool:
         return bool(self.left(obj) and self.right(obj))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.and_, (self.left, self.right)
+
     def __repr__(self) -> str:
         return f"({self.left!r} & {self.right!r})"
 
@@ -149,6 +157,9 @@ class _Either(_Both):
 
     def accepts(self, obj: Any) -> bool:
         return bool(self.left(obj) or self.right(obj))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.or_, (self.left, self.right)
 
     def __repr__(self) -> str:
         return f"({self.left!r} | {self.right!r})"
@@ -163,16 +174,19 @@ class _Not(Policy):
     def accepts(self, obj: Any) -> bool:
         return not self.policy(obj)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.invert, (self.policy,)
+
     def __repr__(self) -> str:
         return f"~{self.policy!r}"
 
 
 def size_of(obj: Any) -> int:
-    """Estimate the bytes that an object takes: its `nbytes` if it has them, else its length as bytes, else its memory.
+    """Estimate the size of an object in bytes: its `nbytes`, the length of a string or bytes, or its `sys.getsizeof`.
 
-    Of a list, tuple or dict that is the container alone, 8 bytes and more for each member, without what the members
-    take. Objects that keep their data elsewhere and do not say so (in `nbytes` or `__sizeof__`) seem small: name
-    their types with `ProxyType`. A proxy counts as nothing, and is not resolved.
+    For a list, tuple or dict that is the container alone: 8 bytes or more per member, without the members. Objects that
+    keep their data elsewhere, and do not include it in `nbytes` or `__sizeof__`, seem small: select their types with
+    `ProxyType`. A proxy has size 0, and is not resolved.
     """
     if issubclass(type(obj), Proxy) or isinstance(obj, type):
         return 0
@@ -189,18 +203,18 @@ def size_of(obj: Any) -> int:
 
 def _checked(policy: Any) -> Callable[[Any], bool]:
     if callable(policy) and not isinstance(policy, type):
-        return policy  # type: ignore[no-any-return]  # what it returns is its own affair: it is asked for its truth
+        return policy  # type: ignore[no-any-return]  # its result is tested for truth
     raise InvalidArgumentError(
-        f"{policy!r:.80} is no policy",
+        f"{policy!r:.80} is not a policy",
         remedy="pass a predicate such as ProxySize(100_000), ProxyType(numpy.ndarray), or a function of one object",
     )
 
 
 def check_policy(policy: Any) -> Callable[[Any], bool]:
-    """Give a policy back if it is one; a number stands for `ProxySize` of as many bytes, None for `ProxyNever`.
+    """Return the argument if it is a policy; a number means `ProxySize` of so many bytes, None means `ProxyNever`.
 
     Raises:
-        InvalidArgumentError: It cannot be asked about an object.
+        InvalidArgumentError: It is not.
     """
     if policy is None:
         return ProxyNever()
