@@ -19,11 +19,12 @@ from types import FunctionType
 from typing import Any
 
 from psk.fork import after_fork_in_child
-from psk.proxy.forms import Layout, form_for, make_class, name_of
+from psk.proxy.forms import Layout, make_class, name_of
 from psk.proxy.target import (
     UNRESOLVED,
     adopt_target,
     class_of,
+    form_for,
     known_class,
     known_hash,
     read_target,

@@ -7,7 +7,6 @@ import copyreg
 from abc import ABCMeta
 from functools import lru_cache
 from typing import Any
-from weakref import ref
 
 
 class Layout:
@@ -151,18 +150,6 @@ def form_of(cls: Any, traits: Traits) -> Any:
         return cls.__proxy_forms__[traits]
     except KeyError:
         return _make_form(cls, traits)
-
-
-def form_for(cls: Any, kind: type) -> Any:
-    """Return the class of proxies that were made as a `cls`, and whose targets are of a type."""
-    try:
-        return cls.__proxy_form_for__[id(kind)][0]
-    except KeyError:
-        form = form_of(cls.__proxy_public__, traits_of(kind))
-    # By the address: a metaclass may make its classes unhashable. The entry ends with the type, which is not held.
-    known, address = cls.__proxy_form_for__, id(kind)
-    known[address] = form, ref(kind, lambda _gone: known.pop(address, None))
-    return form
 
 
 def form_claiming(cls: Any, protocols: int) -> Any:

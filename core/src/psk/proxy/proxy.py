@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 from psk.errors import InvalidFactoryError
 from psk.proxy.fastpath import fast_target_of, forget_target, replace_target
-from psk.proxy.forms import ALL, BUFFER, OPTIONAL, Layout, form_claiming, form_for, prepare_class
+from psk.proxy.forms import ALL, BUFFER, OPTIONAL, Layout, form_claiming, prepare_class
 from psk.proxy.operations import methods
 from psk.proxy.target import (
     UNRESOLVED,
     adopt_target,
     claim_known_protocols,
     class_of,
+    form_for,
     known_class,
     known_hash,
     public_class,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from _thread import TIMEOUT_MAX, get_ident
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from psk.errors import ProxyResolveError
-from psk.proxy.forms import Layout, form_for
+from psk.proxy.forms import Layout, form_of, traits_of
 from psk.singleflight import SingleFlight
 
 if TYPE_CHECKING:
@@ -124,6 +125,18 @@ def _failure(proxy: Any, error: Exception) -> ProxyResolveError:
         f"cannot resolve {proxy!r}: its factory raised {detail}",
         remedy="see `cause` for the original error; the next use of the proxy calls the factory again",
     )
+
+
+def form_for(cls: Any, kind: type) -> Any:
+    """Return the class of proxies that were made as a `cls`, and whose targets are of a type."""
+    try:
+        return cls.__proxy_form_for__[id(kind)][0]
+    except KeyError:
+        form = form_of(cls.__proxy_public__, traits_of(kind))
+    # By the address: a metaclass may make its classes unhashable. The entry ends with the type, which is not held.
+    known, address = cls.__proxy_form_for__, id(kind)
+    known[address] = form, ref(kind, lambda _gone: known.pop(address, None))
+    return form
 
 
 def adopt_target(proxy: Any, target: Any) -> None:
