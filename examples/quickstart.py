@@ -1,4 +1,4 @@
-"""Send one large array to eight tasks, and not a byte of it through the executor."""
+"""Pass one large array to eight tasks without sending it through the executor."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -15,5 +15,5 @@ def mean(array: np.ndarray) -> float:
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
     with Store.from_uri("shm://") as store, pool:
-        array = store.proxy(np.arange(25_000_000.0))  # 200 MB go into shared memory, once
-        print(list(pool.map(mean, [array] * 8)))  # some 100 bytes go to each task
+        array = store.proxy(np.arange(25_000_000.0))  # 200 MB are written to shared memory, once
+        print(list(pool.map(mean, [array] * 8)))  # each task receives about 100 bytes

@@ -1,4 +1,4 @@
-"""Is the first example of each README the program that the tests run, and does the page say what it needs?"""
+"""Compare the first example of each README with the program that the tests run, and with what the page installs."""
 
 import re
 import sys
@@ -23,3 +23,10 @@ def test_what_the_first_example_imports_is_installed_by_what_the_page_says(page)
     imported = set(re.findall(r"^(?:from|import) (\w+)", program, flags=re.MULTILINE))
     installed = {word for line in re.findall(r"`pip install ([^`]+)`", text) for word in line.split()}
     assert imported - sys.stdlib_module_names - {"psk"} <= installed
+
+
+@pytest.mark.parametrize("page", ["README.md", "core/README.md"])
+def test_what_the_first_example_needs_is_said_before_it(page):
+    before, fence, _ = (ROOT / page).read_text().partition("```python")
+    assert fence
+    assert "needs numpy" in before
