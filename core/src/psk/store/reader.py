@@ -46,7 +46,7 @@ class Checker:
             SignatureError: It is signed with another key than the store's, or forged.
             SigningKeyMissingError: It is signed with a key that this process does not have.
         """
-        if payload.object_id.hex() != key[:32]:
+        if payload.key != key[:32]:
             raise PayloadError(
                 f"key {key!r} holds a different object, {payload.key!r}",
                 remedy="the channel was tampered with; put the object again",
