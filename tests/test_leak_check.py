@@ -11,7 +11,7 @@ import pytest
 
 import psk
 from faults import leaks, temporary
-from psk.connectors.shm.options import ROOT
+from psk.connectors.shm.liveness import ROOT
 
 
 @pytest.fixture(autouse=True)

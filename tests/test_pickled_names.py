@@ -15,7 +15,7 @@ from psk.wire import codec_for
 #: What appears in pickles, as `module name`. A line may be added. Once a version is released, changing or removing a
 #: line makes pickles and stored objects of that version unreadable.
 CORE = """
-psk.connectors.file.connector FileConnector
+psk.connectors.file FileConnector
 psk.connectors.local.connector LocalConnector
 psk.connectors.multi.connector MultiConnector
 psk.connectors.shm.connector ShmConnector

@@ -94,4 +94,4 @@ def side_door(connector):
         return LocalDoor(connector)
     if connector.scheme == "file":
         return FileDoor(connector.config()["path"])
-    return SegmentDoor(connector._space.path)
+    return SegmentDoor(connector._channel.path)

@@ -7,7 +7,7 @@ import pytest
 
 import psk as psk_package
 from psk.cli.output import Exit
-from psk.connectors.shm.options import ROOT
+from psk.connectors.shm.liveness import ROOT
 from psk.wire import SigningKey, encode
 
 

@@ -12,13 +12,12 @@ import time
 
 import pytest
 
+from psk.connectors import file as files_channel
 from psk.connectors import open_connector
-from psk.connectors.file import FileConnector, clock
-from psk.connectors.file.clock import ServerClock
-from psk.connectors.file.directory import Directory
-from psk.connectors.file.expiry import RECORD_BYTES, has_room_for_record, record_offset
-from psk.connectors.file.mark import MARK_NAME
-from psk.connectors.file.objects import renew
+from psk.connectors.directory.directory import Directory
+from psk.connectors.directory.expiry import RECORD_BYTES, has_room_for_record, record_offset
+from psk.connectors.directory.objects import MARK, Objects
+from psk.connectors.file import FileConnector, ServerClock
 from psk.errors import ChannelFullError, DeadlineError
 from psk.wire import encode
 
@@ -37,7 +36,7 @@ def channel(request, new_address, tmp_path):
 @pytest.fixture
 def folder(channel):
     """The directory in which the channel's objects are."""
-    return channel.config()["path"] if channel.scheme == "file" else channel._space.path
+    return channel.config()["path"] if channel.scheme == "file" else channel._channel.path
 
 
 def put_each(channel, ttl=None):
@@ -106,7 +105,7 @@ def test_copies_expire_as_what_they_were_made_of(files, directory, copying, deco
     copied = FileConnector(copy)
     assert [decoded(copied.get(key)) for key in keys] == before
     copied.close()
-    monkeypatch.setattr(clock, "_server_time", lambda _: time.time_ns() + 1001 * 10**9)
+    monkeypatch.setattr(files_channel, "_server_time", lambda _: time.time_ns() + 1001 * 10**9)
     copied = FileConnector(copy)
     assert sorted(copied.keys()) == sorted(kept)
     assert [copied.get(key) is not None for key in keys] == [key in kept for key in keys]
@@ -164,7 +163,7 @@ def test_a_winner_that_asks_again_without_room_keeps_its_claim(channel, monkeypa
 
     key = channel.put(encode([1]))
     assert channel.take(key, "winner", lease=60.0) is not None
-    monkeypatch.setattr("psk.connectors.file.claims.place", no_room)
+    monkeypatch.setattr("psk.connectors.directory.objects.place", no_room)
     assert channel.take(key, "winner", lease=lease) is not None
     assert channel.take(key, "other") is None
 
@@ -268,11 +267,12 @@ def test_a_renewal_that_finds_no_room_changes_nothing(channel, folder, written, 
 def test_a_renewal_is_known_to_the_next_opening_although_the_mark_was_just_removed(files, directory):
     class Unmarked(ServerClock):
         def after(self, directory, seconds):
-            directory.remove(MARK_NAME)  # as an opening does that found nothing that expires
+            directory.remove(MARK)  # as an opening does that found nothing that expires
             return super().after(directory, seconds)
 
     key = files.put(encode("brief"))
-    assert renew(Directory(directory, create=False), key, 0.01, Unmarked(), time.monotonic() + 1)
+    opened = Objects(Directory(directory, create=False), Unmarked())
+    assert opened.renew(key, 0.01, time.monotonic() + 1)
     time.sleep(0.02)
     again(files).close()
     assert os.listdir(directory) == []

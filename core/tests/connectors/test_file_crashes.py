@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from psk.connectors.file import FileConnector, writing
+from psk.connectors.directory import writing
+from psk.connectors.directory.objects import MARK
+from psk.connectors.directory.writing import DRAFTS
+from psk.connectors.file import FileConnector
 from psk.errors import ChannelFullError, PayloadError
 from psk.wire import encode
 
@@ -21,11 +24,7 @@ HOLD = 60
 def temporary(request, monkeypatch):
     """Both ways to write: without a name, and with a temporary one where a file system has no other."""
     if request.param == "named":
-
-        def refuse(*_):
-            raise OSError(95, "Operation not supported")
-
-        monkeypatch.setattr(writing, "open_unnamed", refuse)
+        monkeypatch.setattr(writing, "_UNNAMED", os.O_RDWR)  # refused, as by a file system that has no such files
     return request.param
 
 
@@ -53,6 +52,11 @@ def killed(pid, read):
     return [line for line in lines[:-1] if len(line) == 32]
 
 
+def drafts_in(directory):
+    place = Path(directory, DRAFTS)
+    return sorted(os.listdir(place)) if place.exists() else []
+
+
 def check_whole(directory, acknowledged, decoded):
     """Open the directory anew: every object must be whole, all acknowledged ones there, nothing else."""
     again = FileConnector(directory)
@@ -61,7 +65,8 @@ def check_whole(directory, acknowledged, decoded):
         number, text = decoded(again.get(key))
         assert text == str(number) * (len(text) // len(str(number)))
     assert set(acknowledged) <= keys
-    assert set(os.listdir(directory)) == keys
+    assert set(os.listdir(directory)) - {DRAFTS} == keys
+    assert drafts_in(directory) == []
     again.close()
 
 
@@ -86,7 +91,7 @@ def test_writers_killed_at_random_times(directory, temporary, scale, seed, decod
             select.select([read], [], [], HOLD)
             time.sleep(chance.uniform(0, 0.02))
             acknowledged += killed(pid, read)
-        interrupted += any(name.startswith(".tmp-") for name in os.listdir(directory))
+        interrupted += bool(drafts_in(directory))
         check_whole(directory, acknowledged, decoded)
         put += len(acknowledged)
         cleared = FileConnector(directory)
@@ -139,7 +144,7 @@ def test_the_check_sees_what_it_looks_for(files, directory, bug, decoded):
 @pytest.mark.parametrize("point", ["after opening", "after half", "before the name", "after the name"])
 def test_a_writer_killed_at_a_named_point(directory, temporary, point, monkeypatch, decoded):
     def write(report):
-        def hold(*_):
+        def hold(*_, **__):
             os.write(report, b"held\n")
             time.sleep(HOLD)
 
@@ -150,22 +155,22 @@ def test_a_writer_killed_at_a_named_point(directory, temporary, point, monkeypat
                 writing, "write_all", lambda file, buffers, *_: (os.write(file, bytes(buffers[0][:30])), hold())
             )
         elif point == "before the name":
-            monkeypatch.setattr(writing, "_link", hold)
+            monkeypatch.setattr(os, "link", hold)
         else:
-            link = writing._link
-            monkeypatch.setattr(writing, "_link", lambda *arguments: (link(*arguments), hold()))
+            link = os.link
+            monkeypatch.setattr(os, "link", lambda *names, **at: (link(*names, **at), hold()))
         FileConnector(directory).put(encode((7, "7" * 1000)))
 
     pid, read = started(write)
     with os.fdopen(os.dup(read), "rb") as pipe:
         assert pipe.readline() == b"held\n"
-    during = [name for name in os.listdir(directory) if name.startswith(".tmp-")]
+    during = drafts_in(directory)
     assert len(during) == (temporary == "named")
     FileConnector(directory).close()  # a sweep beside a living writer must not touch its file
-    assert [name for name in os.listdir(directory) if name.startswith(".tmp-")] == during
+    assert drafts_in(directory) == during
     killed(pid, read)
     check_whole(directory, [], decoded)
-    assert len(os.listdir(directory)) == (point == "after the name")
+    assert len(set(os.listdir(directory)) - {DRAFTS}) == (point == "after the name")
 
 
 def test_a_failed_put_leaves_nothing(files, directory, temporary, monkeypatch):  # C11
@@ -176,7 +181,7 @@ def test_a_failed_put_leaves_nothing(files, directory, temporary, monkeypatch): 
     before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(ChannelFullError, match="bytes free"):
         files.put(encode(1))
-    assert os.listdir(directory) == []
+    assert set(os.listdir(directory)) <= {DRAFTS}
     assert set(os.listdir("/proc/self/fd")) == before
 
 
@@ -188,35 +193,40 @@ def test_both_ways_keep_the_contract(files, temporary, decoded):
     assert files.take(payload.key, "me") is not None
 
 
-def test_a_system_without_proc_uses_names(files, directory, monkeypatch, decoded):
-    link = os.link
+def test_a_system_without_proc_uses_names(directory, monkeypatch, decoded):
+    link, isdir = os.link, os.path.isdir
 
     def no_proc(source, *arguments, **options):
-        if source.startswith("/proc"):
-            raise FileNotFoundError(2, "No such file or directory")
+        assert not source.startswith("/proc")
         return link(source, *arguments, **options)
 
     monkeypatch.setattr(os, "link", no_proc)
-    assert decoded(files.get(files.put(encode("named")))) == "named"
+    monkeypatch.setattr(os.path, "isdir", lambda path: not str(path).startswith("/proc") and isdir(path))
+    with FileConnector(directory) as connector:
+        assert decoded(connector.get(connector.put(encode("named")))) == "named"
     assert all(len(name) == 32 for name in os.listdir(directory))
 
 
 def test_leftovers_of_the_dead_are_swept(files, directory):  # C38
     kept = files.put(encode("kept"))
     place = Path(directory)
-    (place / (".tmp-" + "a" * 24)).write_bytes(b"half")
+    (place / DRAFTS).mkdir()
+    (place / DRAFTS / ("a" * 24)).write_bytes(b"half")
+    (place / DRAFTS / "something-of-the-user").write_bytes(b"stays")
+    (place / MARK).touch()  # as by those who claim
     (place / ("b" * 32 + ".claim")).write_bytes(b"me")
-    (place / ".tmp-something-of-the-user").write_bytes(b"stays")
     (place / "notes.txt").write_bytes(b"stays")
     FileConnector(directory).close()
-    assert sorted(os.listdir(directory)) == sorted([kept, ".tmp-something-of-the-user", "notes.txt"])
+    assert sorted(os.listdir(directory)) == sorted([kept, DRAFTS, "notes.txt"])
+    assert drafts_in(directory) == ["something-of-the-user"]
     with contextlib.suppress(FileNotFoundError):
         files.evict(kept)
 
 
 def test_a_free_lock_proves_nothing_on_a_network_file_system(files, directory, monkeypatch):  # C38
-    monkeypatch.setattr("psk.connectors.file.mounts.filesystem_of", lambda *_: "nfs4")
-    young, old = (Path(directory) / (".tmp-" + digit * 24) for digit in "ab")
+    monkeypatch.setattr("psk.connectors.directory.directory.filesystem_of", lambda *_: "nfs4")
+    Path(directory, DRAFTS).mkdir()
+    young, old = (Path(directory, DRAFTS, digit * 24) for digit in "ab")
     young.write_bytes(b"half")
     old.write_bytes(b"half")
     os.utime(old, (time.time() - 7200,) * 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from psk.connectors.file import reading
+from psk.connectors.directory import objects, reading
 from psk.errors import DeadlineError, PayloadError, SerializationError
 from psk.wire import encode
 
@@ -99,7 +99,7 @@ def test_an_object_cut_off_while_it_is_read(files, directory, monkeypatch, size)
         os.truncate(f"{directory}/{key}", 60)
         return read(descriptor, *arguments)
 
-    monkeypatch.setattr(reading, "read_frames", cut)
+    monkeypatch.setattr(objects, "read_frames", cut)
     os.utime(f"{directory}/{key}", (4e9, 4e9))  # an object with an expiry, far away
     with pytest.raises(PayloadError, match="cut off"):
         files.get(key)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from psk.connectors.directory.expiry import RECORD_BYTES
+from psk.connectors.directory.objects import MARK
+from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.file import FileConnector
-from psk.connectors.file.expiry import RECORD_BYTES
 from psk.errors import ChannelDataError, ChannelUnavailableError, PayloadError
 from psk.wire import Payload, encode
 
@@ -59,7 +61,7 @@ def test_what_was_planted_under_a_key_is_named_and_left_alone(files, directory, 
         lambda: files.take(KEY, "me"),
         lambda: files.get_range(KEY, 0, 10),
     ):
-        with pytest.raises(ChannelDataError, match="no object of psk"):
+        with pytest.raises(ChannelDataError, match="not an object of psk"):
             call()
     assert list(files.keys()) == []
     assert files.clear() == 0
@@ -70,7 +72,7 @@ def test_what_was_planted_under_a_key_is_named_and_left_alone(files, directory, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", [".expiring", KEY + ".claim", ".tmp-" + "a" * 24])
+@pytest.mark.parametrize("name", [MARK, KEY + ".claim", DRAFTS])
 def test_what_was_planted_under_other_names_is_refused(files, directory, outside, kind, name):
     payload = encode("mine", object_id=bytes.fromhex(KEY))
     files.put(payload)
@@ -79,7 +81,7 @@ def test_what_was_planted_under_other_names_is_refused(files, directory, outside
     before = outside.read_bytes(), outside.stat().st_mtime_ns, sorted(os.listdir(outside.parent))
     FileConnector(directory).close()
     assert files.get(KEY) is not None
-    if name == ".expiring":
+    if name == MARK:
         assert files.get(files.put(encode("brief"), ttl=1)) is not None
     elif name.endswith(".claim"):
         with pytest.raises(ChannelDataError):
@@ -104,7 +106,7 @@ def test_a_users_file_that_ends_like_an_expired_object_stays(files, directory): 
     place.write_bytes(content)
     FileConnector(directory).close()
     assert bytes(files.get(KEY).buffers[0]) == content  # no payload, which others find out
-    with pytest.raises(ChannelDataError, match="no whole payload"):
+    with pytest.raises(ChannelDataError, match="not one whole payload"):
         files.renew(KEY, 1000)
     assert files.clear() <= 1
     assert place.read_bytes() == content

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from psk.connectors import open_connector
-from psk.connectors.file import FileConnector, clock, mounts, placing, writing
-from psk.connectors.file import directory as directories
+from psk.connectors import file, open_connector
+from psk.connectors.directory import directory as directories
+from psk.connectors.directory import objects, writing
+from psk.connectors.directory.objects import MARK
+from psk.connectors.file import FileConnector
 from psk.errors import CapabilityError, ChannelUnavailableError, DeadlineError
 from psk.wire import encode
 
@@ -79,7 +81,7 @@ def test_close_beside_a_reopening_stays_closed(files, directory):
     shutil.rmtree(directory)
     files.put(encode(1))
     files.close()
-    assert files._channel._directory is None
+    assert files._channel._objects is None
 
 
 @pytest.mark.parametrize("durability", ["volatile", "host", "disk"])
@@ -102,12 +104,12 @@ def test_every_durability_of_a_disk(tmp_path, durability, monkeypatch, decoded):
 
 def test_a_disk_put_syncs_the_file_before_it_is_named(tmp_path, monkeypatch):  # C31
     order = []
-    link, sync = writing._link, directories.sync
-    monkeypatch.setattr(writing, "_link", lambda *all_: (order.append("name"), link(*all_))[1])
+    link, sync = os.link, directories.sync
+    monkeypatch.setattr(os, "link", lambda *names, **at: (order.append("name"), link(*names, **at))[1])
     monkeypatch.setattr(writing, "sync", lambda file: (order.append("file"), sync(file)))
     monkeypatch.setattr(directories, "sync", lambda file: (order.append("directory"), sync(file)))
     connector = FileConnector(tmp_path / "objects")
-    connector._durable = True
+    connector._channel.opened().durable = True
     connector.put(encode(1))
     assert order == ["file", "name", "directory"]
     connector.close()
@@ -116,9 +118,9 @@ def test_a_disk_put_syncs_the_file_before_it_is_named(tmp_path, monkeypatch):  #
 def test_expired_files_are_removed_within_a_second(files, directory):  # C46
     files.put(encode("brief"), ttl=0.1)
     deadline = time.monotonic() + 1.1
-    while set(os.listdir(directory)) != {".expiring"} and time.monotonic() < deadline:
+    while set(os.listdir(directory)) != {MARK} and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert os.listdir(directory) == [".expiring"]
+    assert os.listdir(directory) == [MARK]
 
 
 def test_what_expired_while_nobody_looked_goes_at_the_next_opening(files, directory):  # C46
@@ -128,7 +130,7 @@ def test_what_expired_while_nobody_looked_goes_at_the_next_opening(files, direct
     files.close()
     time.sleep(0.06)
     FileConnector(directory).close()
-    assert sorted(os.listdir(directory)) == sorted([".expiring", kept, kept + ".claim"])
+    assert sorted(os.listdir(directory)) == sorted([MARK, kept, kept + ".claim"])
 
 
 def test_who_meets_an_expired_object_removes_it(files, directory):  # C46
@@ -153,16 +155,16 @@ def test_expiry_goes_by_the_file_servers_clock(files, monkeypatch):  # C44
     monkeypatch.setattr(time, "time_ns", lambda: 4 * 10**18)
     assert files.exists(key)
     monkeypatch.undo()
-    monkeypatch.setattr(clock, "_server_time", lambda _: time.time_ns() + 200 * 10**9)
+    monkeypatch.setattr(file, "_server_time", lambda _: time.time_ns() + 200 * 10**9)
     assert files.exists(key)  # the difference is measured every 10 s
-    monkeypatch.setattr(clock, "REFRESH_NANOSECONDS", 0)
+    monkeypatch.setattr(file, "REFRESH_NANOSECONDS", 0)
     assert not files.exists(key)
 
 
 @pytest.mark.parametrize("end", ["clear", "evict", "expire"])
 @pytest.mark.parametrize("kind", ["tmpfs", "nfs4"])
 def test_nothing_stays_when_the_last_object_is_gone(directory, monkeypatch, kind, end):  # C34
-    monkeypatch.setattr(mounts, "filesystem_of", lambda *_: kind)
+    monkeypatch.setattr(directories, "filesystem_of", lambda *_: kind)
     connector = FileConnector(directory)
     key = connector.put(encode("brief"), ttl=1000 if end != "expire" else 0.01)
     other = FileConnector(directory)
@@ -180,17 +182,17 @@ def test_a_mark_goes_when_nothing_expires_any_more(files, directory):
     kept = files.put(encode("kept"))
     key = files.put(encode("renewed"), ttl=1000)
     FileConnector(directory).close()
-    assert sorted(os.listdir(directory)) == sorted([".expiring", kept, key])
+    assert sorted(os.listdir(directory)) == sorted([MARK, kept, key])
     files.renew(key, None)
     FileConnector(directory).close()
     assert sorted(os.listdir(directory)) == sorted([kept, key])
     files.renew(kept, 1000)
-    assert sorted(os.listdir(directory)) == sorted([".expiring", kept, key])
+    assert sorted(os.listdir(directory)) == sorted([MARK, kept, key])
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "lustre", "fuse.sshfs", ""])
 def test_take_needs_a_local_file_system(directory, monkeypatch, kind):  # C39
-    monkeypatch.setattr(mounts, "filesystem_of", lambda *_: kind)
+    monkeypatch.setattr(directories, "filesystem_of", lambda *_: kind)
     connector = FileConnector(directory)
     key = connector.put(encode(1))
     with pytest.raises(CapabilityError, match="cannot decide between claimants"):
@@ -200,10 +202,10 @@ def test_take_needs_a_local_file_system(directory, monkeypatch, kind):  # C39
 
 def test_the_file_system_is_found_by_its_mount(tmp_path):
     descriptor = os.open("/proc", os.O_RDONLY)
-    assert mounts.filesystem_of(descriptor, "/proc") == "proc"
+    assert directories.filesystem_of(descriptor, "/proc") == "proc"
     os.close(descriptor)
     descriptor = os.open(tmp_path, os.O_RDONLY)
-    assert mounts.filesystem_of(descriptor, str(tmp_path)) in mounts.LOCAL
+    assert directories.filesystem_of(descriptor, str(tmp_path)) in directories.LOCAL
     os.close(descriptor)
 
 
@@ -222,30 +224,29 @@ def test_a_claimant_that_hangs_costs_others_their_deadline_only(files, directory
 
 
 def test_an_evict_between_claim_and_answer_leaves_no_claim(files, directory, monkeypatch):  # C50
-    from psk.connectors.file import claims
-
     key = files.put(encode("gone"))
-    place = claims.place
+    place = objects.place
 
     def evict_and_place(*arguments, **options):
         files.evict(key)
         return place(*arguments, **options)
 
-    monkeypatch.setattr(claims, "place", evict_and_place)
+    monkeypatch.setattr(objects, "place", evict_and_place)
     assert files.take(key, "me") is None
-    assert os.listdir(directory) == []
+    assert os.listdir(directory) == [MARK]
 
 
 def test_an_object_evicted_between_two_puts_is_put(files, monkeypatch, decoded):  # C15
     payload = encode("again")
     files.put(payload)
-    open_object = placing.open_object
+    open_file = objects.open_file
 
     def evict_and_open(*arguments):
+        monkeypatch.undo()
         files.evict(payload.key)
-        return open_object(*arguments)
+        return open_file(*arguments)
 
-    monkeypatch.setattr(placing, "open_object", evict_and_open)
+    monkeypatch.setattr(objects, "open_file", evict_and_open)
     files.put(payload)
     assert decoded(files.get(payload.key)) == "again"
 

@@ -50,13 +50,13 @@ def silently_wrong(connector, read, chance, trials, *, checksum=True, refusal=Pa
     for trial in range(trials):
         payload = encode(VALUES[trial % len(VALUES)], checksum=checksum)
         key = connector.put(payload)
-        damage(Path(connector._space.path) / key, chance, trial, payload.nbytes)
+        damage(Path(connector._channel.path) / key, chance, trial, payload.nbytes)
         try:
             read(connector.get(key))
             silent.append((trial, key))
         except refusal:
             pass
-        os.unlink(f"{connector._space.path}/{key}")
+        os.unlink(f"{connector._channel.path}/{key}")
     return silent
 
 
@@ -70,16 +70,16 @@ def test_the_check_sees_damage_that_goes_unnoticed(segments, seed, decoded):
 
 def test_a_swapped_object_is_noticed_without_any_checksum(segments):
     first, second = (segments.put(encode(np.full(100_000, number), checksum=False)) for number in (1, 2))
-    place = segments._space.path
+    place = segments._channel.path
     os.rename(f"{place}/{second}", f"{place}/{first}")
-    with pytest.raises(PayloadError, match="is not this object"):
+    with pytest.raises(PayloadError, match="does not hold this object"):
         segments.get(first)
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "directory"])
 def test_what_was_planted_under_a_key_is_named(segments, tmp_path, kind):  # C4, C24
     key = "a" * 32
-    place = Path(segments._space.path) / key
+    place = Path(segments._channel.path) / key
     if kind == "link":
         outside = tmp_path / "outside"
         outside.write_bytes(encode("secret", object_id=bytes.fromhex(key)).tobytes())
@@ -97,7 +97,7 @@ def test_what_was_planted_under_a_key_is_named(segments, tmp_path, kind):  # C4,
         lambda: segments.take(key, "me"),
         lambda: segments.get_range(key, 0, 10),
     ):
-        with pytest.raises(ChannelDataError, match="no object of psk"):
+        with pytest.raises(ChannelDataError, match="not an object of psk"):
             call()
     assert list(segments.keys()) == []
     assert segments.clear() == 0

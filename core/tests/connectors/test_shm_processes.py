@@ -10,8 +10,8 @@ import pytest
 from faults.history import Event, record, violations
 from faults.killer import Victim, random_delays
 from psk.connectors import format_uri, open_connector
-from psk.connectors.shm import ShmConnector
-from psk.connectors.shm.pool import free_segments
+from psk.connectors.shm import ShmConnector, objects
+from psk.connectors.shm.segments import free_segments
 from psk.wire import Frames, encode
 
 PROCESSES = 16
@@ -29,6 +29,10 @@ def shared():
 
 def uri_of(connector):
     return format_uri(connector.config())
+
+
+def path_of(connector):
+    return connector._channel.path
 
 
 def payload_of(identity):
@@ -167,8 +171,8 @@ def test_writers_and_readers_killed_at_random_times(shared, scale, seed, decoded
         check_after_killing(shared, decoded, acknowledged)
     assert acknowledged
     shared.clear()
-    assert free_segments(shared._space.directory) == []
-    assert os.listdir(shared._space.path) in ([], [".free"])
+    assert free_segments(shared._channel.opened().directory) == []
+    assert set(os.listdir(path_of(shared))) <= {".free"}
 
 
 @pytest.mark.parametrize("bug", ["lost", "partial"])
@@ -176,7 +180,7 @@ def test_the_check_after_killing_sees_what_it_looks_for(shared, decoded, bug):
     for number in STABLE.values():
         shared.put(payload_of(number))
     check_after_killing(shared, decoded, set(STABLE))
-    place = f"{shared._space.path}/{key_of(1)}"
+    place = f"{path_of(shared)}/{key_of(1)}"
     if bug == "partial":
         with open(place, "r+b") as file:
             file.seek(60_000)
@@ -231,9 +235,9 @@ def test_an_expired_object_that_is_read_frees_its_name(shared, decoded):  # C44
 def test_expired_memory_is_freed_within_a_second(shared):  # C46
     key = shared.put(payload_of(3), ttl=0.1)
     deadline = time.monotonic() + 1.1
-    while key in os.listdir(shared._space.path) and time.monotonic() < deadline:
+    while key in os.listdir(path_of(shared)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert key not in os.listdir(shared._space.path)
+    assert key not in os.listdir(path_of(shared))
 
 
 def test_expiry_goes_by_a_clock_that_nobody_sets(shared, monkeypatch):  # C44
@@ -247,18 +251,16 @@ def test_expiry_goes_by_a_clock_that_nobody_sets(shared, monkeypatch):  # C44
 
 def test_a_renewal_does_not_reach_the_next_object_in_the_segment(shared, monkeypatch):
     """Between looking up the object and being alone with it, it is evicted and its memory used again."""
-    from psk.connectors.shm import reading
-
     first, second = payload_of(1), payload_of(5)
     shared.put(first)
-    exclusively = reading.exclusively
+    exclusively = objects.exclusively
 
-    def meanwhile(*arguments):
+    def meanwhile(*arguments, **options):
         shared.evict(first.key)
         shared.put(second)
-        return exclusively(*arguments)
+        return exclusively(*arguments, **options)
 
-    monkeypatch.setattr(reading, "exclusively", meanwhile)
+    monkeypatch.setattr(objects, "exclusively", meanwhile)
     assert not shared.renew(first.key, 0.01)
     time.sleep(0.02)
     assert shared.exists(second.key)

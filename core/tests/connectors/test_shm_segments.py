@@ -10,9 +10,10 @@ import pytest
 
 from faults.killer import Victim, die_at
 from psk.connectors import format_uri, open_connector
-from psk.connectors.shm import ShmConnector, mapping, reading
-from psk.connectors.shm.pool import MOST_FREE, MOST_KEPT, free_segments
-from psk.connectors.shm.segment import Segment
+from psk.connectors.shm import ShmConnector, mapping, objects
+from psk.connectors.shm import segments as memory
+from psk.connectors.shm.objects import SharedObjects
+from psk.connectors.shm.segments import MOST_FREE, MOST_KEPT, Segment, free_segments
 from psk.errors import DeadlineError, PayloadError
 from psk.wire import Payload, decode, encode
 
@@ -38,17 +39,17 @@ def value(number, size=SIZE):
 
 
 def free(connector):
-    return free_segments(connector._space.directory)
+    return free_segments(connector._channel.opened().directory)
 
 
 @pytest.mark.parametrize("size", [SIZE, HUGE])
 def test_an_evicted_segment_is_filled_again(segments, decoded, size):
     first = segments.put(value(1, size))
-    inode = os.stat(f"{segments._space.path}/{first}").st_ino
+    inode = os.stat(f"{segments._channel.path}/{first}").st_ino
     segments.evict(first)
     assert [found.inode for found in free(segments)] == [inode]
     second = segments.put(value(2, size - 100))
-    assert os.stat(f"{segments._space.path}/{second}").st_ino == inode
+    assert os.stat(f"{segments._channel.path}/{second}").st_ino == inode
     assert free(segments) == []
     assert (decoded(segments.get(second)) == 2).all()
 
@@ -107,7 +108,7 @@ def test_descriptors_kept_for_later_are_bounded(segments):
 
 def test_another_process_uses_what_one_has_freed(segments, decoded):
     key = segments.put(value(1, HUGE))
-    inode = os.stat(f"{segments._space.path}/{key}").st_ino
+    inode = os.stat(f"{segments._channel.path}/{key}").st_ino
 
     def work(report):
         guest = open_connector(uri_of(segments))
@@ -115,7 +116,7 @@ def test_another_process_uses_what_one_has_freed(segments, decoded):
         report(guest.put(value(2, HUGE)))
 
     (second,) = Victim(work).join()
-    assert os.stat(f"{segments._space.path}/{second}").st_ino == inode
+    assert os.stat(f"{segments._channel.path}/{second}").st_ino == inode
     third = segments.put(value(3, HUGE))  # what it kept of the first one is not its own any more
     assert (decoded(segments.get(second)) == 2).all()
     assert (decoded(segments.get(third)) == 3).all()
@@ -124,9 +125,9 @@ def test_another_process_uses_what_one_has_freed(segments, decoded):
 def test_memory_evicted_by_another_process_is_let_go(segments):
     keys = [segments.put(value(number, HUGE)) for number in range(3)]
     for key in keys:
-        os.unlink(f"{segments._space.path}/{key}")
+        os.unlink(f"{segments._channel.path}/{key}")
     last = segments.put(value(9, HUGE))
-    assert len(segments._space.pool._kept) == 1
+    assert len(segments._channel.space.pool._kept) == 1
     segments.evict(last)
 
 
@@ -167,7 +168,7 @@ def test_a_writer_killed_at_a_step_leaves_the_object_or_none(segments, decoded, 
         assert (decoded(segments.get(key)) == 7).all()
     for number, key in enumerate(others):
         assert (decoded(segments.get(key)) == number).all()
-    place = segments._space.path
+    place = segments._channel.path
     assert {name for name in os.listdir(place) if name != ".free"} == present | set(others)
     assert segments.clear() == len(present) + 3
     assert free(segments) == []
@@ -175,7 +176,7 @@ def test_a_writer_killed_at_a_step_leaves_the_object_or_none(segments, decoded, 
 
 def test_an_object_that_is_also_named_free_is_not_overwritten(segments, decoded):
     """A writer was killed after it had placed a segment, and before it removed its free name."""
-    place = segments._space.path
+    place = segments._channel.path
     segments.evict(segments.put(value(1)))
     (found,) = free(segments)
     key = segments.put(value(2))
@@ -193,20 +194,18 @@ def test_an_object_that_is_also_named_free_is_not_overwritten(segments, decoded)
 def test_a_segment_with_a_hole_is_not_used(segments):
     segments.evict(segments.put(value(1, HUGE)))
     (found,) = free(segments)
-    path = f"{segments._space.path}/{found.name}"
+    path = f"{segments._channel.path}/{found.name}"
     os.truncate(path, 0)
     os.truncate(path, found.capacity)  # writing to it through a mapping might kill the process
-    segments._space.pool.let_go()
+    segments._channel.space.pool.let_go()
     key = segments.put(value(2, HUGE))
-    assert os.stat(f"{segments._space.path}/{key}").st_ino != found.inode
+    assert os.stat(f"{segments._channel.path}/{key}").st_ino != found.inode
 
 
 def test_a_reader_waits_for_the_writer_that_is_just_placing(segments, decoded, monkeypatch):
-    from psk.connectors.shm import pool
-
     segments.evict(segments.put(value(1)))
-    unlock = pool.unlock
-    monkeypatch.setattr(pool, "unlock", lambda descriptor: (time.sleep(0.05), unlock(descriptor)))
+    unlock = memory.unlock
+    monkeypatch.setattr(memory, "unlock", lambda descriptor: (time.sleep(0.05), unlock(descriptor)))
     payload = value(2)
     writer = threading.Thread(target=segments.put, args=(payload,))
     writer.start()
@@ -282,19 +281,19 @@ def test_readings_that_race_with_reuse_are_right(segments, scale):
 def test_the_check_sees_readings_without_the_second_look(segments, monkeypatch):
     """The planted bug: the name is not looked at again under the lock."""
 
-    def first_look_only(_directory, _name, opened):
+    def first_look_only(_objects, _name, opened):
         time.sleep(0.0005)  # what the scheduler does now and then
         return opened
 
-    open_object = reading.open_object
+    open_file = objects.open_file
 
     def slowly(*arguments):
-        opened = open_object(*arguments)
+        opened = open_file(*arguments)
         time.sleep(0.0005)
         return opened
 
-    monkeypatch.setattr(reading, "still_named", first_look_only)
-    monkeypatch.setattr(reading, "open_object", slowly)
+    monkeypatch.setattr(SharedObjects, "still_named", first_look_only)
+    monkeypatch.setattr(objects, "open_file", slowly)
     assert Race(segments).run(10**9, 60, until_wrong=True)
 
 

@@ -17,7 +17,7 @@ import pytest
 from faults.killer import Victim
 from psk.connectors import format_uri, open_connector
 from psk.connectors.shm import ShmConnector, sweep
-from psk.connectors.shm.options import ROOT, session_path
+from psk.connectors.shm.liveness import ROOT, session_path
 from psk.errors import ChannelUnavailableError, ConnectorConfigError, PskError
 from psk.wire import encode
 
@@ -76,7 +76,7 @@ def test_what_a_worker_puts_outlives_it_and_belongs_to_the_owner(owner, decoded)
 
     (key,) = Victim(work).join()
     assert np.array_equal(decoded(owner.get(key)), ARRAY)
-    assert key in os.listdir(owner._space.path)
+    assert key in os.listdir(owner._channel.path)
 
 
 def test_the_end_of_a_process_is_the_end_of_its_session():
@@ -94,7 +94,7 @@ def test_a_guest_frees_what_a_killed_owner_left(scale, decoded):
         uri, key = line.split()
         guest = open_connector(uri)
         array = decoded(guest.get(key))
-        path = guest._space.session.path
+        path = guest._channel.space.session.path
         program.kill()
         start = time.monotonic()
         program.communicate()
@@ -116,8 +116,8 @@ def test_many_guests_of_a_killed_owner_sweep_together():
     def work(report):
         guest = open_connector(line.split()[0])
         report("here")
-        wait_until(lambda: not os.path.exists(guest._space.session.path), 5)
-        report(str(os.path.exists(guest._space.session.path)))
+        wait_until(lambda: not os.path.exists(guest._channel.space.session.path), 5)
+        report(str(os.path.exists(guest._channel.space.session.path)))
 
     guests = [Victim(work) for _ in range(4)]
     time.sleep(0.5)
@@ -134,7 +134,7 @@ def test_the_next_one_to_open_sweeps_what_nobody_heard(owner):
     assert os.path.exists(path)
     ShmConnector().close()
     assert not os.path.exists(path)
-    assert os.path.exists(owner._space.path)  # the living are not touched
+    assert os.path.exists(owner._channel.path)  # the living are not touched
 
 
 def test_sweep_counts_what_it_removed(owner):
@@ -161,7 +161,7 @@ def test_a_directory_of_others_is_no_session(tmp_path):
     place = Path(session_path(str(tmp_path), "planted"))
     place.mkdir(mode=0o700)
     place.chmod(0o777)
-    with pytest.raises(ChannelUnavailableError, match="not this user's alone"):
+    with pytest.raises(ChannelUnavailableError, match="not private to this user"):
         ShmConnector("planted", root=str(tmp_path))
     assert sweep(str(tmp_path)) == 0
 
@@ -181,7 +181,7 @@ def test_a_named_session_lasts_as_long_as_any_process_uses_it(decoded):
     worker = Victim(work)
     os.read(ready[0], 1)
     here = ShmConnector(name)
-    path = here._space.session.path
+    path = here._channel.space.session.path
     here.close()  # empty, but another uses it
     assert os.path.exists(path)
     os.write(go[1], b".")
@@ -202,7 +202,7 @@ def test_a_named_session_lasts_as_long_as_any_process_uses_it(decoded):
 
 def test_a_named_session_ends_with_the_last_process():
     code = "import sys; from psk.connectors.shm import ShmConnector as S; from psk.wire import encode\n"
-    code += "c = S(sys.argv[1]); c.put(encode(bytes(100_000))); print(c._space.session.path)"
+    code += "c = S(sys.argv[1]); c.put(encode(bytes(100_000))); print(c._channel.space.session.path)"
     done = subprocess.run(
         [sys.executable, "-c", code, f"test-{os.urandom(6).hex()}"], capture_output=True, text=True, check=True
     )
@@ -242,8 +242,8 @@ def test_opening_and_closing_leaks_nothing(scale):  # C34
         del connector, again
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
     assert not os.path.exists(session_path(ROOT, name))
-    path = first._space.session.path
-    assert sorted(os.listdir(path)) == sorted([first._space.name, "alive"])
+    path = first._channel.space.session.path
+    assert sorted(os.listdir(path)) == sorted([first._channel.space.name, "alive"])
     first.close()
     assert not os.path.exists(path)
 
@@ -287,7 +287,7 @@ def test_an_owner_that_closes_leaves_the_place_to_its_guests(owner, decoded):
 
 def test_a_removed_session_is_an_error_and_comes_back_with_the_next_put(owner, decoded):
     key = owner.put(encode("lost"))
-    shutil.rmtree(owner._space.session.path)
+    shutil.rmtree(owner._channel.space.session.path)
     for call in (lambda: owner.get(key), lambda: owner.exists(key), lambda: list(owner.keys()), owner.clear):
         with pytest.raises(ChannelUnavailableError, match="was removed"):
             call()
@@ -306,10 +306,10 @@ def test_a_forked_child_goes_on_and_its_end_changes_nothing(owner, name, scale, 
     def work(report):
         assert np.array_equal(decoded(connector.get(key)), ARRAY)
         report(connector.put(encode(np.zeros(500_000))))
-        assert connector._space.session._is_guest == (name is None)
+        assert connector._channel.space.session._is_guest == (name is None)
         own = ShmConnector()
         own.put(encode(bytes(100_000)))
-        report(own._space.session.path)
+        report(own._channel.space.session.path)
         own.clear()
         own.close()
         connector.close()
@@ -328,7 +328,7 @@ def test_a_child_does_not_keep_a_dead_parents_session(decoded):
     def parent(report):
         connector = ShmConnector()
         connector.put(encode(ARRAY))
-        report(connector._space.session.path)
+        report(connector._channel.space.session.path)
         if os.fork() == 0:
             time.sleep(1)
             os._exit(0)
@@ -345,7 +345,7 @@ def test_a_child_does_not_keep_a_dead_parents_session(decoded):
 def _open_and_leave_open(report):
     connector = ShmConnector()
     connector.put(encode(ARRAY))
-    report.send(connector._space.session.path)
+    report.send(connector._channel.space.session.path)
 
 
 def test_children_of_multiprocessing_leave_nothing():
@@ -388,10 +388,10 @@ def test_a_foreign_token_has_ended():
 
 OPENING_AS_IT_ENDS = """
 from psk.connectors import open_connector
-from psk.connectors.shm.pool import Pool
+from psk.connectors.shm.segments import Pool
 
 connector = open_connector("shm://")
-space = connector._space
+space = connector._channel.space
 Pool.let_go = lambda _: space.session.spaces.setdefault("opened meanwhile", space)
 """
 

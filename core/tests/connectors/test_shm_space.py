@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from psk.connectors import format_uri, open_connector
-from psk.connectors.shm import ShmConnector, reading
+from psk.connectors.shm import ShmConnector, objects
 from psk.errors import ChannelFullError, ShmFullError
 from psk.wire import encode
 
@@ -39,7 +39,7 @@ def test_a_full_file_system(small, small_tmpfs, decoded, size):
             stored.append(small.put(filled(len(stored) % 251, size)))
     assert "--shm-size" in caught.value.remedy
     assert isinstance(caught.value, ChannelFullError)
-    assert set(os.listdir(small._space.path)) - {".free"} == set(stored)
+    assert set(os.listdir(small._channel.path)) - {".free"} == set(stored)
     for number, key in enumerate(stored):
         assert set(decoded(small.get(key))) == {number % 251}
     small.evict(stored[0])
@@ -50,7 +50,7 @@ def test_what_is_kept_for_later_gives_way(small_tmpfs, decoded):
     connector = ShmConnector(root=str(small_tmpfs), reuse_bytes=4 * MEGABYTE)
     for key in [connector.put(filled(number)) for number in range(3)]:
         connector.evict(key)
-    assert len(os.listdir(f"{connector._space.path}/.free")) == 3
+    assert len(os.listdir(f"{connector._channel.path}/.free")) == 3
     key = connector.put(filled(7, 3 * MEGABYTE))
     assert (decoded(connector.get(key)) == 7).all()
     connector.evict(key)
@@ -90,7 +90,7 @@ def test_a_limit_of_file_size(in_child, size):
     answer = in_child(put)
     assert answer.startswith("ShmFullError")
     assert "ulimit -f" in answer
-    assert os.listdir(connector._space.path) == []
+    assert os.listdir(connector._channel.path) == []
     key = connector.put(filled(1, size))
     connector.evict(key)
     connector.clear()
@@ -133,7 +133,7 @@ def test_no_descriptor_for_a_mapping_means_a_copy(in_child, decoded, monkeypatch
     connector.close()
 
 
-@pytest.mark.parametrize("number", sorted(reading._SHORT_OF))
+@pytest.mark.parametrize("number", sorted(objects._SHORT_OF))
 def test_no_mapping_means_a_copy(number, decoded, monkeypatch):
     connector = ShmConnector()
     key = connector.put(filled(7, 6 * MEGABYTE))
@@ -141,7 +141,7 @@ def test_no_mapping_means_a_copy(number, decoded, monkeypatch):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(reading, "Mapping", refuse)
+    monkeypatch.setattr(objects, "Mapping", refuse)
     array = decoded(connector.get(key))
     assert (array == 7).all()
     array[:] = 1

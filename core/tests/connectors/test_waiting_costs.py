@@ -11,8 +11,10 @@ import time
 
 import pytest
 
-from psk.connectors import SupportsWait, inotify
-from psk.connectors.file import FileConnector, mounts
+from psk.connectors import SupportsWait
+from psk.connectors.directory import directory as directories
+from psk.connectors.directory import waiting as inotify
+from psk.connectors.file import FileConnector
 from psk.errors import DeadlineError
 from psk.wire import encode
 
@@ -46,7 +48,7 @@ def test_many_waiting_waits_cost_no_more(files):
 
 
 def test_looking_costs_little_too(directory, monkeypatch):
-    monkeypatch.setattr(mounts, "filesystem_of", lambda *_: "nfs4")
+    monkeypatch.setattr(directories, "filesystem_of", lambda *_: "nfs4")
     connector = FileConnector(directory)
     assert processor_share(connector) <= 0.2
     connector.close()
@@ -169,7 +171,7 @@ def test_only_who_waits_loads_what_waiting_needs(directory):
     program = (
         "import sys; from psk.connectors import open_connector;"
         f"connector = open_connector('file://{directory}'); connector.close();"
-        "print({'ctypes', 'select', 'psk.connectors.notices'} & set(sys.modules))"
+        "print({'ctypes', 'select', 'psk.connectors.directory.waiting'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -9,9 +9,10 @@ import time
 import pytest
 
 from faults.killer import Victim
-from psk.connectors import notices
-from psk.connectors.file import FileConnector, mounts
-from psk.connectors.notices import NOTICES
+from psk.connectors.directory import directory as directories
+from psk.connectors.directory import waiting as inotify
+from psk.connectors.directory.waiting import ARRIVALS
+from psk.connectors.file import FileConnector
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, DeadlineError
 from psk.wire import encode, new_object_id
 
@@ -45,9 +46,9 @@ def until_waiting(count):
     """Return when so many threads wait for the kernel's word, and one of them reads it."""
     deadline = time.monotonic() + 30
     while True:
-        with NOTICES._lock:
-            waiting = sum(len(watch.waiters) for watch in NOTICES._watches.values())
-            if waiting == count and NOTICES._reader is not None:
+        with ARRIVALS._lock:
+            waiting = sum(len(watch.waiters) for watch in ARRIVALS._watches.values())
+            if waiting == count and ARRIVALS._reader is not None:
                 return
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -57,7 +58,7 @@ def until_waiting(count):
 def channel(request, directory, monkeypatch):
     """A connector whose waits are told by the kernel, and one that believes to be on a network file system."""
     if request.param == "looking":
-        monkeypatch.setattr(mounts, "filesystem_of", lambda *_: "nfs4")
+        monkeypatch.setattr(directories, "filesystem_of", lambda *_: "nfs4")
     connector = FileConnector(directory)
     yield connector
     connector.close()
@@ -122,16 +123,16 @@ def test_expired_and_evicted_objects_do_not_end_it(channel, directory):  # C42
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_what_comes_around_the_beginning_is_not_missed(files, monkeypatch, moment):
     payload = encode("just now")
-    join = NOTICES.join
+    join = inotify.Arrivals.join
 
-    def beside(notices, *arguments):
+    def beside(arrivals, *arguments):
         if moment == "before":
             files.put(payload)
-        join(*arguments)
+        join(arrivals, *arguments)
         if moment == "after":
             files.put(payload)
 
-    monkeypatch.setattr(notices.Notices, "join", beside)
+    monkeypatch.setattr(inotify.Arrivals, "join", beside)
     start = time.monotonic()
     assert files.wait([payload.key], timeout=20) == [payload.key]
     assert time.monotonic() - start < 0.3
@@ -168,12 +169,12 @@ def test_different_directories_do_not_disturb_each_other(files, tmp_path):
 
 def test_events_that_the_kernel_dropped_are_made_up_for(files, directory):
     payload = encode("among many")
-    idle = notices.Waiter(files._channel, files._channel.directory(), [MISSING])
-    NOTICES.join(idle)
-    with NOTICES._lock:
-        NOTICES._reader = idle  # which reads nothing
+    idle = inotify.Waiter(files._channel, files._channel.opened().directory, [MISSING])
+    ARRIVALS.join(idle)
+    with ARRIVALS._lock:
+        ARRIVALS._reader = idle  # which reads nothing
     wait = Wait(files, [payload.key])
-    while sum(len(watch.waiters) for watch in NOTICES._watches.values()) < 2:
+    while sum(len(watch.waiters) for watch in ARRIVALS._watches.values()) < 2:
         time.sleep(0.001)
     with open("/proc/sys/fs/inotify/max_queued_events") as file:
         limit = int(file.read())
@@ -183,7 +184,7 @@ def test_events_that_the_kernel_dropped_are_made_up_for(files, directory):
     files.put(payload)
     assert wait.is_alive()
     left = time.monotonic()
-    NOTICES.leave(idle)
+    ARRIVALS.leave(idle)
     assert wait.end() == [payload.key]
     assert wait.ended - left < 0.5
 
@@ -273,7 +274,7 @@ def test_waits_run_beside_an_event_loop(files):  # C9
 
 
 def test_a_reader_that_is_interrupted_leaves_the_reading_to_another(files, monkeypatch):
-    payload, broken, look = encode("for who stays"), [RuntimeError("planted")], notices.Notices._look_around
+    payload, broken, look = encode("for who stays"), [RuntimeError("planted")], inotify.Arrivals._look_around
     first = Wait(files, [MISSING])
     until_waiting(1)
     second = Wait(files, [payload.key])
@@ -284,7 +285,7 @@ def test_a_reader_that_is_interrupted_leaves_the_reading_to_another(files, monke
             raise broken.pop()
         look(self)
 
-    monkeypatch.setattr(notices.Notices, "_look_around", break_once)
+    monkeypatch.setattr(inotify.Arrivals, "_look_around", break_once)
     assert isinstance(first.end(), RuntimeError)
     files.put(payload)
     assert second.end() == [payload.key]

@@ -107,7 +107,7 @@ def test_an_interrupt_at_any_instant_leaves_no_file_open(scheme, operation, tmp_
         operations[operation](store)
         gc.collect()
         before = len(os.listdir("/proc/self/fd"))
-        count, amiss = steps(operations[operation], lambda: store, lambda _: None, where="/connectors/file/")
+        count, amiss = steps(operations[operation], lambda: store, lambda _: None, where="/psk/connectors/")
         gc.collect()
         assert len(os.listdir("/proc/self/fd")) == before
         assert count > 50

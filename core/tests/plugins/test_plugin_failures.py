@@ -204,7 +204,7 @@ def test_two_distributions_of_one_name_are_both_named_and_neither_loaded(site):
 def test_nobody_takes_the_place_of_the_cores_own(site):
     site.add("their-file", {"connector.file": "their_file"}, {"their_file": "raise SystemExit"})
     program = "say(psk.find_connector('file').__module__); say(listed(), 'their_file' in sys.modules)"
-    assert site.run(program) == ["psk.connectors.file.connector", [{"connector.file": "duplicate"}, False]]
+    assert site.run(program) == ["psk.connectors.file", [{"connector.file": "duplicate"}, False]]
 
 
 @pytest.mark.parametrize("required", ["psk-core>=0.0.1,<0.1", "psk-core<0.1", "psk.core[testing] (>=7)"])

@@ -9,7 +9,7 @@ import pytest
 
 from psk import Store
 from psk.connectors import SupportsWait, join_connector, open_connector
-from psk.connectors.shm.options import ROOT
+from psk.connectors.shm.liveness import ROOT
 from psk.errors import ChannelUnavailableError, ConnectorConfigError, ProxyResolveError
 from psk.store.factory import StoreFactory
 from psk.store.registry import close_opened_stores
@@ -50,7 +50,7 @@ def test_a_proxy_of_a_place_that_is_not_there_makes_none(nowhere, tmp_path):
 def test_a_place_that_goes_at_this_instant_is_not_made_again(nowhere, tmp_path, monkeypatch):
     before = sessions()
     # It was there when the reader looked.
-    monkeypatch.setattr("psk.connectors.file.connector.check_reachable", lambda _: None)
+    monkeypatch.setattr("psk.connectors.file.check_reachable", lambda _: None)
     monkeypatch.setattr("psk.connectors.shm.connector.check_joinable", lambda _: None)
     with pytest.raises(ChannelUnavailableError):
         join_connector(nowhere).get(OBJECT)
@@ -73,7 +73,7 @@ def test_joining_finds_what_others_made_later(nowhere, tmp_path):
 
 def test_a_space_that_was_never_made_is_not_made_in_a_session_that_lives():
     own = open_connector("shm://")
-    session, space = own.config()["authority"], own._space
+    session, space = own.config()["authority"], own._channel.space
     with pytest.raises(ChannelUnavailableError, match="was closed, and held no object"):
         join_connector(f"shm://{session}/neverspace")
     assert os.listdir(os.path.dirname(space.path)).count("neverspace") == 0

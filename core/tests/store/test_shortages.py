@@ -165,7 +165,7 @@ def test_shared_memory_opens_and_closes_with_few_descriptors(name):
 BLOCKED = """
 import sys, psk
 with psk.Store("blocked", "shm://") as store:
-    sys.modules["psk.connectors.arrivals"] = None
+    sys.modules["psk.connectors.directory.waiting"] = None
     try:
         store.wait("0" * 32, timeout=0.01)
     except psk.errors.ShortageError as error:
@@ -175,4 +175,4 @@ with psk.Store("blocked", "shm://") as store:
 
 def test_a_module_that_cannot_be_imported_is_named():
     done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, check=False)
-    assert "psk.connectors.arrivals" in done.stdout, done.stderr
+    assert "psk.connectors.directory.waiting" in done.stdout, done.stderr

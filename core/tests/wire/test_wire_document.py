@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from psk.connectors.file import FileConnector
-from psk.connectors.file.clock import ServerClock
+from psk.connectors.file import FileConnector, ServerClock
 from psk.wire import Payload, Reference, SigningKey, codecs, decode, encode, header, register_codec
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "wire.md"

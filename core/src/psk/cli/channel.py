@@ -103,8 +103,7 @@ def missing(uri: str, *keys: str) -> MissingKeyError:
 
 def _is_held(config: dict[str, object]) -> bool:
     """Tell whether a session of shared memory is alive, after removing those of dead processes."""
-    from psk.connectors.shm.options import ROOT, session_path
-    from psk.connectors.shm.sweep import sweep
+    from psk.connectors.shm.liveness import ROOT, session_path, sweep
 
     root = str(config.get("root", ROOT))
     sweep(root)

@@ -165,9 +165,8 @@ def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]
 
 def _is_kept_in(view: memoryview, nbytes: int) -> bool:
     """Tell whether this is how a connector keeps a payload of `nbytes` bytes: with its expiry, or in whole pages."""
-    from psk.connectors.file.expiry import RECORD_BYTES, record_offset
-    from psk.connectors.shm.expiry import needs_segment
-    from psk.connectors.shm.segment import whole_pages
+    from psk.connectors.directory.expiry import RECORD_BYTES, record_offset
+    from psk.connectors.shm.segments import needs_segment, whole_pages
 
     if view.nbytes == record_offset(nbytes) + RECORD_BYTES:
         return True

@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> int:
     """Sweep."""
     from psk.cli.channel import open_store
     from psk.connectors import SupportsExpiry, SupportsList
-    from psk.connectors.shm.sweep import sweep
+    from psk.connectors.shm import sweep
 
     swept: list[str] = []
     opened: dict[str, str] = {}

@@ -10,7 +10,7 @@ import pytest
 
 from psk import Store
 from psk.cli.output import Exit
-from psk.connectors.shm.options import ROOT, session_path
+from psk.connectors.shm.liveness import ROOT, session_path
 
 MISSING = "0" * 32
 
@@ -110,7 +110,8 @@ def test_the_sessions_of_the_dead_are_swept(command, psk):
 
 def test_a_channel_is_swept(psk, put, uri, source, tmp_path):
     put(uri, source)
-    left = tmp_path / "objects" / f".tmp-{'0' * 24}"
+    left = tmp_path / "objects/.drafts" / ("0" * 24)
+    left.parent.mkdir()
     left.write_bytes(b"of a writer that was killed")
     left.chmod(0o600)
     done = psk("sweep", uri)

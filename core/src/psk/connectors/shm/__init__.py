@@ -1,6 +1,6 @@
-"""How do objects move between the processes of one host? Through segments of shared memory, mapped, not copied."""
+"""Objects in shared memory, for the processes of one host."""
 
 from psk.connectors.shm.connector import ShmConnector
-from psk.connectors.shm.sweep import sweep
+from psk.connectors.shm.liveness import sweep
 
 __all__ = ["ShmConnector", "sweep"]

@@ -1,51 +1,35 @@
-"""How does the shm connector keep the contract between the processes of one host, in shared memory?"""
+"""Pass objects between the processes of one host through shared memory, mapped and not copied."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from psk.connectors.arguments import (
-    check_claim,
-    check_object_id,
-    check_range,
-    check_timeout,
-    check_ttl,
-    deadline_after,
-    deadline_error,
-    key_of,
-    listed,
-    validate_plain_key,
-)
-from psk.connectors.config import read_options
-from psk.connectors.contract import DEFAULT_TIMEOUT
-from psk.connectors.file.failures import failure
-from psk.connectors.mixins import ContextManaged, Rebuilding
-from psk.connectors.shm.claims import take_object
-from psk.connectors.shm.limits import Limits
-from psk.connectors.shm.options import READERS, ROOT, check_address, check_joinable, is_token
-from psk.connectors.shm.placing import put_object
-from psk.connectors.shm.process import enter_space, leave_space
-from psk.connectors.shm.reading import read_object, read_part, renew_object
-from psk.connectors.shm.removing import clear, is_present, live_names, present_names, remove_object
-from psk.connectors.shm.sweep import sweep
-from psk.errors import ConnectorClosedError, ConnectorError, PskError
-from psk.plugins.importing import on_demand
+from psk.connectors import DEFAULT_TIMEOUT, as_count, as_seconds, as_text, read_options, shown
+from psk.connectors.directory.connector import DirectoryConnector
+from psk.connectors.directory.directory import absolute, failure
+from psk.connectors.shm.liveness import ROOT, session_path, sweep_later
+from psk.connectors.shm.objects import SharedChannel
+from psk.connectors.shm.session import SHARED_SPACE, Space, enter_space, gone, is_token, leave_space
+from psk.errors import ChannelUnavailableError, ConnectorConfigError, ConnectorError, PskError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from psk.connectors.arguments import Key
-    from psk.connectors.shm.space import Space
-    from psk.wire import Frames, Payload
+    from psk.connectors.directory.objects import Objects
+
+_is_session = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|~[0-9a-f]{16}").fullmatch
+_is_space = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}").fullmatch
 
 
-class ShmConnector(ContextManaged, Rebuilding):
+class ShmConnector(DirectoryConnector):
     """Keep objects in this host's shared memory; a reader gets its own copy-on-write view of them.
 
-    Without a name they belong to this process, whoever puts them, and go when it ends. The connector's URI opens
-    the same place in other processes. With a name they last as long as any process uses the name.
+    Without a name they belong to this process, whichever process puts them, and go when it ends. The connector's URI
+    opens the same place in other processes. With a name they last as long as any process uses the name.
 
     Args:
         name: A session to share by name, or the token of a process's session.
@@ -62,12 +46,14 @@ class ShmConnector(ContextManaged, Rebuilding):
         ChannelUnavailableError: The session has ended, or `root` cannot be used.
     """
 
-    __slots__ = ("__weakref__", "_config", "_entered", "_limits", "_space", "_timeout", "_was_waited_on")
+    __slots__ = ("_entered",)
 
     scheme: ClassVar[str] = "shm"
     leaves_host: bool = False
     in_memory: bool = True
     durabilities: tuple[str, ...] = ("volatile",)
+
+    _channel: SharedChannel
 
     def __init__(
         self,
@@ -92,14 +78,12 @@ class ShmConnector(ContextManaged, Rebuilding):
         reuse_bytes: int | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        self._space: Space | None = None
-        self._was_waited_on = False
         self._entered: list[Space] = []
-        check_address(name, space)
+        _check_address(name, space)
         options = {"root": root, "max_bytes": max_bytes, "reuse_bytes": reuse_bytes, "timeout": timeout}
         defaults = {"root": ROOT, "max_bytes": None, "reuse_bytes": None, "timeout": DEFAULT_TIMEOUT}
         changed = {option: value for option, value in options.items() if value != defaults[option]}
-        read = read_options(changed, scheme=self.scheme, readers=READERS)
+        read = read_options(changed, scheme=self.scheme, readers=_READERS)
         if sys.platform != "linux":
             raise ConnectorError(
                 f"shared memory needs Linux: locks that go with a process, and files in memory; this is {sys.platform}",
@@ -108,190 +92,104 @@ class ShmConnector(ContextManaged, Rebuilding):
         self._timeout = float(timeout)
         root = str(read.get("root", ROOT))
         try:
-            self._space = opened = enter_space(root, name, space, self._entered, create=create)
-            self._limits = Limits(max_bytes, reuse_bytes, opened.directory)
+            enter_space(root, name, space, self._entered, create=create)
+            opened = self._entered[-1]
+            session = opened.session.name
+            self._config = {"scheme": self.scheme, "authority": session, **read}
+            if is_token(session):
+                self._config["path"] = f"/{opened.name}"
+            self._channel = SharedChannel(
+                opened, create=create, max_bytes=max_bytes, reuse_bytes=reuse_bytes, uri=f"shm://{session}"
+            )
         except PskError:
+            self._leave()
             raise
         except (OSError, ImportError) as error:
-            self.close()
+            self._leave()
             raise failure(error, "enter a session in", root) from error
-        self._config: dict[str, object] = {"scheme": self.scheme, "authority": opened.session.name, **read}
-        if is_token(opened.session.name):
-            self._config["path"] = f"/{opened.name}"
 
-    def put(
-        self,
-        payload: Payload,
-        *,
-        ttl: float | None = None,
-        timeout: float | None = None,
-        hints: Mapping[str, object] | None = None,  # noqa: ARG002  none is known
-    ) -> Key:
-        """Copy the payload into shared memory and name it; see `Connector.put`."""
-        space = self._opened()
-        deadline = deadline_after(timeout, self._timeout)
-        if ttl is not None:
-            check_ttl(ttl)
-        key = space.write(payload.nbytes, put_object, space.pool, payload, ttl, limits=self._limits, deadline=deadline)
-        if ttl is not None:
-            space.expect(key, ttl)
-        return key
-
-    def get(
-        self,
-        key: Key,
-        *,
-        size: int | None = None,  # noqa: ARG002  nothing is received
-        timeout: float | None = None,
-    ) -> Frames | None:
-        """Return the object in private memory, mapped and not copied from 64 KiB on; see `Connector.get`."""
-        validate_plain_key(key)
-        return self._opened().run("read from", read_object, key, deadline_after(timeout, self._timeout))
-
-    def exists(self, key: Key, *, timeout: float | None = None) -> bool:
-        """Tell whether an unexpired object stands under the key."""
-        validate_plain_key(key)
-        check_timeout(timeout)
-        return self._opened().run("look into", is_present, key)
-
-    def evict(self, key: Key, *, timeout: float | None = None) -> None:
-        """Remove the object and its claim; its memory is used for later puts, or freed."""
-        validate_plain_key(key)
-        deadline = deadline_after(timeout, self._timeout)
-        space = self._opened()
-        space.run("remove from", remove_object, space.pool, key, self._limits.reuse_bytes, deadline)
-        space.expect(key, None)
-
-    def close(self, timeout: float | None = None) -> None:  # noqa: ARG002  nothing is under way
-        """Leave the space; its objects stay until the session ends."""
-        self._space = None
-        with suppress(IndexError):  # whoever closes it first leaves, and only once
-            leave_space(self._entered.pop())
-        if self._was_waited_on:
-            from psk.connectors.notices import NOTICES
-
-            NOTICES.forget(self)
-
-    def config(self) -> dict[str, object]:
-        """Name session and space, and the options that differ from the defaults."""
-        return dict(self._config)
+    def _leave(self, objects: Objects | None = None) -> None:
+        with suppress(IndexError):  # several threads may close it: only one leaves
+            leave_space(self._entered.pop(), None if objects is None else objects.directory)
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> Self:
         """Open what `config()`, `shm://` (a new space), `shm://<name>` or a connector's URI names."""
-        options = read_options(config, scheme=cls.scheme, readers=READERS)
+        options = read_options(config, scheme=cls.scheme, readers=_READERS)
         return cls(options.pop("authority", None), space=options.pop("path", None), **options)  # type: ignore[arg-type]  # each was read as what it must be
 
     @classmethod
     def join(cls, config: Mapping[str, object]) -> Self:
         """Open a session and space as `from_config` does, but make none; see `join_connector`."""
-        options = read_options(config, scheme=cls.scheme, readers=READERS)
-        sweep(str(options.get("root", ROOT)))  # now, so that the session of a killed process is not there any more
+        options = read_options(config, scheme=cls.scheme, readers=_READERS)
+        sweep_later(str(options.get("root", ROOT)))  # first, so that the session of a killed process is not joined
         check_joinable(options)
         self = cls.__new__(cls)
         name, space = options.pop("authority", None), options.pop("path", None)
         self._open(name, space, create=name is None, **options)  # type: ignore[arg-type]  # each was read as what it must be
         return self
 
-    def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
-        """Name an object that does not exist yet; nothing is written."""
-        check_timeout(timeout)
-        if ttl is not None:
-            check_ttl(ttl)
-        self._opened()
-        return key_of(object_id)
-
-    def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
-        """Put the object that was reserved."""
-        check_object_id(validate_plain_key(key), payload.object_id)
-        self.put(payload, ttl=ttl, timeout=timeout)
-
-    def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
-        """Return those keys that exist, after waiting for one, woken by the kernel.
-
-        An object that is evicted, or expires, as soon as it appears may be missed.
-        """
-        with on_demand:
-            from psk.connectors.arrivals import await_names
-
-        wanted = [validate_plain_key(key) for key in keys]
-        deadline = deadline_after(timeout, self._timeout)
-        self._was_waited_on = True
-        found = await_names(
-            self,
-            wanted,
-            look=lambda names: self._opened().run("look into", present_names, names),
-            place=lambda: self._opened().directory,
-            deadline=deadline,
-        )
-        if found:
-            return found
-        raise deadline_error(f"waiting for {listed(wanted)} in shm://{self._config['authority']}")
-
-    def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
-        """Let the object expire `ttl` seconds from now, or never."""
-        validate_plain_key(key)
-        deadline = deadline_after(timeout, self._timeout)
-        if ttl is not None:
-            check_ttl(ttl)
-        space = self._opened()
-        there = space.run("change an object in", renew_object, key, ttl, deadline)
-        if there:
-            space.expect(key, ttl)
-        return there
-
-    def take(
-        self,
-        key: Key,
-        claim: str,
-        *,
-        lease: float | None = None,
-        size: int | None = None,  # noqa: ARG002  nothing is received
-        timeout: float | None = None,
-    ) -> Frames | None:
-        """Claim the object; the first claim wins."""
-        validate_plain_key(key)
-        check_claim(claim)
-        deadline = deadline_after(timeout, self._timeout)
-        if lease is not None:
-            check_ttl(lease, "lease")
-        return self._opened().run("claim an object in", take_object, key, claim, lease, deadline)
-
-    def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
-        """Read a part of the payload into private memory."""
-        validate_plain_key(key)
-        check_range(offset, length)
-        deadline = deadline_after(timeout, self._timeout)
-        return self._opened().run("read from", read_part, key, offset, length, deadline)
-
-    def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
-        """Iterate over the keys of the objects in this space."""
-        deadline = deadline_after(timeout, self._timeout)
-        return iter(self._opened().run("list", live_names, deadline))
-
-    def clear(self, *, timeout: float | None = None) -> int:
-        """Delete every object of this space, and give its memory back to the system."""
-        deadline = deadline_after(timeout, self._timeout)
-        space = self._opened()
-        return space.run("clear", clear, space.pool, deadline)
-
-    def _opened(self) -> Space:
-        space = self._space
-        if space is None:
-            raise ConnectorClosedError(
-                f"the connector to shm://{self._config['authority']} is closed", remedy="open a new one"
-            )
-        return space
-
-    def __repr__(self) -> str:
-        where = f"{self._config['authority']}{self._config.get('path', '')}" if hasattr(self, "_config") else "?"
-        return f"ShmConnector({where!r})"
-
     def __del__(self) -> None:
-        # A finaliser never raises: the instance may be half made. And at the interpreter's end there is nothing to let
-        # go of that does not go by itself, but locks may be held for ever, by threads that were stopped.
+        # A finaliser never raises, and the instance may be half made. At the interpreter's end everything goes by
+        # itself, but locks may be held for ever, by threads that were stopped.
         try:
             if not sys.is_finalizing():
                 self.close()
         except Exception:  # noqa: BLE001, S110  at the very end `suppress` has gone with its module
             pass
+
+
+def check_joinable(options: Mapping[str, object]) -> None:
+    """Make sure that a reader finds the session and space that options name.
+
+    Raises:
+        ChannelUnavailableError: They are not there.
+        ConnectorConfigError: They cannot be names.
+    """
+    name, space = options.get("authority"), options.get("path")
+    _check_address(name, space)
+    session = session_path(str(options.get("root", ROOT)), str(name or ""))
+    if name is None or os.path.isdir(f"{session}/{space or SHARED_SPACE}"):  # noqa: PTH112  pathlib costs 10 ms of import
+        return
+    if space is not None and os.path.isdir(session):  # noqa: PTH112  as above
+        raise ChannelUnavailableError(
+            f"the store at shm://{name}/{space} was closed, and held no object then",
+            remedy="keep the store open, or its objects there, until their last reader is done",
+        )
+    raise gone(f"there is no session shm://{name} of this user here")
+
+
+def _check_address(name: object, space: object) -> None:
+    """Make sure that session and space can be names of directories.
+
+    Raises:
+        ConnectorConfigError: They cannot, or one is given that goes without the other.
+    """
+    if name is not None and not (isinstance(name, str) and _is_session(name)):
+        raise ConnectorConfigError(
+            f"{shown(name)} is not the name of a shared-memory session",
+            remedy="use up to 64 letters, digits and . _ -",
+        )
+    if space is not None and not (isinstance(space, str) and _is_space(space)):
+        raise ConnectorConfigError(f"{shown(space)} is not a space of a session", remedy="pass on the URI unchanged")
+    is_private = name is not None and is_token(str(name))
+    if (space is not None) != is_private:
+        raise ConnectorConfigError(
+            "a space goes with the token of a process's session, and with nothing else",
+            found=[f"session {shown(name)}", f"space {shown(space)}"],
+            remedy="write shm://, shm://<name>, or the URI of an open store",
+        )
+
+
+def _space_path(value: object) -> str:
+    return as_text(value).removeprefix("/")
+
+
+_READERS: Final = {
+    "authority": as_text,
+    "path": _space_path,
+    "root": absolute,
+    "max_bytes": as_count,
+    "reuse_bytes": as_count,
+    "timeout": as_seconds,
+}

@@ -1,8 +1,9 @@
-"""Is a session alive? As long as some process holds its directory's lock, which the kernel takes from the dead.
+"""Tell whether a session is alive: as long as a process holds its directory's lock, which the kernel takes back.
 
-Every session is a directory, and whoever it lives by holds that directory's lock shared: the one owner of a
-process's session, each process that uses a named one. Who gets the lock exclusively knows that it is dead. The
-owner also holds the writing end of a FIFO in it; guests poll the reading end, and so hear at once when it ends.
+Every session is a directory, and the processes that it lives by hold that directory's lock shared: the one owner of a
+process's session, each process that uses a named one. A process that gets the lock exclusively knows that the session
+is dead. The owner also holds the writing end of a FIFO in it; guests have the reading end, which is at its end when
+the owner is gone.
 """
 
 from __future__ import annotations
@@ -14,23 +15,31 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from psk.connectors.arguments import deadline_error
-from psk.connectors.shm.locks import pauses, try_lock, try_share
-from psk.errors import ChannelUnavailableError
+from psk.connectors import deadline_error
+from psk.connectors.directory.directory import CLOEXEC, NO_FOLLOW, READ_DIRECTORY, absolute
+from psk.connectors.directory.locks import pauses, try_lock, try_share
+from psk.connectors.reaper import REAPER
+from psk.errors import ChannelUnavailableError, PskError
+
+ROOT: Final = absolute(os.environ.get("PSK_SHM_ROOT") or "/dev/shm")  # noqa: S108  every session makes a private directory in it
+"""Where sessions are unless an option says otherwise: where Linux has its shared memory."""
 
 PULSE: Final = "alive"
+"""The FIFO of a session, which also says that a directory is one: no other is ever removed."""
+
 _PATIENCE: Final = 5.0
-_DIRECTORY: Final = (
-    os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-)
-_FIFO: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_DIRECTORY: Final = READ_DIRECTORY | NO_FOLLOW
+_FIFO: Final = getattr(os, "O_NONBLOCK", 0) | NO_FOLLOW | CLOEXEC
+_DEAD: Final = "!"  # begins no name of a session
+
+
+def session_path(root: str, name: str) -> str:
+    """Return the directory of a session of this user."""
+    return f"{root.rstrip('/')}/psk-{os.geteuid()}-{name}"
 
 
 def hold(path: str, *, create: bool) -> int:
     """Hold a session's lock, shared; return the descriptor.
-
-    A sweeper who comes between making and locking finds a session without holder and removes it. So the directory
-    is looked at again under the lock, as often as necessary.
 
     Args:
         path: The session's directory.
@@ -52,6 +61,8 @@ def hold(path: str, *, create: bool) -> int:
             continue
         try:
             check_private(descriptor, path)
+            # A sweep that comes between making and locking finds a session that nobody holds and removes it. So the
+            # path is looked at again under the lock.
             if try_share(descriptor) and is_still_there(descriptor, path):
                 held, descriptor = descriptor, -1
                 return held
@@ -62,7 +73,7 @@ def hold(path: str, *, create: bool) -> int:
 
 
 def mark(path: str) -> None:
-    """Make the FIFO that says that a directory is a session: no other is ever swept."""
+    """Make the FIFO that says that a directory is a session."""
     with suppress(FileExistsError):
         os.mkfifo(f"{path}/{PULSE}", 0o600)
 
@@ -133,30 +144,58 @@ def check_private(descriptor: int, path: str, kind: int = stat.S_IFDIR) -> None:
     if stat.S_IFMT(found.st_mode) == kind and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
         return
     raise ChannelUnavailableError(
-        f"{path!a} is not this user's alone",
+        f"{path!a} is not private to this user",
         found=[f"owner {found.st_uid}, mode {stat.S_IMODE(found.st_mode):o}"],
         remedy="remove it, or use a session with another name",
     )
 
 
-def remove_if_dead(path: str) -> bool | None:
-    """Remove a session that nobody holds any more; None if it is gone already, False if it stays.
+def sweep(root: str = ROOT) -> int:
+    """Remove the sessions of this user whose processes are dead; live ones are not touched.
 
-    A directory that is neither empty nor marked is something else that happens to have such a name.
+    Opening any shm store does the same, in the background, and so do the guests of a session whose owner died. This is
+    for what a power cut or a killed program left where no psk runs any more.
+
+    Args:
+        root: Where sessions are.
+
+    Returns:
+        How many sessions were removed.
+    """
+    return sum(map(remove_tree, _dead_sessions(root)))
+
+
+def sweep_later(root: str) -> None:
+    """Make dead sessions unreachable now, which is one step each, and free their memory in the background."""
+    REMOVALS.add(_dead_sessions(root))
+
+
+def set_aside(path: str) -> str | None:
+    """Rename a session that nobody holds any more, so that nobody finds it.
+
+    Returns:
+        The directory that is now to be removed, empty if it is gone already; None if the session is alive.
     """
     try:
         descriptor = os.open(path, _DIRECTORY)
     except FileNotFoundError:
-        return None
+        return ""
     try:
         check_private(descriptor, path)
         if not try_lock(descriptor):
-            return False
+            return None
         # With the lock held nobody can enter: who opened the directory before will find that it has no name.
         if not is_still_there(descriptor, path):
-            return None
+            return ""
         names = os.listdir(descriptor)  # noqa: PTH208  pathlib knows no descriptors
-        return (not names or PULSE in names) and remove_tree(path)
+        if names and PULSE not in names:
+            return None  # something else that happens to have such a name
+        root, _, name = path.rpartition("/")
+        if f"/{name}".startswith(session_path("", _DEAD)):
+            return path  # it was set aside before, by a process that was killed as it removed it
+        aside = session_path(root, _DEAD + os.urandom(8).hex())
+        os.rename(path, aside)  # noqa: PTH104  pathlib costs 10 ms of import
+        return aside
     finally:
         os.close(descriptor)
 
@@ -169,17 +208,57 @@ def remove_tree(path: str) -> bool:
         except FileNotFoundError:
             return True
         except OSError:
-            time.sleep(0.001)  # a guest of the dead session has just put an object: the next round takes it
+            time.sleep(0.001)  # a guest of the dead session has just put an object: the next round removes it
         else:
             return True
     return False
+
+
+class Removals:
+    """Dead sessions whose memory is still to be freed, by the background thread."""
+
+    __slots__ = ("__weakref__", "_paths")
+
+    def __init__(self) -> None:
+        self._paths: list[str] = []
+
+    def add(self, paths: list[str]) -> None:
+        """Remove directories soon."""
+        if paths:
+            self._paths += paths
+            REAPER.watch(self, time.monotonic())
+
+    def reap(self) -> None:
+        """Remove them; called by the background thread, and at the end of the process."""
+        while self._paths:
+            remove_tree(self._paths.pop())
+
+
+REMOVALS: Final = Removals()
+
+
+def _dead_sessions(root: str) -> list[str]:
+    """Set aside all dead sessions; return their directories."""
+    prefix = session_path("", "")[1:]
+    dead = []
+    try:
+        names = os.listdir(root)  # noqa: PTH208  pathlib costs 10 ms of import
+    except OSError:
+        return []
+    for name in names:
+        if name.startswith(prefix):
+            # What is not a session, or not ours alone, is not ours to remove.
+            with suppress(OSError, PskError):
+                if path := set_aside(f"{root}/{name}"):
+                    dead.append(path)
+    return dead
 
 
 def _remove(name: str, parent: int | None) -> None:
     descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
     try:
         with os.scandir(descriptor) as entries:
-            # The mark goes last: who is killed in between leaves something that is still known as a session.
+            # The mark goes last: if this process is killed in between, the rest is still known as a session.
             for entry in sorted(entries, key=lambda entry: entry.name == PULSE):
                 with suppress(FileNotFoundError):
                     if entry.is_dir(follow_symlinks=False):

@@ -1,7 +1,7 @@
-"""How does a file's memory come into this process, so that using it costs next to nothing?
+"""Map a file's memory so that using it costs next to nothing.
 
-In huge pages where the kernel gives them: they must lie at multiples of 2 MiB, and Python's mmap cannot choose
-where. So room is reserved with Python's mmap, which also owns and frees it, and the file is mapped over it.
+Huge pages must lie at multiples of 2 MiB, and Python's mmap cannot choose where. So room is reserved with Python's
+mmap, which also owns and frees it, and the file is mapped over it, in huge pages where the kernel gives them.
 Reading 100 MB for the first time then costs 0.5 ms of page faults instead of 9, and no descriptor stays open.
 """
 
@@ -77,12 +77,14 @@ class Mapping:
             raise _last_error()
 
     def close(self) -> None:
-        """Unmap it; if somebody still has a view, that happens with the view's end."""
+        """Unmap it; BufferError if anything still uses its memory, which is then unmapped with the last use."""
+        nbytes = self.view.nbytes
+        self.view.release()
         try:
-            self.view.release()
             self._memory.close()
         except BufferError:
-            pass
+            self.view = memoryview(self._memory)[self._offset : self._offset + nbytes]
+            raise
 
 
 def _library() -> ctypes.CDLL | None:
@@ -103,7 +105,7 @@ def _loaded_library() -> ctypes.CDLL:
     return library
 
 
-# Now, and not at the first get: a process that is forked while another thread imports can never import that itself.
+# Now, and not at the first get: a process forked while another thread imports a module can never import it itself.
 _library()
 
 

@@ -1,16 +1,22 @@
-"""To whom do objects belong? To a session: one process, or all that use a name; they go when it ends."""
+"""Enter sessions: objects in shared memory belong to one process, or to all that use a name, and go when it ends."""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from psk.connectors.file.failures import failure
-from psk.connectors.file.sweep import is_object_name
+from psk.connectors.directory.directory import READ_DIRECTORY, failure
+from psk.connectors.directory.locks import close_shared, try_lock, try_share
+from psk.connectors.directory.objects import MARK, is_object_name
+from psk.connectors.directory.writing import DRAFTS
+from psk.connectors.reaper import REAPER
 from psk.connectors.shm.liveness import (
     PULSE,
+    REMOVALS,
     begin_pulse,
     feel_pulse,
     has_ended,
@@ -18,17 +24,46 @@ from psk.connectors.shm.liveness import (
     hold,
     is_still_there,
     mark,
-    remove_if_dead,
     remove_tree,
+    session_path,
+    set_aside,
+    sweep_later,
 )
-from psk.connectors.shm.locks import share_nothing, try_lock, try_share
-from psk.connectors.shm.options import gone
-from psk.connectors.shm.segment import FREE_DIRECTORY
-from psk.connectors.shm.watcher import WATCHER
+from psk.connectors.shm.segments import FREE, Pool
 from psk.errors import ChannelUnavailableError, PskError
 
 if TYPE_CHECKING:
-    from psk.connectors.shm.space import Space
+    from psk.connectors.directory.directory import Directory
+
+SHARED_SPACE: Final = "main"
+"""The one space of a session with a name."""
+
+PULSE_SECONDS: Final = 0.25
+"""How often a guest listens whether the owner of its session is alive."""
+
+PATIENCE: Final = 10.0
+"""Seconds to try to remove a dead session: a large process takes a while to die, and holds its lock meanwhile."""
+
+
+class Space:
+    """A place in a session: a directory that all connectors of this process that use it share.
+
+    Attributes:
+        session: The session; this process has entered it.
+        name: Its name.
+        path: Its directory.
+        pool: The free segments in it.
+        users: How many connectors have it open.
+    """
+
+    __slots__ = ("name", "path", "pool", "session", "users")
+
+    def __init__(self, session: Session, name: str) -> None:
+        self.session = session
+        self.name = name
+        self.path = f"{session.path}/{name}"
+        self.pool = Pool()
+        self.users = 0
 
 
 class Session:
@@ -43,12 +78,17 @@ class Session:
 
     Attributes:
         create: The same, from then on.
+        must_check: Whether `check` has anything to say before the session is used.
+        entering: How many threads are opening spaces.
+        spaces: What this process has open, by name.
 
     Raises:
         ChannelUnavailableError: It has ended, or belongs to another user.
     """
 
     __slots__ = (
+        "__weakref__",
+        "_ended_at",
         "_has_pulse",
         "_hold",
         "_is_guest",
@@ -57,6 +97,7 @@ class Session:
         "_pulse",
         "create",
         "entering",
+        "must_check",
         "name",
         "path",
         "spaces",
@@ -68,10 +109,14 @@ class Session:
         self.spaces: dict[str, Space] = {}
         self.entering = 0
         self.create = create
+        self.must_check = False
+        # Held while the background thread listens: the descriptor must not be closed, and its number used again,
+        # meanwhile. Re-entrant, since the garbage collector may close connectors at any moment.
         self._lock = threading.RLock()
         self._is_guest = is_guest
         self._has_pulse = has_pulse
         self._is_over = False
+        self._ended_at = 0.0
         self._hold = self._pulse = -1
         self._enter()
 
@@ -87,12 +132,14 @@ class Session:
             with self._lock:
                 if self._pulse < 0:
                     self._enter()
+        self.must_check = False
 
     def check_pulse(self) -> None:
-        """Make sure that the session goes on, without waiting for the watcher to say so; errors as of `check`."""
+        """Make sure that the session goes on, without waiting for the background thread; errors as of `check`."""
         self.check()
-        if self._is_guest and has_ended(self._pulse):
-            raise self.ended()
+        with self._lock:
+            if self._is_guest and has_ended(self._pulse):
+                raise self.ended()
 
     def ended(self) -> ChannelUnavailableError:
         """Build the error that says that the session has ended."""
@@ -105,7 +152,7 @@ class Session:
         return self._hold < 0 or is_still_there(self._hold, self.path)
 
     def revive(self) -> None:
-        """Make the session's directory again if somebody removed it; only for those it lives by.
+        """Make the session's directory again if it was removed; only for the processes it lives by.
 
         Raises:
             ChannelUnavailableError: It is another's, or has ended.
@@ -115,12 +162,26 @@ class Session:
             self._release()
             self._begin()
 
-    def end(self) -> bool:
-        """Free what a dead owner left; False if it must be tried again. Called by the watcher."""
-        self._is_over = True
+    def reap(self) -> float | None:
+        """Listen to the owner, and free what it left; return when to listen again. Called by the background thread."""
+        with self._lock:
+            if not self._is_over:
+                if self._pulse < 0:
+                    return None
+                if not has_ended(self._pulse):
+                    return time.monotonic() + PULSE_SECONDS
+                self._is_over = self.must_check = True
+                self._ended_at = time.monotonic()
         for space in list(self.spaces.values()):
             space.pool.let_go()
-        return remove_if_dead(self.path) is not False
+        now = time.monotonic()
+        with suppress(OSError, PskError):
+            dead = set_aside(self.path)
+            if dead is None:  # the owner is still dying, and holds its lock
+                return now + PULSE_SECONDS if now < self._ended_at + PATIENCE else None
+            if dead:
+                remove_tree(dead)
+        return None
 
     def leave(self) -> bool:
         """Remove what is empty, after the last connector left a space; tell whether nothing is held any more."""
@@ -134,12 +195,12 @@ class Session:
 
     def finish(self) -> None:
         """End it with this process."""
-        self._is_over = True
+        self._is_over = self.must_check = True
         if self._is_guest or self._hold < 0:
             return
         for space in list(self.spaces.values()):  # daemon threads may be opening others
             space.pool.let_go()
-        share_nothing(self._pulse)  # guests hear it now, and put nothing more
+        close_shared(self._pulse)  # guests hear it now, and put nothing more
         self._pulse = -1
         with suppress(OSError):
             if try_lock(self._hold) and is_still_there(self._hold, self.path):
@@ -159,8 +220,9 @@ class Session:
         except (OSError, ChannelUnavailableError):
             self._is_over = True
         self._is_guest = self._has_pulse
+        self.must_check = self._is_over or self._is_guest
         for descriptor in inherited:
-            share_nothing(descriptor)
+            close_shared(descriptor)
 
     def _enter(self) -> None:
         try:
@@ -180,7 +242,7 @@ class Session:
                 self._hold = hold(self.path, create=self.create)
             except FileNotFoundError:
                 raise self.ended() from None
-            with suppress(FileNotFoundError):  # removed by somebody at this instant
+            with suppress(FileNotFoundError):  # removed by another process at this instant
                 if self._has_pulse:
                     self._pulse = begin_pulse(self.path)
                 else:
@@ -191,11 +253,11 @@ class Session:
     def _attend(self) -> None:
         pulse = feel_pulse(self.path)
         if pulse is None:
-            self._is_over = True
-            remove_if_dead(self.path)
+            self._is_over = self.must_check = True
+            REMOVALS.add([path for path in (set_aside(self.path),) if path])
             raise self.ended()
         self._pulse = pulse
-        WATCHER.watch(pulse, self)
+        REAPER.watch(self, time.monotonic() + PULSE_SECONDS)
 
     def _leave_own(self) -> bool:
         # Guests may be about to put results: what they have open stays, and goes with the process.
@@ -203,10 +265,7 @@ class Session:
             return False
         for name in os.listdir(self._hold):  # noqa: PTH208  pathlib knows no descriptors
             if name not in self.spaces and name != PULSE:
-                with suppress(FileNotFoundError):
-                    os.rmdir(f"{name}/{FREE_DIRECTORY}", dir_fd=self._hold)
-                with suppress(OSError):  # there are objects in it
-                    os.rmdir(name, dir_fd=self._hold)
+                _remove_if_empty(name, self._hold)
         if self.spaces or os.listdir(self._hold) not in ([PULSE], []):  # noqa: PTH208  as above
             return False
         remove_tree(self.path)
@@ -235,17 +294,162 @@ class Session:
             )
 
     def _release(self) -> None:
-        pulse, self._pulse = self._pulse, -1
-        held, self._hold = self._hold, -1
-        if self._is_guest and pulse >= 0:
-            WATCHER.forget(pulse)
-        share_nothing(pulse)
-        share_nothing(held)
+        with self._lock:
+            pulse, self._pulse = self._pulse, -1
+            held, self._hold = self._hold, -1
+            if self._is_guest and not self._is_over:
+                REAPER.forget(self)
+            close_shared(pulse)
+            close_shared(held)
+
+
+_lock = threading.RLock()
+_sessions: dict[str, Session] = {}
+_token = ""
+_is_registered = False
+
+
+def enter_space(root: str, name: str | None, space_name: str | None, entered: list[Space], *, create: bool) -> None:
+    """Open a space of a session; what dead sessions left is removed meanwhile.
+
+    Args:
+        root: Where sessions are.
+        name: The session; None for this process's own, and then `space_name` is None too, for a new space.
+        space_name: The space; None for the one of a session with a name.
+        entered: Where to note the space, to be left with `leave_space` also if an interrupt comes before the return.
+        create: Whether to make session and space if they are missing.
+
+    Raises:
+        ChannelUnavailableError: The session has ended, or cannot be entered.
+    """
+    global _token  # noqa: PLW0603  one session per process is the point
+    sweep_later(root)
+    with _lock:
+        if name is None:
+            _token = name = _token or f"~{os.urandom(8).hex()}"
+            space_name = os.urandom(4).hex()
+        path = session_path(root, name)
+        session = _sessions.get(path)
+        if session is None or not session.is_usable():
+            _register_exit()
+            has_pulse = is_token(name)
+            is_guest = has_pulse and name != _token
+            session = _sessions[path] = Session(path, name, is_guest=is_guest, has_pulse=has_pulse, create=create)
+        session.create = session.create or create
+        place = space_name or SHARED_SPACE
+        # The garbage collector may close other connectors at any moment, in this very thread.
+        session.entering += 1
+        try:
+            session.check()  # in a forked child it has not been heard yet
+            space = session.spaces.get(place)
+            if space is None:
+                space = session.spaces[place] = Space(session, place)
+            space.users += 1
+            entered.append(space)
+        except BaseException:
+            session.entering -= 1
+            _leave(session)
+            raise
+        session.entering -= 1
+
+
+def leave_space(space: Space, directory: Directory | None) -> None:
+    """Let go of a space; the last one to do so removes it if it is empty, and its session too if that is.
+
+    Args:
+        space: As `enter_space` noted it.
+        directory: Its open directory, to give free memory back.
+    """
+    with _lock:
+        space.users -= 1
+        session = space.session
+        if space.users or session.spaces.get(space.name) is not space:
+            return
+        if directory is not None:
+            with suppress(OSError):
+                space.pool.drop(directory)
+        del session.spaces[space.name]
+        _leave(session)
+
+
+def is_token(name: str) -> bool:
+    """Tell whether a session belongs to the one process that made it."""
+    return name.startswith("~")
+
+
+def gone(what: str) -> ChannelUnavailableError:
+    """Build the error for a session whose objects are gone with its processes; opening it anew brings none back."""
+    return ChannelUnavailableError(
+        what,
+        remedy="keep the process running that opened it, of a session with a name the last one, until every reader is "
+        "done; objects in a file:// store need no process",
+    )
+
+
+def _leave(session: Session) -> None:
+    if session.entering:
+        return
+    try:
+        is_left = session.leave()
+    except OSError:  # without a descriptor to see which processes use it, it stays until this process ends
+        return
+    if is_left and _sessions.get(session.path) is session:
+        del _sessions[session.path]
+
+
+def _remove_if_empty(space: str, session: int) -> None:
+    """Remove the directory of a space that has no objects."""
+    for directory in (f"{space}/{FREE}", f"{space}/{DRAFTS}"):
+        with suppress(OSError):
+            os.rmdir(directory, dir_fd=session)
+    with suppress(OSError):  # there are objects in it
+        if _names(space, session) in ([], [MARK]):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{space}/{MARK}", dir_fd=session)
+            os.rmdir(space, dir_fd=session)
 
 
 def _names(place: str, parent: int) -> list[str]:
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
+    descriptor = os.open(place, READ_DIRECTORY, dir_fd=parent)
     try:
         return os.listdir(descriptor)  # noqa: PTH208  pathlib knows no descriptors
     finally:
         os.close(descriptor)
+
+
+def _register_exit() -> None:
+    global _is_registered  # noqa: PLW0603  once for each process
+    if _is_registered:
+        return
+    _is_registered = True
+    import atexit
+
+    atexit.register(_finish)
+    finalizers = sys.modules.get("multiprocessing.util")
+    if finalizers is not None:
+        # Before Python 3.13 the forked children of multiprocessing end without exit handlers, but with these.
+        finalizers.Finalize(None, _finish, exitpriority=-100)
+
+
+def _finish() -> None:
+    for session in list(_sessions.values()):
+        with suppress(OSError):
+            session.finish()
+    REMOVALS.reap()  # what the background thread had no time for
+
+
+def _continue_in_child() -> None:
+    global _is_registered, _token  # noqa: PLW0603  the session is the parent's
+    try:
+        _token = ""
+        _is_registered = False
+        for session in list(_sessions.values()):
+            session.become_guest()
+    finally:
+        _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # Not while another thread enters or leaves a session: the child would have descriptors that it does not know of,
+    # and with them the locks by which the session lives.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_continue_in_child)

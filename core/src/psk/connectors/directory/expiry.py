@@ -9,46 +9,43 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from struct import Struct
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from psk.wire import ALIGNMENT, MAGIC
 
 if TYPE_CHECKING:
-    from psk.connectors.file.directory import Directory
-
-UNIX_TIME: Final = b"\x93PSK-unix"
-"""How a record begins whose time is nanoseconds since 1970."""
-
-BOOT_TIME: Final = b"\x93PSK-boot"
-"""How a record begins whose time is nanoseconds since this host was started."""
+    from psk.connectors.directory.directory import Directory
 
 NEVER: Final = 2**64 - 1
 """The time of an object that does not expire."""
 
+BOOT_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", 0))
+"""A clock that nobody sets: the time since this host was started, its sleep included."""
+
 _HEADER: Final = Struct("<4s20xQ")  # a payload's magic and nbytes
 _RECORD: Final = Struct("<9sQI")
 RECORD_BYTES: Final = _RECORD.size
-ATTEMPTS: Final = 3
-"""How often a record is read that seems damaged: it may be written at this instant."""
+_ATTEMPTS: Final = 3
 
 
 class Clock:
-    """A clock by which objects expire."""
+    """The clock by which objects expire: here the time since this host was started, the same for all its processes."""
 
     __slots__ = ()
 
-    kind: ClassVar[bytes]
+    kind: bytes = b"\x93PSK-boot"
     """How the records begin that are written by this clock."""
 
-    def now(self, directory: Directory) -> int:
+    def now(self, directory: Directory) -> int:  # noqa: ARG002  the directory matters to other clocks
         """Return the time by which the objects of a directory expire, in nanoseconds."""
-        raise NotImplementedError
+        return time.clock_gettime_ns(BOOT_CLOCK)
 
-    def after(self, directory: Directory, seconds: float) -> int:
-        """Return the time some seconds from now, as `now` does."""
-        return self.now(directory) + int(seconds * 1e9)
+    def after(self, directory: Directory, seconds: float | None) -> int:
+        """Return the time some seconds from now; `NEVER` for None."""
+        return NEVER if seconds is None else self.now(directory) + int(seconds * 1e9)
 
 
 def record_offset(nbytes: int) -> int:
@@ -67,11 +64,11 @@ def write_record(descriptor: int, offset: int, kind: bytes, expires: int) -> Non
     Args:
         descriptor: Its file, writable.
         offset: Where the record is.
-        kind: `UNIX_TIME` or `BOOT_TIME`.
+        kind: How the record begins; see `Clock`.
         expires: The time in nanoseconds, or `NEVER`.
 
     Raises:
-        OSError: No room.
+        OSError: No room; the file is as it was.
     """
     record = _RECORD.pack(kind, expires, crc32(kind + expires.to_bytes(8, "little")))
     size, before = os.fstat(descriptor).st_size, os.pread(descriptor, RECORD_BYTES, offset)
@@ -83,7 +80,7 @@ def write_record(descriptor: int, offset: int, kind: bytes, expires: int) -> Non
 
 def read_record(descriptor: int, offset: int, kind: bytes) -> int:
     """Return when an object expires; `NEVER` if there is no record of this kind, or a damaged one."""
-    for _ in range(ATTEMPTS):
+    for _ in range(_ATTEMPTS):  # a record that seems damaged may be just being written
         record = os.pread(descriptor, RECORD_BYTES, offset)
         expires = parse_record(record, kind)
         if expires is not None:
@@ -119,7 +116,7 @@ def find_record(descriptor: int, size: int, kind: bytes) -> tuple[int, int]:
         kind: What the record must begin with to be believed.
 
     Returns:
-        The payload's size, and the time. Without a record all of the file, and `NEVER`.
+        The payload's size, and the time. Without a record the size of the file, and `NEVER`.
     """
     offset = size - RECORD_BYTES
     if has_room_for_record(size):

@@ -1,4 +1,4 @@
-"""How do an object's bytes get into private memory? Read, never mapped; many are summed while they come."""
+"""Read an open file into private memory, and sum many bytes while they arrive."""
 
 from __future__ import annotations
 
@@ -8,54 +8,16 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from psk.connectors.arguments import expired
-from psk.connectors.file.expiry import NEVER, find_record, has_room_for_record
-from psk.connectors.file.objects import open_object, remove_expired
 from psk.errors import PayloadError
 from psk.wire import FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM, Frames, allocate
 
 if TYPE_CHECKING:
     from _queue import SimpleQueue
 
-    from psk.connectors.file.directory import Directory
-    from psk.connectors.file.expiry import Clock
-
 PIPELINE_BYTES: Final = 4 * 1024 * 1024
-"""From here on a second thread sums what has arrived while more is read: 100 MB in 25 ms, not 41."""
+"""From here on a second thread sums what has arrived while more is read: 100 MB take 25 ms instead of 41."""
 
 STEP_BYTES: Final = 1024 * 1024
-
-
-def read_object(directory: Directory, name: str, clock: Clock, deadline: float) -> Frames | None:
-    """Read the object under a name; None if it is missing or has expired, which also removes it."""
-    opened = open_object(directory, name)
-    if opened is None:
-        return None
-    descriptor, found = opened
-    try:
-        size = found.st_size
-        if has_room_for_record(size):
-            size, expires = find_record(descriptor, size, clock.kind)
-            if expires != NEVER and clock.now(directory) >= expires:
-                remove_expired(directory, name, clock)
-                return None
-        return read_frames(descriptor, size, name, deadline)
-    finally:
-        os.close(descriptor)
-
-
-def read_part(directory: Directory, name: str, clock: Clock, offset: int, length: int) -> memoryview | None:
-    """Read a part of the object under a name: fewer bytes at its end, None if missing or expired."""
-    opened = open_object(directory, name)
-    if opened is None:
-        return None
-    descriptor, found = opened
-    try:
-        size, expires = find_record(descriptor, found.st_size, clock.kind)
-        if expires != NEVER and clock.now(directory) >= expires:
-            return None
-        return read_range(descriptor, size, offset, length, name)
-    finally:
-        os.close(descriptor)
 
 
 def read_frames(descriptor: int, size: int, key: str, deadline: float) -> Frames:
@@ -95,7 +57,7 @@ def read_frames(descriptor: int, size: int, key: str, deadline: float) -> Frames
 
 
 def read_range(descriptor: int, size: int, offset: int, length: int, key: str) -> memoryview:
-    """Read a part of an open file whose size is known; arguments and errors as of `read_part` and `read_frames`."""
+    """Read up to `length` bytes of a file of `size` bytes, fewer at its end; errors as of `read_frames`."""
     view = allocate(max(min(length, size - offset), 0))
     arrived = 0
     while arrived < view.nbytes:
@@ -119,7 +81,7 @@ def _cut_off(key: str, expected: int, found: int) -> PayloadError:
     return PayloadError(
         f"object {key} was cut off while it was read",
         found=[f"{found} bytes where there had been at least {expected}"],
-        remedy="objects are never changed in place: see who else writes in the directory",
+        remedy="objects are never changed in place: find out what else writes in the directory",
     )
 
 
@@ -137,7 +99,7 @@ class _Summing:
         self._thread: threading.Thread | None = threading.Thread(target=self._run, name="psk-checksum", daemon=True)
         try:
             self._thread.start()
-        except RuntimeError:  # no thread to be had: whoever verifies will sum by himself
+        except RuntimeError:  # no thread is available: the checksum is computed when it is verified
             self._thread = None
 
     def reach(self, end: int) -> None:

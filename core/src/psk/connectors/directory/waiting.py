@@ -1,21 +1,134 @@
-"""How do threads wait for names in directories? One of them reads what the kernel tells, and wakes the others."""
+"""Wait for objects of a directory: told by the kernel through inotify(7) on local file systems, by looking elsewhere.
+
+All who wait in a process share one inotify instance.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Final, Protocol
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from psk.connectors.inotify import APPEARED, GONE, OVERFLOWN, Inotify
-from psk.connectors.waiting import Wake
+from psk.connectors.directory.objects import Objects
+from psk.connectors.waiting import Wake, poll
+from psk.errors import ChannelUnavailableError, ConnectorClosedError
+from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:
+    import ctypes
     from collections.abc import Sequence
 
-    from psk.connectors.inotify import Event
+    from psk.connectors.directory.channel import Channel
+
+# From linux/inotify.h.
+APPEARED: Final = 0x100 | 0x80
+"""IN_CREATE | IN_MOVED_TO: a file got a name, by a link or by a rename."""
+
+GONE: Final = 0x400 | 0x2000 | 0x8000
+"""IN_DELETE_SELF | IN_UNMOUNT | IN_IGNORED: the directory is watched no more."""
+
+OVERFLOWN: Final = 0x4000
+"""IN_Q_OVERFLOW: events were lost, of whichever directory."""
+
+_DELETED: Final = 0x400
+_ONLY_DIRECTORIES: Final = 0x01000000
+
+_HEAD: Final = Struct("iIII")
+_BUFFER_BYTES: Final = 64 * 1024
+
+
+class Event(NamedTuple):
+    """What happened: in which watched directory, what kind, and to which name."""
+
+    watch: int
+    kind: int
+    name: bytes
+
+
+class Inotify:
+    """Hold one inotify instance: one descriptor, and one of the few that a user may have.
+
+    Raises:
+        OSError: This system has none, or no more of them.
+    """
+
+    __slots__ = ("_descriptor", "_library")
+
+    def __init__(self) -> None:
+        self._descriptor = -1
+        self._library = _library()
+        self._descriptor = self._library.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        if self._descriptor < 0:
+            raise _last_error()
+
+    def watch(self, descriptor: int) -> int:
+        """Watch an open directory; return the number that its events will bear, the same for the same directory.
+
+        Raises:
+            OSError: It cannot be watched.
+        """
+        # By its descriptor: the path may name another directory by now.
+        path = f"/proc/self/fd/{descriptor}".encode()
+        number: int = self._library.inotify_add_watch(self._descriptor, path, APPEARED | _DELETED | _ONLY_DIRECTORIES)
+        if number < 0:
+            raise _last_error()
+        return number
+
+    def unwatch(self, number: int) -> None:
+        """Watch a directory no more; no error if it is gone."""
+        self._library.inotify_rm_watch(self._descriptor, number)
+
+    def events(self, seconds: float) -> list[Event]:
+        """Return what has happened; if that is nothing, wait for something, but no longer than so many seconds."""
+        import select
+
+        ready = select.poll()
+        ready.register(self._descriptor, select.POLLIN)
+        if not ready.poll(max(seconds, 0.0) * 1000):
+            return []
+        try:
+            data = os.read(self._descriptor, _BUFFER_BYTES)
+        except BlockingIOError:
+            return []
+        found = []
+        start = 0
+        while start < len(data):
+            watch, kind, _, length = _HEAD.unpack_from(data, start)
+            start += _HEAD.size
+            found.append(Event(watch, kind, data[start : start + length].rstrip(b"\0")))
+            start += length
+        return found
+
+    def close(self) -> None:
+        """Close it; the kernel forgets its watches."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _library() -> ctypes.CDLL:
+    try:
+        import ctypes
+        import select  # noqa: F401  # by `events`: what cannot be imported must be known before somebody relies on it
+
+        library = ctypes.CDLL(None, use_errno=True)
+        library.inotify_init1  # noqa: B018  looked up: another system has none
+    except (ImportError, OSError, AttributeError, TypeError) as error:
+        raise OSError(errno.ENOSYS, "no inotify on this system") from error
+    return library
+
+
+def _last_error() -> OSError:
+    import ctypes
+
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
 
 LOOK_AGAIN_SECONDS: Final = 0.5
 """How often the reader sees to what no event tells: directories that were removed, connectors that were closed."""
@@ -92,7 +205,7 @@ class Watch:
             waiter.wake.set()
 
 
-class Notices:
+class Arrivals:
     """Share one inotify instance between all who wait in this process, in whichever directories.
 
     A user has few instances (128 by default), so there is one for the process. A directory is watched only while
@@ -100,7 +213,7 @@ class Notices:
     of those lives, and was not closed, for whom somebody has waited: to close it takes 8 ms.
     """
 
-    __slots__ = ("_inotify", "_lock", "_looked", "_owners", "_reader", "_watches")
+    __slots__ = ("__weakref__", "_inotify", "_lock", "_looked", "_owners", "_reader", "_watches")
 
     def __init__(self) -> None:
         self._inotify: Inotify | None = None
@@ -248,7 +361,83 @@ class Notices:
             unused.close()
 
 
-NOTICES: Final = Notices()
+ARRIVALS: Final = after_fork_in_child(Arrivals(), Arrivals.after_fork)
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=NOTICES.after_fork)
+GRACE_SECONDS: Final = 1.0
+"""How long the directory may be missing during a wait: a process that clears it by removing it makes it again."""
+
+
+def await_objects(channel: Channel, names: Sequence[str], deadline: float) -> list[str]:
+    """Wait until at least one of several objects exists.
+
+    Each appears by a link to its name. Where the kernel cannot tell (a network file system, its limits are reached, or
+    it is not Linux) the names are looked up again and again. One that appears and is removed at once may be missed.
+
+    Args:
+        channel: The directory. One inotify instance stays open as long as the channel is in use.
+        names: The objects.
+        deadline: When to look for the last time, by `time.monotonic`.
+
+    Returns:
+        Those that exist, in their order; empty if none did in time.
+
+    Raises:
+        ChannelUnavailableError: The directory was removed and not made again.
+        ConnectorClosedError: The connector was closed.
+    """
+    look = Look(channel, deadline)
+    if not channel.opened().directory.is_local:
+        return poll(lambda: look(names), deadline)  # the kernel does not tell of other hosts' changes
+    try:
+        found = look(names)
+        while not found and time.monotonic() < deadline:
+            waiter = Waiter(channel, channel.opened().directory, names)
+            try:
+                try:
+                    ARRIVALS.join(waiter)
+                except OSError:
+                    return poll(lambda: look(names), deadline)
+                # First watched, then looked: nothing can appear in between.
+                found = look(names) or look(ARRIVALS.wait(waiter, deadline))
+            finally:
+                try:
+                    ARRIVALS.leave(waiter)
+                except BaseException:  # an interrupt, but others may wait for this one to read on
+                    ARRIVALS.leave(waiter)
+                    raise
+        # One object woke this thread; others may exist too.
+        return look(names) or found if found and len(names) > 1 else found
+    except ConnectorClosedError:
+        ARRIVALS.forget(channel)  # once more: the first time may have been before it joined
+        raise
+
+
+class Look:
+    """Look which objects exist, for one wait.
+
+    Args:
+        channel: The directory.
+        deadline: When the wait ends, by `time.monotonic`.
+    """
+
+    __slots__ = ("_channel", "_deadline", "_missing_since")
+
+    def __init__(self, channel: Channel, deadline: float) -> None:
+        self._channel = channel
+        self._deadline = deadline
+        self._missing_since: float | None = None
+
+    def __call__(self, names: Sequence[str]) -> list[str]:
+        """Return those of some names that have an object."""
+        try:
+            found = self._channel.run("look into", Objects.present, names)
+        except ChannelUnavailableError as error:
+            now = time.monotonic()
+            if self._missing_since is None:
+                self._missing_since = now
+            over = min(self._missing_since + GRACE_SECONDS, self._deadline)
+            if now >= over or not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            return []
+        self._missing_since = None
+        return found

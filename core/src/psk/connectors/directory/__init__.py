@@ -1,0 +1,1 @@
+"""Objects as files of one directory: what the channels `file` and `shm` have in common."""

@@ -1,0 +1,305 @@
+"""Serve the contract from a directory of objects: the connectors `file` and `shm` open it in their own ways."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from psk.connectors import (
+    ContextManaged,
+    Rebuilding,
+    check_claim,
+    check_object_id,
+    check_range,
+    check_timeout,
+    check_ttl,
+    deadline_after,
+    deadline_error,
+    format_uri,
+    key_of,
+    listed,
+    shown,
+    validate_plain_key,
+)
+from psk.connectors.directory.objects import Objects
+from psk.errors import (
+    ForkedConnectorError,
+    InvalidArgumentError,
+    PayloadError,
+    PskError,
+)
+from psk.plugins.importing import on_demand
+from psk.wire import Header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from psk.connectors import Frames, Key, Payload
+    from psk.connectors.directory.channel import Channel
+    from psk.connectors.directory.objects import Memory
+
+
+class Allocation:
+    """Memory of a channel that is being filled; see `psk.connectors.Allocation`.
+
+    Args:
+        channel: The channel.
+        nbytes: Size of the payload that it is for.
+        deadline: When to give up, by `time.monotonic`.
+        default_timeout: Seconds that `commit` may take when it does not say otherwise.
+    """
+
+    __slots__ = ("__weakref__", "_buffer", "_channel", "_held", "_nbytes", "_process", "_timeout")
+
+    def __init__(self, channel: Channel, nbytes: int, deadline: float, default_timeout: float) -> None:
+        self._channel = channel
+        self._nbytes = nbytes
+        self._timeout = default_timeout
+        self._process = os.getpid()
+        self._held: list[Memory] = []
+        channel.run("write to", Objects.allocate, nbytes, deadline, self._held, nbytes=nbytes)
+        self._buffer = self._held[0].view[:nbytes]
+
+    @property
+    def buffer(self) -> memoryview:
+        """The memory, valid until `commit` or `abort`."""
+        self._memory()
+        return self._buffer
+
+    def commit(self, *, ttl: float | None = None, timeout: float | None = None) -> Key:
+        """Make the payload in the buffer an object; see `psk.connectors.Allocation`."""
+        deadline = deadline_after(timeout, self._timeout)
+        if ttl is not None:
+            check_ttl(ttl)
+        memory, nbytes = self._memory(), self._nbytes
+        if os.getpid() != self._process:
+            raise ForkedConnectorError(
+                "an allocation of the parent process cannot be committed in a forked child",
+                remedy="allocate and commit in one process",
+            )
+        try:
+            key = _key_of_payload(self._buffer)
+        except PayloadError:
+            self.abort()
+            raise
+        try:
+            # First: who can write to an object changes what others read. Arrays over the buffer are found by releasing
+            # it, slices of it by unmapping the memory.
+            self._buffer.release()
+            memory.unmap()
+        except BufferError:
+            self._buffer = memory.view[:nbytes]
+            raise InvalidArgumentError(
+                f"the buffer of object {key} is still in use",
+                remedy="release every view of it (slices, arrays) before the commit",
+            ) from None
+        try:
+            self._channel.run("write to", Objects.commit, key, memory, nbytes, ttl, deadline, nbytes=nbytes)
+        finally:
+            self.abort()
+        self._channel.expect(key, ttl)
+        return key
+
+    def abort(self) -> None:
+        """Give the memory back; does nothing after `commit` or `abort`."""
+        with suppress(IndexError):  # several threads may abort it: only one gives it back
+            memory = self._held.pop()
+            with suppress(BufferError, AttributeError):  # views of it remain, or it was never made
+                self._buffer.release()
+            memory.close() if os.getpid() == self._process else memory.forget()
+
+    def _memory(self) -> Memory:
+        if not self._held:
+            raise InvalidArgumentError("the allocation was committed or aborted", remedy="allocate anew")
+        return self._held[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()
+
+    def __del__(self) -> None:
+        if self._held:
+            with suppress(Exception):  # a finaliser never raises
+                self.abort()
+
+
+def _key_of_payload(buffer: memoryview) -> Key:
+    """Return the key of the payload that fills a buffer, as its header says."""
+    header = Header.read(buffer)
+    if header.nbytes != len(buffer):
+        raise PayloadError(
+            f"the buffer does not hold one whole payload of {len(buffer)} bytes",
+            found=[f"payload of {header.nbytes} bytes"],
+            remedy="allocate the size of the payload, and fill all of it",
+        )
+    return header.key
+
+
+class DirectoryConnector(ContextManaged, Rebuilding):
+    """What `file` and `shm` do alike; they differ in how they open a channel.
+
+    Attributes:
+        _channel: The open channel.
+        _timeout: Seconds a call may take when it does not say otherwise.
+        _config: As `config` returns it.
+    """
+
+    __slots__ = ("__weakref__", "_channel", "_config", "_timeout")
+
+    _channel: Channel
+    _timeout: float
+    _config: dict[str, object]
+
+    def put(
+        self,
+        payload: Payload,
+        *,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        hints: Mapping[str, object] | None = None,  # noqa: ARG002  none is known
+    ) -> Key:
+        """Copy the payload into a file and name it; see `Connector.put`."""
+        deadline = deadline_after(timeout, self._timeout)
+        if ttl is not None:
+            check_ttl(ttl)
+        nbytes, channel = payload.nbytes, self._channel
+        key = channel.run("write to", Objects.put, payload.key, payload.buffers(), nbytes, ttl, deadline, nbytes=nbytes)
+        if ttl is not None:
+            channel.expect(key, ttl)
+        return key
+
+    def get(
+        self,
+        key: Key,
+        *,
+        size: int | None = None,  # noqa: ARG002  the file says it
+        timeout: float | None = None,
+    ) -> Frames | None:
+        """Return the object in private memory; see `Connector.get`."""
+        validate_plain_key(key)
+        return self._channel.run("read from", Objects.get, key, deadline_after(timeout, self._timeout))
+
+    def exists(self, key: Key, *, timeout: float | None = None) -> bool:
+        """Tell whether the key has an unexpired object."""
+        validate_plain_key(key)
+        check_timeout(timeout)
+        return self._channel.run("look into", Objects.exists, key)
+
+    def evict(self, key: Key, *, timeout: float | None = None) -> None:
+        """Remove the object and its claim."""
+        validate_plain_key(key)
+        self._channel.run("remove from", Objects.evict, key, deadline_after(timeout, self._timeout))
+        self._channel.expect(key, None)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Close the channel, which takes no time; its objects stay as long as they would without it."""
+        check_timeout(timeout)
+        channel = self._channel
+        self._leave(channel.close())
+        if channel.was_waited_on:
+            with suppress(ImportError, OSError):  # those who waited could not import it either
+                from psk.connectors.directory.waiting import ARRIVALS
+
+                ARRIVALS.forget(channel)
+
+    def _leave(self, objects: Objects | None) -> None:
+        """Do what else has to be done after the channel was closed; `objects` are None if it was closed before."""
+
+    def config(self) -> dict[str, object]:
+        """Name the channel, and the options that differ from the defaults."""
+        return dict(self._config)
+
+    def uri(self) -> str:
+        """Return the URI that opens this channel elsewhere."""
+        return format_uri(self._config)
+
+    def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
+        """Name an object that does not exist yet; nothing is written."""
+        check_timeout(timeout)
+        if ttl is not None:
+            check_ttl(ttl)
+        self._channel.opened()
+        return key_of(object_id)
+
+    def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
+        """Put the object that was reserved."""
+        check_object_id(validate_plain_key(key), payload.object_id)
+        self.put(payload, ttl=ttl, timeout=timeout)
+
+    def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
+        """Return those keys that exist, after waiting for one: by notification on local file systems, else by looking.
+
+        An object that is evicted, or expires, as soon as it appears may be missed.
+        """
+        with on_demand:
+            from psk.connectors.directory.waiting import await_objects
+
+        wanted, channel = [validate_plain_key(key) for key in keys], self._channel
+        channel.was_waited_on = True
+        try:
+            found = await_objects(channel, wanted, deadline_after(timeout, self._timeout))
+        except PskError:
+            raise
+        except (OSError, ImportError) as error:
+            raise channel.typed(error, "wait in", 0) from error
+        if found:
+            return found
+        raise deadline_error(f"waiting for {listed(wanted)} in {self._channel.uri()}")
+
+    def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
+        """Let the object expire `ttl` seconds from now by the channel's clock, or never."""
+        validate_plain_key(key)
+        deadline = deadline_after(timeout, self._timeout)
+        if ttl is not None:
+            check_ttl(ttl)
+        there = self._channel.run("change an object in", Objects.renew, key, ttl, deadline)
+        if there:
+            self._channel.expect(key, ttl)
+        return there
+
+    def take(
+        self,
+        key: Key,
+        claim: str,
+        *,
+        lease: float | None = None,
+        size: int | None = None,  # noqa: ARG002  the file says it
+        timeout: float | None = None,
+    ) -> Frames | None:
+        """Claim the object; the first claim wins. On local file systems only."""
+        validate_plain_key(key)
+        check_claim(claim)
+        deadline = deadline_after(timeout, self._timeout)
+        if lease is not None:
+            check_ttl(lease, "lease")
+        return self._channel.run("claim an object in", Objects.take, key, claim, lease, deadline)
+
+    def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
+        """Read a part of the payload into private memory."""
+        validate_plain_key(key)
+        check_range(offset, length)
+        deadline = deadline_after(timeout, self._timeout)
+        return self._channel.run("read from", Objects.get_range, key, offset, length, deadline)
+
+    def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
+        """Iterate over the keys of the objects in the channel."""
+        return iter(self._channel.run("list", Objects.names, deadline_after(timeout, self._timeout)))
+
+    def clear(self, *, timeout: float | None = None) -> int:
+        """Delete every object that psk wrote into the channel, whichever store did."""
+        return self._channel.run("clear", Objects.clear, deadline_after(timeout, self._timeout))
+
+    def allocate(self, nbytes: int, *, timeout: float | None = None) -> Allocation:
+        """Return memory of the channel for one payload of `nbytes` bytes; see `SupportsAllocate`."""
+        deadline = deadline_after(timeout, self._timeout)
+        if type(nbytes) is not int or nbytes < 1:
+            raise InvalidArgumentError(
+                f"{shown(nbytes)} is not the size of a payload", remedy="give a number of bytes, 1 or more"
+            )
+        return Allocation(self._channel, nbytes, deadline, self._timeout)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._channel.uri()!r})"

@@ -1,0 +1,265 @@
+"""Write a file that appears whole or not at all: without a name first, then named by one atomic step."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from psk.connectors.arguments import expired
+from psk.connectors.directory.directory import CLOEXEC, NO_FOLLOW, READ_DIRECTORY, RENEWABLE_MODE, sync
+from psk.connectors.directory.expiry import record_offset, write_record
+from psk.connectors.directory.locks import close_shared, try_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from psk.connectors.directory.directory import Directory
+    from psk.connectors.directory.expiry import Clock
+    from psk.wire import Buffer
+
+PERMANENT_MODE: Final = 0o400
+"""The mode of a file that nobody needs to change; it says nothing else."""
+
+DRAFTS: Final = ".drafts"
+"""The directory of files that are being written under a name, so that a sweep looks at nothing but these."""
+
+STEP_BYTES: Final = 32 * 1024 * 1024
+"""How much is written between two looks at the clock."""
+
+_GROUP: Final = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
+_UNNAMED: Final = getattr(os, "O_TMPFILE", 0) | os.O_RDWR | CLOEXEC
+_NAMED: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | NO_FOLLOW
+_NOT_SUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS})
+
+
+class Draft:
+    """A file that is being written, and that no reader can find yet.
+
+    It has no name where the file system can do that, and a process that is killed leaves nothing. Else it has a
+    name in the directory of drafts, and is swept once nobody holds its lock any more.
+
+    To be closed in a `finally`, also if `open` did not return: an interrupt may come at once after it.
+
+    Args:
+        directory: Where it will get its name.
+    """
+
+    __slots__ = ("_drafts", "_memory", "_mode", "_temporary", "descriptor", "directory", "view")
+
+    view: memoryview
+
+    def __init__(self, directory: Directory) -> None:
+        self.descriptor = self._drafts = -1
+        self.directory = directory
+        self._mode = RENEWABLE_MODE
+        self._temporary = ""
+        self._memory: mmap.mmap | None = None
+
+    def open(self, mode: int, *, named: bool = False) -> None:
+        """Open it.
+
+        Args:
+            mode: The mode that it will most likely have.
+            named: Whether it must have a name, so that other processes can count it.
+        """
+        if self.directory.has_unnamed and not named:
+            try:
+                self.descriptor = self.directory.open(".", _UNNAMED, mode)
+            except OSError as error:
+                if error.errno not in _NOT_SUPPORTED:
+                    raise
+                self.directory.has_unnamed = False
+            else:
+                self._mode = mode
+                return
+        self._open_named()
+
+    def map(self, nbytes: int) -> None:
+        """Give it memory and map that as `view`.
+
+        The file system's room is taken now: without room for a page, writing to a mapping would kill the process.
+        """
+        os.posix_fallocate(self.descriptor, 0, nbytes)
+        self._memory = mmap.mmap(self.descriptor, nbytes)
+        self.view = memoryview(self._memory)
+
+    def finish(self, name: str, nbytes: int, expires: int | None, clock: Clock, *, durable: bool) -> bool:
+        """Give the file its name, unless the name is taken.
+
+        Args:
+            name: The final name.
+            nbytes: How much was written.
+            expires: When it expires, by the clock; None if it never does.
+            clock: That clock.
+            durable: Whether file and name must have reached the disk at the return.
+
+        Returns:
+            True if the name is now this file's; False if another file has it.
+        """
+        if expires is not None:
+            write_record(self.descriptor, record_offset(nbytes), clock.kind, expires)
+        mode = PERMANENT_MODE if expires is None else RENEWABLE_MODE
+        if mode != self._mode:
+            os.fchmod(self.descriptor, mode)
+        if durable:
+            sync(self.descriptor)
+        source = self._temporary or f"/proc/self/fd/{self.descriptor}"
+        # A link never replaces. With a descriptor for the target and a path in /proc for the source, `os.link` calls
+        # linkat with AT_SYMLINK_FOLLOW, which is how open(2) says to name a file that has no name.
+        try:
+            if self._temporary:
+                where = self.directory.descriptor
+                os.link(source, name, src_dir_fd=self._drafts, dst_dir_fd=where, follow_symlinks=False)
+            else:
+                os.link(source, name, dst_dir_fd=self.directory.descriptor)
+        except FileExistsError:
+            return False
+        if durable:
+            self.directory.sync()
+        return True
+
+    def unmap(self) -> None:
+        """Give up the view; BufferError if anything still uses it."""
+        if self._memory is not None:
+            if not self.directory.is_local:
+                self._memory.flush()  # or other hosts would not see yet what was written through the mapping
+            self.view.release()
+            try:
+                self._memory.close()
+            except BufferError:
+                self.view = memoryview(self._memory)
+                raise
+            self._memory = None
+
+    def close(self) -> None:
+        """Close it; without a final name nothing is left of it."""
+        self.remove_temporary()
+        self.forget()
+
+    def remove_temporary(self) -> None:
+        """Remove its temporary name, if it has one."""
+        if self._temporary:
+            with suppress(FileNotFoundError):
+                os.unlink(self._temporary, dir_fd=self._drafts)
+            close_shared(self._drafts)
+            self._temporary, self._drafts = "", -1
+
+    def forget(self) -> None:
+        """Close it in a forked child, where the file is still the parent's."""
+        if self._memory is not None:
+            with suppress(BufferError):  # views remain: it is unmapped with the last one
+                self.view.release()
+                self._memory.close()
+        for descriptor in (self._drafts, self.descriptor):
+            close_shared(descriptor)
+        self.descriptor = self._drafts = -1
+
+    def _open_named(self) -> None:
+        """Open it under a temporary name, and hold its lock."""
+        while True:
+            self._drafts = open_drafts(self.directory, create=True)
+            self._temporary = os.urandom(12).hex()
+            try:
+                # Writable until it is complete: some network file systems lock only what they may write.
+                self.descriptor = os.open(self._temporary, _NAMED, RENEWABLE_MODE, dir_fd=self._drafts)
+                # A sweeper may have found the name in the instant before it was locked.
+                if try_lock(self.descriptor) is not False and os.fstat(self.descriptor).st_nlink:
+                    return
+            except FileNotFoundError:  # another process has just removed the empty directory of drafts
+                close_shared(self._drafts)
+                continue
+            except BaseException:
+                self.close()
+                raise
+            self.close()
+
+
+def open_drafts(directory: Directory, *, create: bool) -> int:
+    """Open the directory of drafts, and not through a link that somebody has put in its place.
+
+    Raises:
+        OSError: It is something else, or is missing and not to be made.
+    """
+    if create:
+        with suppress(FileExistsError):
+            os.mkdir(DRAFTS, 0o700, dir_fd=directory.descriptor)
+    return directory.open(DRAFTS, READ_DIRECTORY | NO_FOLLOW)
+
+
+def place(
+    directory: Directory,
+    name: str,
+    buffers: Sequence[Buffer],
+    nbytes: int,
+    *,
+    ttl: float | None,
+    clock: Clock,
+    durable: bool,
+    deadline: float,
+) -> bool:
+    """Write a file and give it its name, unless the name is taken.
+
+    Args:
+        directory: Where.
+        name: The final name.
+        buffers: What to write, back to back.
+        nbytes: Their total length.
+        ttl: Seconds until it expires, from when it is complete; None for never.
+        clock: The clock that counts them.
+        durable: Whether file and name must have reached the disk at the return.
+        deadline: When to give up, by `time.monotonic`.
+
+    Returns:
+        True if the name is now this file's; False if another file has it.
+
+    Raises:
+        OSError: The file system refused; nothing is left behind.
+        DeadlineError: Time was up; nothing is left behind.
+    """
+    draft = Draft(directory)
+    try:
+        draft.open(PERMANENT_MODE if ttl is None else RENEWABLE_MODE)
+        write_all(draft.descriptor, buffers, nbytes, deadline)
+        expires = None if ttl is None else clock.after(directory, ttl)
+        return draft.finish(name, nbytes, expires, clock, durable=durable)
+    finally:
+        try:
+            draft.remove_temporary()
+        finally:
+            if draft.descriptor >= 0:
+                os.close(draft.descriptor)  # here: an interrupt may come at the start of any method
+
+
+def write_all(descriptor: int, buffers: Sequence[Buffer], nbytes: int, deadline: float) -> None:
+    """Write buffers back to back, however many and however long they are."""
+    if nbytes <= STEP_BYTES and len(buffers) <= _GROUP:
+        written = os.writev(descriptor, buffers)
+        if written == nbytes:
+            return
+    else:
+        written = 0
+    rest = _skipped([memoryview(buffer) for buffer in buffers if len(buffer)], written)
+    while rest:
+        expired(deadline, "writing an object")
+        group: list[memoryview] = []
+        room = STEP_BYTES
+        for view in rest[:_GROUP]:
+            group.append(view[:room])
+            room -= len(group[-1])
+            if not room:
+                break
+        written = os.writev(descriptor, group)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rest = _skipped(rest, written)
+
+
+def _skipped(views: list[memoryview], count: int) -> list[memoryview]:
+    for index, view in enumerate(views):
+        if count < len(view):
+            return [view[count:], *views[index + 1 :]]
+        count -= len(view)
+    return []
