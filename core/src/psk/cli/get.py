@@ -26,19 +26,19 @@ key=$(psk put "file://$PWD/objects" note.txt)
 psk get "file://$PWD/objects" "$key"
 """
 DETAILS = """
-Without options: its frames, checked but not decoded; of a file that `psk put` put, the file. Nothing that stands in
-them is run. PSK_SIGNING=required refuses what is not signed, and PSK_CODECS=raw decodes no pickle.
+Without options: its frames, checked but not decoded; for an object of `psk put`, the file. Nothing in them is executed.
+With PSK_SIGNING=required unsigned objects are refused, with PSK_CODECS=raw pickles are not decoded.
 The exit code is 1 if there is no such object.
 """
 MOST_SHOWN = 1 << 20
-"""Bytes; nobody reads more in a terminal."""
+"""Bytes; more is not useful in a terminal."""
 
 _NOTHING = object()
 _HARMLESS = str.maketrans("", "", "\n\t")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Take channel, key, and what to do with the bytes."""
+    """Add channel, key, and what to do with the bytes."""
     parser.description = f"{SUMMARY}\n{DETAILS}"
     add_channel(parser)
     parser.add_argument("key", metavar="KEY", help="what `psk put` printed")
@@ -48,17 +48,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     shape.add_argument(
         "--decode",
         action="store_true",
-        help="decode it and print its repr. UNPICKLING RUNS CODE that is in the object: trust whoever put it",
+        help="decode it and print its repr. UNPICKLING RUNS CODE that is in the object: only for trusted objects",
     )
 
 
 def run(arguments: Namespace) -> int:
     """Get it."""
     if arguments.decode and arguments.output:
-        raise UsageError("--decode prints the object, and writes no file", remedy="omit --output")
+        raise UsageError("--decode prints the object and does not write a file", remedy="omit --output")
     from psk.store import get_policy
 
-    # A command has no other place in which its user could set rules.
+    # The environment is the only place where the user of a command can set rules.
     policy = get_policy()
     with open_store(arguments.uri, signing=policy.signing, codecs=policy.codecs) as store:
         done = _decode(store, arguments) if arguments.decode else _copy(store, arguments)
@@ -107,7 +107,7 @@ def _copy(store: Store, arguments: Namespace) -> bool:
 
 
 def _whole(frames: Frames) -> Sequence[memoryview]:
-    """Give a payload as it would lie in one buffer; only what is in several can be damaged beyond that."""
+    """Give a payload as one sequence of bytes; one in a single buffer may be damaged in any way."""
     from psk.wire import Payload
 
     buffers = frames.buffers if len(frames.buffers) == 1 else Payload.parse(frames).buffers()
@@ -122,11 +122,11 @@ def write_to(path: str | None, parts: Sequence[memoryview]) -> None:
     """Write bytes.
 
     Args:
-        path: A file; "-" for stdout; None for stdout too, unless it is a terminal that they could steer.
+        path: A file; "-" for stdout; None for stdout too, unless it is a terminal that they could control.
         parts: The bytes, one after the other.
 
     Raises:
-        UsageError: They are not text, and would go to a terminal.
+        UsageError: They are not text, and stdout is a terminal.
         OSError: They cannot be written.
     """
     if path in {None, "-"}:
@@ -137,7 +137,7 @@ def write_to(path: str | None, parts: Sequence[memoryview]) -> None:
     try:
         _write_file(str(path), parts)
     except OSError as error:
-        # The name of a temporary file says nothing to the user, and a failed write names no file at all.
+        # Name the user's file, not the temporary one; a failed write names none.
         raise OSError(error.errno, error.strerror, path) from error
 
 
@@ -150,8 +150,8 @@ def _write_file(path: str, parts: Sequence[memoryview]) -> None:
 
 
 def _place(path: str, parts: Sequence[memoryview]) -> None:
-    """Write beside it, and give it its name when it is whole."""
-    # What a link names is meant, not the link.
+    """Write a temporary file, and rename it when it is complete."""
+    # Replace the file that a link points to, not the link.
     target = os.path.realpath(path)
     temporary = f"{target}.{os.urandom(4).hex()}.part"
     try:
@@ -165,7 +165,7 @@ def _place(path: str, parts: Sequence[memoryview]) -> None:
 
 
 def _new_file(path: str, *, like: str) -> BinaryIO:
-    """Open a file that is not there yet; whoever may not read what it will replace may not read it either."""
+    """Create a file with the permissions of the file that it will replace."""
     mode = 0o666
     with suppress(FileNotFoundError):
         mode = stat.S_IMODE(os.stat(like).st_mode) & mode  # noqa: PTH116  as above
@@ -173,7 +173,7 @@ def _new_file(path: str, *, like: str) -> BinaryIO:
 
 
 def _is_special(path: str) -> bool:
-    """Tell whether a path is no place for a file: a device, a pipe, a directory."""
+    """Tell whether a path is something else than a regular file: a device, a pipe, a directory."""
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116  as above
     except FileNotFoundError:
@@ -195,5 +195,5 @@ def _spare_terminal(parts: Sequence[memoryview]) -> None:
             if text.translate(_HARMLESS).isprintable():
                 return
     raise UsageError(
-        "the object's bytes are not text, and could steer the terminal", remedy="use --output FILE, or a pipe"
+        "the object's bytes are not text and could control the terminal", remedy="use --output FILE, or a pipe"
     )

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from psk.wire import SigningKey
 
-SUMMARY = "Say what a payload or a pickle with proxies contains, without unpickling it."
+SUMMARY = "Show the contents of a payload, or of a pickle with proxies, without unpickling it."
 EXAMPLE = """
 key=$(psk put "file://$PWD/objects" note.txt)
 psk inspect "objects/$key"
 """
 SHOWN = 20
-"""How many frames, names and references people are shown; the JSON document has them all."""
+"""The number of frames, names and references that are shown; the JSON document has all of them."""
 LONGEST_SHOWN = 200
 PICKLED = frozenset({"pickle", "cloudpickle"})
 PAGE_BYTES = 4096
@@ -27,13 +27,13 @@ PAGE_BYTES = 4096
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Take the file."""
-    parser.description = f"{SUMMARY}\nThe exit code is 1 if it is neither, or something is wrong with it."
+    """Add the file."""
+    parser.description = f"{SUMMARY}\nThe exit code is 1 if it is neither, or damaged or forged."
     parser.add_argument("file", metavar="FILE", help="a file with a payload or a pickle; - for standard input")
 
 
 def run(arguments: Namespace) -> int:
-    """Read it and tell."""
+    """Read and describe it."""
     from psk.cli.pickle_reader import PROTOCOL
     from psk.wire import MAGIC
 
@@ -120,7 +120,7 @@ def _exact(nbytes: int) -> str:
 
 
 def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]:
-    """Describe the payload at a buffer's start; whatever is wrong with it is a problem."""
+    """Describe the payload at the start of a buffer, and add what is wrong with it to the problems."""
     from psk.errors import PayloadError
     from psk.wire import Header, Payload
     from psk.wire.header import VERSION
@@ -164,7 +164,7 @@ def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]
 
 
 def _is_kept_in(view: memoryview, nbytes: int) -> bool:
-    """Tell whether this is how a connector keeps a payload of `nbytes` bytes: with its expiry, or in whole pages."""
+    """Tell whether a connector stores a payload of `nbytes` bytes like this: with its expiry, or in whole pages."""
     from psk.connectors.directory.expiry import RECORD_BYTES, record_offset
     from psk.connectors.shm.segments import needs_segment, whole_pages
 
@@ -175,11 +175,11 @@ def _is_kept_in(view: memoryview, nbytes: int) -> bool:
 
 
 def describe_pickle(view: memoryview, problems: list[str], *, place: str = "") -> dict[str, object]:
-    """Describe what lies in a buffer: one pickle or several, one after the other.
+    """Describe the pickles in a buffer, one or several in sequence.
 
     Args:
         view: The bytes.
-        problems: Gets a sentence for each thing that is wrong.
+        problems: A sentence is added for each thing that is wrong.
         place: Where the pickle is, for these sentences.
     """
     from psk.cli.pickle_reader import Cursor, DamagedPickleError, Machine
@@ -205,7 +205,7 @@ def describe_pickle(view: memoryview, problems: list[str], *, place: str = "") -
 
 
 def describe_reference(uri: Any, body: Any, problems: list[str]) -> dict[str, object]:
-    """Describe a reference that was found as URI and body; whatever is wrong with it is a problem."""
+    """Describe a reference by its URI and body, and add what is wrong with it to the problems."""
     from psk.errors import InvalidReferenceError
     from psk.masking import masked_uri
     from psk.wire import Reference, type_name

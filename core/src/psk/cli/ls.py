@@ -21,10 +21,10 @@ psk ls --long "file://$PWD/objects"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Take the channel, and how much to tell."""
+    """Add the channel, and how much to show."""
     add_channel(parser)
     parser.add_argument(
-        "-l", "--long", action="store_true", help="tell size, codec and more of each, from its first few kB"
+        "-l", "--long", action="store_true", help="show size, codec and more of each, from its first few kB"
     )
 
 
@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _described(store: Store, keys: list[str], timeout: float | None) -> Iterator[dict[str, Any]]:
-    """Tell of each object what its header says; one that is gone by now is left out."""
+    """Describe each object by its header; omit one that no longer exists."""
     from psk.errors import ChannelDataError, PayloadError
 
     for key in keys:

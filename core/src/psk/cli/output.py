@@ -23,8 +23,8 @@ _SECONDS = ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (1e-6, 1e6, "us"), (0.0, 1e9, "n
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _THREE_DIGITS = ((100, 0), (10, 1), (0, 2))
 _URI = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]*[^\s'\".,:;)]"
-# Up to the last @ of the word: who types a password where none belongs does not encode what is special in it either.
-# So is what follows a scheme without slashes; where a key names a place, what stands before a colon follows an @.
+# Up to the last @ of the word: a password that is typed where none belongs is not percent-encoded either. The same
+# holds after a scheme without slashes. In a key that names a place, the text before a colon follows an @.
 _SECRETS = (
     r"(?:(?<=://)([^/@\s:]*)|(?<![\w@/:.+-])([A-Za-z][A-Za-z0-9+.-]*)):(?!//)[^\s'\"]*@"
     r"|\b((?i:password|passwd|secret|token)=)[^&\s'\"]+"
@@ -54,12 +54,12 @@ class Exit(IntEnum):
 
 
 def answer(arguments: Namespace, document: object, text: str | Iterable[str]) -> None:
-    """Print what a command found out, once and last: the document with `--json`, else the text.
+    """Print the result of a command, once and last: the document with `--json`, otherwise the text.
 
     Args:
-        arguments: What `run` was given.
+        arguments: The arguments of `run`.
         document: Plain values.
-        text: Lines for people; taken from an iterable only if they are shown.
+        text: Lines for people; an iterable is read only if they are shown.
     """
     if arguments.json:
         print_json(document)
@@ -70,31 +70,31 @@ def answer(arguments: Namespace, document: object, text: str | Iterable[str]) ->
 
 def print_json(document: object) -> None:
     """Print the one JSON document of a command."""
-    import json  # costs 6 ms, and most commands are run by people
+    import json  # takes 6 ms to import, and most commands are run by people
 
     say(json.dumps(document, indent=2, allow_nan=False))
 
 
 def say(line: str) -> None:
     """Print a line to stdout."""
-    if sys.stdout is None:  # closed by whoever started the command
+    if sys.stdout is None:  # closed by the program that started the command
         return
     try:
         sys.stdout.write(f"{line}\n")
-    except UnicodeEncodeError:  # a terminal or locale that knows few characters
+    except UnicodeEncodeError:  # the terminal or locale cannot encode it
         sys.stdout.write(f"{line.encode('ascii', 'backslashreplace').decode()}\n")
 
 
 def notice(text: str) -> None:
-    """Tell the user something that is not the answer, on stderr."""
+    """Print a message to the user on stderr."""
     if sys.stderr is not None:
-        with suppress(OSError, ValueError):  # nobody listens there: no reason to fail
+        with suppress(OSError, ValueError):  # stderr is closed: not a reason to fail
             sys.stderr.write(f"{without_secrets(text)}\n")
             sys.stderr.flush()
 
 
 def report(error: BaseException, *, as_json: bool) -> None:
-    """Say why a command failed: one line on stderr, or the JSON document."""
+    """Report why a command failed: one line on stderr, or the JSON document."""
     if as_json:
         print_json(error_document(error))
     else:
@@ -127,15 +127,15 @@ def _sentence(error: BaseException) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape what could steer a terminal: text from a file or a channel may hold anything."""
+    """Escape characters that could control a terminal: text from a file or a channel may contain anything."""
     if text.isprintable():
         return text
     return "".join([one if one.isprintable() else ascii(one)[1:-1] for one in text])
 
 
 def without_secrets(text: str) -> str:
-    """Mask what looks like a password in a URI: what a user typed is echoed in messages."""
-    # Compiled and imported here: most commands say nothing that could hold one.
+    """Mask what looks like a password in a URI: messages repeat what a user typed."""
+    # Compiled and imported here: most commands print nothing that could contain one.
     from psk.masking import masked_uri
 
     text = re.sub(_SECRETS, lambda found: f"{found[3]}***" if found[3] else f"{found[1] or found[2] or ''}:***@", text)

@@ -12,10 +12,10 @@ PROTOCOL = b"\x80"
 """The first byte of pickles of protocol 2 and later."""
 
 LARGEST_ARGUMENT = 64 * 1024
-"""Longer arguments are passed over, not read: no name, URI or reference is so long."""
+"""Longer arguments are skipped: no name, URI or reference is so long."""
 
 MOST_INSTRUCTIONS = 3_000_000
-"""Of all pickles in a file; beyond, one of nothing but small instructions would take hours."""
+"""In all pickles of a file: a large file of small instructions would take hours to read."""
 
 _INSTRUCTIONS = {it.code: it for it in opcodes}
 #: Bytes before the data that hold its length, for each of the negative numbers that pickletools has for them.
@@ -51,11 +51,11 @@ _LONGEST_TUPLE = 3  # what `restore_proxy` and `_codecs.encode` take is shorter
 
 
 class DamagedPickleError(ValueError):
-    """The instructions end, or make no sense, at some byte."""
+    """The instructions end too early or are not valid."""
 
 
 class Skipped:
-    """Stands for an argument that is of no interest, or too long to be."""
+    """The value of an argument that was skipped."""
 
     __slots__ = ()
 
@@ -124,7 +124,7 @@ def instructions(cursor: Cursor) -> Iterator[tuple[str, Any]]:
     """Iterate over the instructions up to the next STOP: name and argument.
 
     Raises:
-        DamagedPickleError: What follows is no instruction, or is cut off.
+        DamagedPickleError: The next byte is not an instruction, or the instruction is truncated.
     """
     while cursor.instructions < MOST_INSTRUCTIONS:
         cursor.instructions += 1
@@ -133,7 +133,7 @@ def instructions(cursor: Cursor) -> Iterator[tuple[str, Any]]:
             raise DamagedPickleError("it is cut off: there is no STOP")
         instruction = _INSTRUCTIONS.get(code.decode("latin-1"))
         if instruction is None:
-            raise DamagedPickleError(f"{code!r} is no instruction")
+            raise DamagedPickleError(f"{code!r} is not an instruction")
         yield instruction.name, _argument(cursor, instruction)
         if instruction.name == "STOP":
             return
@@ -197,10 +197,10 @@ MARK, UNKNOWN = _Mark(), _Unknown()
 
 
 class Machine:
-    """Follow what the unpickler does with names; every other value is unknown to it.
+    """Follow what the unpickler does with names; all other values are unknown.
 
     Attributes:
-        protocol: What the pickle says of itself; 0 if nothing.
+        protocol: The protocol that the pickle declares; 0 if it declares none.
         imports: How often each name is fetched; `?` stands for a name that is computed.
         references: URI and body of each reference, in order.
         buffers: How many out-of-band buffers are used.

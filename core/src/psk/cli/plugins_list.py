@@ -22,9 +22,9 @@ WRONG = frozenset({BROKEN, DUPLICATE, INCOMPATIBLE})
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Take what to list, and whether to load it."""
-    parser.description = f"{SUMMARY}\nWith --load the exit code is 1 if one of them is not as it should be."
-    parser.add_argument("--load", action="store_true", help="import each of them, and tell what is broken")
+    """Add what to list, and whether to load it."""
+    parser.description = f"{SUMMARY}\nWith --load the exit code is 1 if one is broken, duplicate or incompatible."
+    parser.add_argument("--load", action="store_true", help="import each of them, and show what is broken")
     parser.add_argument("--kind", choices=KINDS, help="list those of one kind only")
 
 

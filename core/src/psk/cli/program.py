@@ -42,7 +42,7 @@ def run_program(argv: Sequence[str]) -> int:
     try:
         code = _run(argv)
         if sys.stdout is not None:
-            sys.stdout.flush()  # here, where it can be reported that the disk is full or nobody reads
+            sys.stdout.flush()  # here, where a full disk or a closed pipe can be reported
     except BrokenPipeError:
         _abandon_output()
         return Exit.PIPE_CLOSED

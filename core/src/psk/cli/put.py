@@ -19,13 +19,13 @@ psk put "file://$PWD/objects" note.txt
 echo "a line" | psk put --ttl 1h "file://$PWD/objects" -
 """
 DETAILS = """
-The object is the file's bytes: `psk get` gives them back, and Store.get returns them as bytes. A file of any size is
+The object is the file's bytes: `psk get` prints them, and Store.get returns them as bytes. A file of any size is
 mapped, not read into memory.
 """
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Take channel, file and how long the object shall stay."""
+    """Add channel, file and time to live."""
     parser.description = f"{SUMMARY}\n{DETAILS}"
     add_channel(parser)
     parser.add_argument("file", metavar="FILE", help="the file; - for standard input, up to 1 GiB")
@@ -35,9 +35,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=read_duration,
         help="let the object expire after 30s, 10m, 1h, 2d, or so many seconds",
     )
-    parser.add_argument("--payload", action="store_true", help="FILE is what `psk get --payload` wrote; keeps its key")
+    parser.add_argument("--payload", action="store_true", help="FILE is from `psk get --payload`; keeps its key")
     parser.add_argument(
-        "--hold", action="store_true", help="stay until Ctrl-C, for shm:// whose objects go with their last process"
+        "--hold",
+        action="store_true",
+        help="keep running until Ctrl-C, for shm:// without another process",
     )
 
 
@@ -74,12 +76,12 @@ def _put(store: Store, arguments: Namespace) -> tuple[str, int]:
         key = store.put(content, serializer="bytes", **options)
     if _state(arguments.file) != before:
         store.evict(key)
-        raise PskError(f"{arguments.file} was changed while it was put", remedy="try again when nobody writes to it")
+        raise PskError(f"{arguments.file} was changed while it was put", remedy="try again later")
     return key, content.nbytes
 
 
 def _state(path: str) -> tuple[int, ...] | None:
-    """Give what changes with a file."""
+    """Give values that change whenever the file does."""
     if path == "-":
         return None
     import os
@@ -93,7 +95,7 @@ def _hold() -> int:
     import threading
 
     if sys.stdout is not None:
-        sys.stdout.flush()  # whoever reads the key in a pipe waits for it
+        sys.stdout.flush()  # a reader of the pipe waits for the key
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

@@ -21,17 +21,17 @@ psk rm "file://$PWD/objects" "$key"
 psk rm --all --yes "file://$PWD/objects"
 """
 DETAILS = """
-With --all every object that psk wrote there goes, whoever put it, and nothing else.
+--all removes every object that psk wrote to the channel, whichever program put it, and nothing else.
 The exit code is 1 if a key had no object, or the answer to the question was no.
 """
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Take channel and keys."""
+    """Add channel and keys."""
     parser.description = f"{SUMMARY}\n{DETAILS}"
     add_channel(parser)
     parser.add_argument("keys", metavar="KEY", nargs="*", help="what to remove")
-    parser.add_argument("--all", action="store_true", help="remove every object of the channel; asks before")
+    parser.add_argument("--all", action="store_true", help="remove every object of the channel; asks first")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -48,7 +48,7 @@ def _remove(store: Store, arguments: Namespace) -> int:
     from psk.connectors import validate_key
 
     for key in arguments.keys:
-        validate_key(key)  # before the first one goes
+        validate_key(key)  # before the first one is removed
     absent, removed = [], 0
     for key in arguments.keys:
         if store.exists(key, timeout=arguments.timeout):
@@ -74,16 +74,16 @@ def _clear(store: Store, arguments: Namespace) -> int:
 
 
 def _ask(count: int, uri: str) -> bool:
-    """Ask on stderr, since stdout is for answers to scripts.
+    """Ask on stderr, since stdout is for results.
 
     Raises:
-        UsageError: There is nobody to ask.
+        UsageError: Standard input is not a terminal.
     """
     if sys.stdin is None or sys.stderr is None or not sys.stdin.isatty():
         raise UsageError(
-            f"psk rm --all asks before it removes all {count} objects of {uri}, and nobody can answer",
+            f"psk rm --all asks before it removes all {count} objects of {uri}, and standard input is not a terminal",
             remedy="add --yes",
         )
-    sys.stderr.write(f"Remove all {count} objects of {uri}, whoever put them? [y/N] ")
+    sys.stderr.write(f"Remove all {count} objects of {uri}, whichever program put them? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -19,18 +19,17 @@ psk sweep "file://$PWD/objects"
 DETAILS = """
 Without URI: the shared-memory sessions of this user whose processes are all dead. With URIs: in each of these
 channels unfinished writes, claims without object and expired objects, as every opening of the channel does.
-A channel that removes these by itself, as a Redis server does, or in which nothing expires, is only opened, and that
-is said.
-Nothing that a living process uses is touched.
+A channel that removes these by itself, as a Redis server does, or in which nothing expires, is only opened, and the
+output says so. Nothing that a living process uses is removed.
 """
 SWEPT_BY_OPENING = frozenset({"file", "multi", "shm"})
-"""What lies in files of users has nobody else who could remove it."""
+"""No server removes the files of these."""
 OWN_EXPIRY = "this channel removes expired objects itself"
 NO_EXPIRY = "nothing expires in this channel"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Take the channels, if any."""
+    """Add the channels, if any."""
     parser.description = f"{SUMMARY}\n{DETAILS}"
     parser.add_argument("uris", metavar="URI", nargs="*", help="a channel to sweep")
 
@@ -47,7 +46,7 @@ def run(arguments: Namespace) -> int:
         with open_store(uri) as store:
             if uri.partition(":")[0].lower() in SWEPT_BY_OPENING:
                 if isinstance(store.connector, SupportsList):
-                    list(store.connector.keys())  # meets files that were copied alone
+                    list(store.connector.keys())  # finds files that were copied alone
                 swept.append(without_secrets(uri))
             else:
                 keeps_expiry = isinstance(store.connector, SupportsExpiry)
@@ -60,7 +59,7 @@ def run(arguments: Namespace) -> int:
 
 def _lines(sessions: int | None, swept: list[str], opened: dict[str, str]) -> Iterator[str]:
     if sessions is not None:
-        yield f"{sessions} shared-memory session{'' if sessions == 1 else 's'} of the dead removed"
+        yield f"{sessions} shared-memory session{'' if sessions == 1 else 's'} of dead processes removed"
     for uri in swept:
         yield f"swept {uri}"
     for uri, why in opened.items():

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "entry_points.txt"
 FOLDERS = (".dist-info", ".egg-info")
-#: Import hooks that look where we have looked already.
+#: Import hooks that search the folders that have been read already.
 USUAL_FINDERS = {"_frozen_importlib_external", "importlib_metadata"}
 
 
 class Source:
-    """Where one distribution keeps what it says about itself.
+    """The metadata of one distribution.
 
     Args:
-        place: What names it in messages: the folder's path.
-        entry_points: The contents of its entry_points.txt, or why it cannot be read.
-        read: Gives the contents of another of its files, None if there is none.
+        place: Its name in messages: the folder's path.
+        entry_points: The contents of its entry_points.txt, or the error if it cannot be read.
+        read: Gives the contents of another file of the metadata, None if it does not exist.
     """
 
     __slots__ = ("entry_points", "place", "read")
@@ -45,7 +45,7 @@ def sources(word: bytes) -> Iterator[Source]:
     Of several installations of one distribution the first counts, as it does for imports.
 
     Raises:
-        ShortageError: There is no descriptor left to look.
+        ShortageError: No descriptor is left to read the folders with.
     """
     seen: set[str] = set()
     elsewhere = []
@@ -57,7 +57,7 @@ def sources(word: bytes) -> Iterator[Source]:
             continue
         except (OSError, TypeError, ValueError) as error:
             _check_shortage(error)
-            continue  # whatever stands there, imports pass over it as well
+            continue  # imports ignore such an entry as well
         if "EGG-INFO" in names:
             elsewhere.append(entry)
         for name in names:
@@ -77,7 +77,7 @@ def is_mentioned(word: bytes) -> bool:
         try:
             _mentioned[word] = any(isinstance(source.entry_points, bytes) for source in sources(word))
         except ShortageError:
-            return False  # for now: who asks next looks again
+            return False  # the next call looks again
     return _mentioned[word]
 
 
@@ -85,9 +85,9 @@ _mentioned: dict[bytes, bool] = {}
 
 
 def _check_shortage(error: Exception) -> None:
-    # What cannot be seen for want of a descriptor is not what is not there.
+    # An entry that cannot be read for want of a descriptor must not count as missing.
     if getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE}:
-        raise ShortageError(f"cannot look for plug-ins: {error}", remedy="raise the limit of open files") from error
+        raise ShortageError(f"cannot search for plug-ins: {error}", remedy="raise the limit of open files") from error
 
 
 def normalized(name: str) -> str:
@@ -97,7 +97,7 @@ def normalized(name: str) -> str:
 
 def _read_folder(folder: str, name: str, word: bytes, seen: set[str]) -> Source | None:
     distribution = normalized(name.rpartition(".")[0].partition("-")[0])
-    # What begins with a tilde was left by an uninstallation that did not finish.
+    # A tilde marks the rest of an unfinished uninstallation.
     if distribution in seen or name.startswith("~"):
         return None
     seen.add(distribution)
@@ -114,7 +114,7 @@ def _read_folder(folder: str, name: str, word: bytes, seen: set[str]) -> Source 
 
 def _read(path: str) -> bytes | None:
     try:
-        # Not to wait for a writer, should it be a pipe.
+        # Do not wait for the writer of a pipe.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -123,7 +123,7 @@ def _read(path: str) -> bytes | None:
 
 
 def _distributions(paths: list[str]) -> Iterator[Any]:
-    """Give what only importlib.metadata finds: distributions in archives, and those of import hooks."""
+    """Give the distributions that only importlib.metadata finds: in archives, and those of import hooks."""
     finders: list[Any] = [finder for finder in sys.meta_path if _brings_distributions(finder)]
     if not paths and not finders:
         return
@@ -135,7 +135,7 @@ def _distributions(paths: list[str]) -> Iterator[Any]:
     for search in searches:
         try:
             yield from search()
-        except Exception:  # noqa: BLE001, S112  an import hook of others must not keep us from what is installed
+        except Exception:  # noqa: BLE001, S112  a broken import hook must not hide the other distributions
             continue
 
 

@@ -29,9 +29,9 @@ def import_target(target: str) -> Any:
 
 
 def shortage(error: ImportError | OSError) -> ShortageError:
-    """Build the error for a module that a call needs at its first use and that cannot be imported."""
+    """Build the error for a module that cannot be imported when a call needs it."""
     return ShortageError(
-        f"cannot import what this call needs: {error}",
+        f"cannot import a module that this call needs: {error}",
         remedy="repair the installation"
         if isinstance(error, ModuleNotFoundError)
         else "raise the limits of open files and memory (ulimit -n, ulimit -v)",
@@ -39,7 +39,7 @@ def shortage(error: ImportError | OSError) -> ShortageError:
 
 
 class _OnDemand:
-    """Let what is imported where it is used fail as the call does that uses it: by an error of psk."""
+    """Turn the failure of an import inside a function into an error of psk."""
 
     __slots__ = ()
 

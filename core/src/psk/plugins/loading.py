@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import (
@@ -73,7 +74,9 @@ def find(kind: str, name: str) -> Description:
     for described in load(kind, name):
         if described.serves(name):
             return described
-    raise broken(kind, name, f"describes no {kind} {name!r}", remedy="its author must add it, or drop the entry point")
+    raise broken(
+        kind, name, f"describes no {kind} {name!r}", remedy="its author must describe it or remove the entry point"
+    )
 
 
 def load_target(kind: str, name: str) -> Any:
@@ -92,18 +95,15 @@ def load_target(kind: str, name: str) -> Any:
 
 
 def broken(kind: str, name: str, what: str, *, remedy: str = "") -> BrokenPluginError:
-    """Make the error for a plug-in that was loaded and is not what it should be, and keep it for `installed()`.
+    """Make the error for a plug-in that was loaded and has a fault, and keep it for `installed()`.
 
     Args:
         kind: As of `load`.
         name: As of `load`.
-        what: The clause that follows the plug-in's name: `has a target that is no class`.
-        remedy: What to do, if not to upgrade or remove the distribution.
+        what: The clause that follows the plug-in's name: `has a target that is not a class`.
+        remedy: What to do; by default, to upgrade or remove the distribution.
     """
-    record = _loaded(kind, name)[0]
-    error = BrokenPluginError(
-        f"{record.title} {what}", remedy=remedy or f"upgrade or remove {record.distribution}, or tell its author"
-    )
+    error = _fault(_loaded(kind, name)[0], what, remedy)
     failures[_key(kind, name)] = str(error)
     return error
 
@@ -187,16 +187,11 @@ def _describe(record: InstalledPlugin) -> tuple[Any, ...]:
     try:
         described = tuple(one for answer in getattr(hooks, hook)() for one in answer)
     except (Exception, SystemExit) as error:
-        raise BrokenPluginError(
-            f"{record.title} cannot be used: its hook {hook} raised {_cause(error)}",
-            remedy=f"upgrade or remove {record.distribution}, or tell its author",
-        ) from error
+        raise _fault(record, f"cannot be used: its hook {hook} raised {_cause(error)}") from error
     for one in described:
         if not isinstance(one, expected):
-            raise BrokenPluginError(
-                f"{record.title} gave {type(one).__qualname__} where its hook {hook} gives {expected.__name__}",
-                remedy=f"upgrade or remove {record.distribution}, or tell its author",
-            )
+            what = f"gave {type(one).__qualname__} where its hook {hook} gives {expected.__name__}"
+            raise _fault(record, what)
     return described
 
 
@@ -208,29 +203,29 @@ def _import_part(record: InstalledPlugin, target: str) -> Any:
         missing = error.name or ""
         own = target.partition(":")[0]
         if own.partition(".")[0] == missing.partition(".")[0] or not missing:
-            raise BrokenPluginError(
-                f"{record.title} has no module {missing or own!r}", remedy=f"reinstall {record.distribution}"
-            ) from error
+            raise _fault(record, f"has no module {missing or own!r}", f"reinstall {record.distribution}") from error
         raise PluginDependencyError(
             f"{record.title} needs the module {missing!r}, which is not installed",
             remedy=f"{_provider(record, missing)}; {record.distribution} should depend on it",
         ) from error
     except (Exception, SystemExit) as error:
-        raise BrokenPluginError(
-            f"{record.title} cannot be imported: {target.partition(':')[0]} raised {_cause(error)}",
-            remedy=f"repair, upgrade or remove {record.distribution}",
-        ) from error
+        what = f"cannot be imported: {target.partition(':')[0]} raised {_cause(error)}"
+        raise _fault(record, what, f"repair, upgrade or remove {record.distribution}") from error
 
 
 def _provider(record: InstalledPlugin, module: str) -> str:
     wanted = normalized(module.partition(".")[0])
     for requirement in record.requires:
-        name = requirement.split(";")[0].strip()
-        for end in "[(<>=!~@ ":
-            name = name.partition(end)[0]
-        if normalized(name) == wanted:
-            return f"pip install {name}"
+        name = re.match(r"[\w.-]*", requirement)
+        if name is not None and normalized(name[0]) == wanted:
+            return f"pip install {name[0]}"
     return "install what provides it"
+
+
+def _fault(record: InstalledPlugin, what: str, remedy: str = "") -> BrokenPluginError:
+    return BrokenPluginError(
+        f"{record.title} {what}", remedy=remedy or f"upgrade or remove {record.distribution}, or tell its author"
+    )
 
 
 def _without_hook(record: InstalledPlugin, hooks: tuple[str, ...]) -> BrokenPluginError:
@@ -244,6 +239,6 @@ def _without_hook(record: InstalledPlugin, hooks: tuple[str, ...]) -> BrokenPlug
 def _cause(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001  an error of a plug-in's own may be unable to say what it is
+    except Exception:  # noqa: BLE001  the __str__ of a plug-in's own error may fail
         text = "which cannot be shown"
     return f"{type(error).__name__}: {text if len(text) <= LONGEST_CAUSE else text[:LONGEST_CAUSE] + '...'}"

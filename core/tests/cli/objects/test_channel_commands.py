@@ -105,7 +105,7 @@ def test_the_sessions_of_the_dead_are_swept(command, psk):
     swept = psk("sweep", "--json").document
     assert swept["sessions"] >= 1
     assert swept["channels"] == []
-    assert psk("sweep").out == "0 shared-memory sessions of the dead removed\n"
+    assert psk("sweep").out == "0 shared-memory sessions of dead processes removed\n"
 
 
 def test_a_channel_is_swept(psk, put, uri, source, tmp_path):

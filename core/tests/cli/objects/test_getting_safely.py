@@ -97,7 +97,7 @@ def test_a_terminal_gets_no_control_characters(command, uri, tmp_path, data, cod
         done = command("get", uri, key, capture_output=False, stdout=theirs, stderr=subprocess.PIPE)
         assert done.returncode == code
         if code:
-            assert b"are not text, and could steer the terminal" in done.stderr
+            assert b"are not text and could control the terminal" in done.stderr
         else:
             assert os.read(ours, 100).replace(b"\r\n", b"\n") == data
     finally:
