@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 HERE = Path(__file__).parent
-FOLDERS = (HERE / "planted", HERE / "dictionary", HERE.parents[2] / "tests")
+FOLDERS = (HERE / "planted", HERE / "dictionary", HERE / "channels", HERE.parents[2] / "tests")
 
 with pytest.MonkeyPatch.context() as patch:
     for folder in FOLDERS:

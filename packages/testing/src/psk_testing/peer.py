@@ -150,6 +150,16 @@ def mix(uri: str, seed: int, turns: int, shared: str) -> dict[str, list[str]]:
     return {"mine": mine, "wrong": wrong}
 
 
+def allocate(uri: str, nbytes: int) -> bool:
+    """Hold an allocation until this process is killed."""
+    connector: Any = open_connector(uri)
+    allocation = connector.allocate(nbytes)
+    allocation.buffer[:1] = b"x"
+    say("ready")
+    await_start()
+    return True
+
+
 def leave(uri: str, busy: bool) -> bool:
     """Use the channel, perhaps also in threads that never end, and end with it open."""
     connector: Any = open_connector(uri)
@@ -171,7 +181,7 @@ def leave(uri: str, busy: bool) -> bool:
 
 
 JOBS: dict[str, Callable[..., object]] = {
-    job.__name__: job for job in (resolve, rebuild, write, race, take, wait, hold, mix, leave)
+    job.__name__: job for job in (resolve, rebuild, write, race, take, wait, hold, mix, allocate, leave)
 }
 
 

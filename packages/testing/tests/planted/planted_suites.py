@@ -8,13 +8,14 @@ import planted_files
 import planted_powers
 import planted_rebuilding
 import planted_remote
+import planted_second_edition
 import pytest
 from psk_dictionary.server import DictionaryServer
 
 from faults.side_doors import side_door
 from psk.connectors import parse_uri
 from psk_testing import ConnectorTests, concurrency, residue, spawned, timing
-from psk_testing.conformance import faults
+from psk_testing.conformance import faults, watching
 
 pytest_plugins = ["faults.ports", "faults.tmpfs"]
 
@@ -36,6 +37,7 @@ class Planted(ConnectorTests):
         monkeypatch.setattr(spawned, "PATIENCE_SECONDS", 5.0)
         monkeypatch.setattr(residue, "SETTLE_SECONDS", 0.2)
         monkeypatch.setattr(timing, "PACES", (1.0,))
+        monkeypatch.setattr(watching, "PATIENCE_SECONDS", 1.0)
         monkeypatch.setattr(faults, "WORKS_AGAIN_WITHIN", 2.0)
 
 
@@ -80,6 +82,32 @@ class Remote(Planted):
         return self.uri_through("127.0.0.1", closed_port)
 
 
+class Limited(Local):
+    @pytest.fixture
+    def small_uri(self, uri):
+        return uri
+
+
+class Mail(Planted):
+    @pytest.fixture
+    def raw(self):
+        return None
+
+    @pytest.fixture
+    def uri(self):
+        return f"mail://test-{os.urandom(6).hex()}"
+
+
+class Placed(Mail):
+    @pytest.fixture
+    def uri(self):
+        return "placed://test/east"
+
+    @pytest.fixture
+    def other_place_uri(self):
+        return "placed://test/west"
+
+
 def suite_of(base, broken):
     return type(f"Test{base.__name__}{broken.__name__}", (base,), {"broken": broken})
 
@@ -95,5 +123,11 @@ SUITES = {
     for module in modules
     for broken, caught in module.CAUGHT_BY.items()
 }
+SECOND = {
+    Limited: planted_second_edition.LOCAL,
+    Mail: planted_second_edition.MAIL,
+    Placed: planted_second_edition.PLACED,
+}
+SUITES |= {suite_of(base, broken): caught for base, bugs in SECOND.items() for broken, caught in bugs.items()}
 TestHangingInNativeCode = suite_of(Local, planted_duties.HangingInNativeCode)
 globals().update({suite.__name__: suite for suite in SUITES})

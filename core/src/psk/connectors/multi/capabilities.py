@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from functools import cache, partial
 from queue import Empty, SimpleQueue
@@ -321,11 +322,13 @@ class _Allocation(AbortedAtEnd):
 class _Watcher(ContextManaged, Finalised):
     """A watcher for each channel that has keys, and one descriptor for all of theirs."""
 
-    __slots__ = ("__weakref__", "_descriptors", "_routes", "_watchers")
+    __slots__ = ("__weakref__", "_arrived", "_callbacks", "_descriptors", "_routes", "_watchers")
 
     def __init__(self, routes: Routes) -> None:
         self._routes = routes
         self._watchers: dict[Child, Watcher] = {}
+        self._callbacks: dict[Key, Callable[[Key], object]] = {}
+        self._arrived: deque[Key] = deque()
         self._descriptors = select.epoll() if hasattr(select, "epoll") else None
         for child in routes.children:
             child.check_open()
@@ -339,9 +342,12 @@ class _Watcher(ContextManaged, Finalised):
                 descriptor = watcher.fileno()
                 if self._descriptors is not None and descriptor is not None:
                     self._descriptors.register(descriptor, select.EPOLLIN)
-            watcher.add(inner, partial(self._arrived, key, callback))
+            # Not bound to this watcher, which would keep itself alive.
+            watcher.add(inner, partial(_note, self._arrived, key))
+        self._callbacks[key] = callback
 
     def discard(self, key: Key) -> None:
+        self._callbacks.pop(key, None)
         for child, inner in self._routes.locate(key):
             if child in self._watchers:
                 self._watchers[child].discard(inner)
@@ -353,6 +359,12 @@ class _Watcher(ContextManaged, Finalised):
         for child in self._routes.children:
             child.check_open()
         pauses = [watcher.dispatch() for watcher in list(self._watchers.values())]
+        while self._arrived:
+            key = self._arrived.popleft()
+            callback = self._callbacks.get(key)
+            if callback is not None:
+                self.discard(key)
+                callback(key)
         if self._descriptors is None:
             pauses.append(LONGEST_SLICE)
         return min((pause for pause in pauses if pause is not None), default=None)
@@ -364,6 +376,6 @@ class _Watcher(ContextManaged, Finalised):
         if self._descriptors is not None:
             self._descriptors.close()
 
-    def _arrived(self, key: Key, callback: Callable[[Key], object], _inner: Key) -> None:
-        self.discard(key)
-        callback(key)
+
+def _note(arrived: deque[Key], key: Key, _inner: Key) -> None:
+    arrived.append(key)

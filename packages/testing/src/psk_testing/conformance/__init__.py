@@ -9,6 +9,7 @@ import pytest
 # Before the chapters are imported: a failed assertion in a module that was not rewritten shows no values.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
+from psk_testing.conformance.allocation import Allocating  # noqa: E402  as above
 from psk_testing.conformance.calls import Calls, Keys  # noqa: E402  as above
 from psk_testing.conformance.capabilities import (  # noqa: E402
     Batching,
@@ -24,8 +25,10 @@ from psk_testing.conformance.expiry import Expiring, Taking  # noqa: E402
 from psk_testing.conformance.faults import Faults  # noqa: E402
 from psk_testing.conformance.model import Model  # noqa: E402
 from psk_testing.conformance.objects import Getting, Putting  # noqa: E402
+from psk_testing.conformance.places import Places  # noqa: E402
 from psk_testing.conformance.processes import Processes  # noqa: E402
 from psk_testing.conformance.waiting import Waiting  # noqa: E402
+from psk_testing.conformance.watching import Watching  # noqa: E402
 
 
 class ConnectorTests(
@@ -43,6 +46,9 @@ class ConnectorTests(
     Ranges,
     Listing,
     Coroutines,
+    Allocating,
+    Watching,
+    Places,
     Damage,
     Processes,
     Faults,

@@ -26,7 +26,7 @@ from psk.errors import InvalidArgumentError, InvalidKeyError, KeyExistsError, Mi
 from psk.wire import encode, new_object_id
 from psk_testing.concurrency import beside, in_threads
 from psk_testing.conformance.suite import Suite, rule
-from psk_testing.operations import MISSING, framed, has, pattern, same, value_of
+from psk_testing.operations import MISSING, framed, has, parts_of, pattern, same, value_of
 from psk_testing.timing import at_some_pace
 
 
@@ -84,6 +84,13 @@ class Batching(Suite):
         assert [frames and value_of(frames) for frames in connector.get_batch(asked)] == [0, None, 0]
         connector.evict_batch(asked)
         assert connector.exists_batch(keys) == [False, True, True]
+
+    @rule("C25", needs=(SupportsBatch,), fix="take `sizes` for hints: receive what the channel says it holds")
+    @pytest.mark.parametrize("size", [0, 1, 100, 1 << 62, None])
+    def test_wrong_sizes_change_nothing(self, connector: Any, size: int | None) -> None:
+        keys = connector.put_batch([encode(pattern(length)) for length in (10, 1000, 100_000)])
+        got = connector.get_batch([*keys, MISSING], sizes=[size] * 4)
+        assert [frames and len(parts_of(frames)[0]) for frames in got] == [10, 1000, 100_000, None]
 
     @rule("C16", "C43", needs=(SupportsBatch,), fix="never overwrite in a batch either")
     def test_a_batch_overwrites_nothing(self, connector: Any) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import time
 from collections.abc import Callable  # noqa: TC003  pytest reads the annotations of tests
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from psk.connectors import DURABILITIES, SupportsExpiry, format_uri, parse_uri
-from psk.errors import ConnectorClosedError, ConnectorConfigError, DurabilityError, PskError
+from psk.connectors import DURABILITIES, SupportsExpiry, SupportsWait, format_uri, parse_uri
+from psk.errors import ConnectorClosedError, ConnectorConfigError, DeadlineError, DurabilityError, PskError
 from psk.store import Store
 from psk.wire import Payload, encode
 from psk_testing.conformance.suite import Suite, rule
-from psk_testing.operations import all_calls, has, pattern, value_of
+from psk_testing.operations import MISSING, all_calls, has, pattern, value_of
 from psk_testing.residue import FEW, piled_up, residue
+
+LONGEST_INTERVAL = 60.0
+"""Seconds between two looks at which nobody could wait any more."""
 
 PLANTED = "planted-secret-5f3c"
 
@@ -68,6 +72,11 @@ class Configuration(Suite):
         store = Store("conformance", connector)
         payload = Payload.parse(connector.get(store.put(bytes(pattern(1000)))))
         assert (payload.checksum is not None) == connector.leaves_host
+
+    @rule("C32", "C33", fix="answer for this instance, from its own options: a rebuilt one answers the same")
+    def test_a_rebuilt_connector_promises_the_same(self, connector: Any, opener: Callable[[str], Any]) -> None:
+        with opener(connector.uri()) as again:
+            assert (again.leaves_host, again.durabilities) == (connector.leaves_host, connector.durabilities)
 
     @rule("C34", fix="let `close` release connections, and delete nothing")
     def test_close_deletes_nothing_and_may_be_repeated(self, connector: Any, reopened: Any) -> None:
@@ -122,6 +131,29 @@ class Configuration(Suite):
             assert value_of(copy.get(key)) == "here"
             copy.close()
 
+    @rule("C59", fix="inherit from `psk.connectors.Rebuilding`, and let `config` name what this instance opened")
+    def test_its_uri_opens_the_channel(self, connector: Any, opener: Callable[[str], Any]) -> None:
+        key = connector.put(encode("here"))
+        with opener(connector.uri()) as again:
+            assert again.uri() == connector.uri()
+            assert value_of(again.get(key)) == "here"
+
+    @rule("C61", fix="declare seconds that a look is worth, or no `look_interval` if the channel notifies")
+    def test_a_wait_looks_no_more_often_than_is_declared(self, connector: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        interval = getattr(connector, "look_interval", None)
+        if interval is None:
+            pytest.skip(f"{connector.scheme} declares no look_interval")
+        assert isinstance(interval, int | float)
+        assert 0 < interval <= LONGEST_INTERVAL
+        looks: list[float] = []
+        for name in ("get", "exists"):
+            monkeypatch.setattr(type(connector), name, counted(getattr(type(connector), name), looks))
+        patience = min(3 * interval, 2.0)
+        wait = connector.wait if has(connector, SupportsWait) else Store("conformance", connector).wait
+        with suppress(DeadlineError):
+            wait([MISSING], timeout=patience)
+        assert 1 <= len(looks) <= patience / interval + 2
+
     @rule("C36", fix="read options with `read_options(config, scheme=..., readers=...)`")
     def test_an_unknown_option_lists_the_known(self, connector: Any) -> None:
         with pytest.raises(ConnectorConfigError, match="colour") as caught:
@@ -134,3 +166,13 @@ class Configuration(Suite):
         with suppress(PskError):
             connector.get("no key")
         assert len(pickle.dumps(connector)) < len(format_uri(connector.config())) + 1000
+
+
+def counted(method: Callable[..., Any], looks: list[float]) -> Callable[..., Any]:
+    """Note when a method is called."""
+
+    def call(*positional: Any, **options: Any) -> Any:
+        looks.append(time.monotonic())
+        return method(*positional, **options)
+
+    return call

@@ -120,6 +120,12 @@ class Taking(Suite):
         assert value_of(connector.get(key)) == "prize"
         assert connector.exists(key)
 
+    @rule("C25", needs=(SupportsTake,), fix="take `size` for a hint: receive what the channel says it holds")
+    @pytest.mark.parametrize("size", [0, 1, 1 << 62])
+    def test_a_wrong_size_changes_no_take(self, connector: Any, size: int) -> None:
+        key = connector.put(encode("x" * 1000))
+        assert value_of(connector.take(key, "me", size=size)) == "x" * 1000
+
     @rule("C47", needs=(SupportsTake,), fix="look and claim in one atomic step of the channel")
     def test_a_race_has_one_winner(self, connector: Any, reopened: Any, count: Callable[[str], int]) -> None:
         for turn in range(count("take_races")):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from psk.connectors import Frames, SupportsExpiry
+from psk.connectors import Frames, SupportsExpiry, SupportsReserve
 from psk.errors import CapabilityError, ChannelFullError, InvalidArgumentError, KeyExistsError
 from psk.wire import Payload, encode, new_object_id
 from psk_testing.concurrency import beside, in_threads
@@ -65,7 +65,11 @@ class Putting(Suite):
         value = value_of(connector.get(key))
         assert same(value, ["a" * size + "1", b"a" * size + b"1"])
 
-    @rule("C16", fix="decide between writers in the channel, by one atomic step, not by looking first")
+    @rule(
+        "C58",
+        needs=(SupportsReserve,),
+        fix="decide between writers in the channel, by one atomic step, not by looking first",
+    )
     def test_of_two_writers_at_the_same_instant_one_wins(
         self, connector: Any, reopened: Any, count: Callable[[str], int]
     ) -> None:
@@ -85,6 +89,24 @@ class Putting(Suite):
             # Writers of the same payload all succeed: theirs is one put.
             assert len(won) == len(outcomes) - len(won) == 2
             assert {value_of(connector.get(object_id.hex()))} == set(won)
+
+    @rule("C62", fix="let every call wait for a delivery that `put` accepted; only what was never put is missing")
+    def test_what_was_accepted_is_never_missing(self, connector: Any, reopened: Any) -> None:
+        for number in range(20):
+            key = connector.put(encode(number))
+            reader = (connector, reopened)[number % 2]
+            assert (reader.exists(key) if number % 4 < 2 else value_of(reader.get(key)) == number) is True
+            reader.evict(key)
+            assert reader.get(key) is None
+
+    @rule(
+        "C63", fix="wait in `close` for the deliveries that this instance accepted, and raise `DeadlineError` if late"
+    )
+    def test_close_completes_what_was_accepted(self, connector: Any, reopened: Any) -> None:
+        keys = [connector.put(encode(number)) for number in range(5)]
+        connector.close(timeout=30)
+        connector.close(timeout=0)
+        assert [value_of(reopened.get(key)) for key in keys] == list(range(5))
 
     @rule("C17", fix="copy what you keep before `put` returns; a view of the caller's memory changes with it")
     @pytest.mark.parametrize("size", SIZES)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from psk.connectors import SupportsList, SupportsTake, SupportsWait, format_uri
+from psk.connectors import SupportsList, SupportsReserve, SupportsTake, SupportsWait, format_uri
 from psk.errors import ProxyResolveError
 from psk.store import Store, store_registration
 from psk.wire import encode, new_object_id
@@ -57,7 +57,12 @@ class Processes(Suite):
         with Spawned("rebuild", connector=pickled, uri=shared_uri, keys=keys) as peer:
             assert peer.answer() == [True] * 10
 
-    @rule("C15", "C16", fix="decide between writers in the channel itself; a lock of this process is not enough")
+    @rule(
+        "C15",
+        "C58",
+        needs=(SupportsReserve,),
+        fix="decide between writers in the channel itself; a lock of this process is not enough",
+    )
     def test_of_many_writing_processes_one_wins(
         self, connector: Any, shared_uri: str, count: Callable[[str], int]
     ) -> None:
