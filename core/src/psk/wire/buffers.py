@@ -1,4 +1,4 @@
-"""Hold a payload's bytes: the buffers that connectors read and write, and memory to receive into."""
+"""Name the types of buffers that connectors read and write, and allocate memory to receive into."""
 
 from __future__ import annotations
 
@@ -21,49 +21,6 @@ _MAPPED_FROM = 64 * 1024
 _HUGE_FROM = 2 * 1024 * 1024
 _PRIVATE = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
 _HUGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)
-
-
-class Frames:
-    """Hold what a connector read, as it arrived.
-
-    A read-only buffer is shared: nobody may write it, so decoding copies a frame that must be writable.
-    A writable buffer is private to the receiver: decoding uses it in place.
-
-    Args:
-        buffers: Either one buffer with the whole payload, or the header block followed by one buffer for each
-            frame, of exactly the frame's length, without padding.
-        crc: CRC-32 of the payload from its byte 48 to its end, padding included, if the connector computed
-            it while it received; saves one pass over the bytes.
-    """
-
-    __slots__ = ("buffers", "crc")
-
-    def __init__(self, buffers: Sequence[Buffer], crc: int | None = None) -> None:
-        self.buffers = buffers
-        self.crc = crc
-
-    @property
-    def nbytes(self) -> int:
-        """Number of bytes held. Padding between frames is not counted where each frame has its own buffer."""
-        return sum(buffer.nbytes if type(buffer) is memoryview else len(buffer) for buffer in self.buffers)
-
-    def __repr__(self) -> str:
-        return f"Frames({len(self.buffers)} buffers, {self.nbytes} bytes)"
-
-
-def byte_view(buffer: object) -> memoryview:
-    """Return a one-dimensional view of bytes over any contiguous buffer.
-
-    Raises:
-        TypeError: It has no buffer, or is not contiguous in C order.
-        ValueError: It was released.
-    """
-    view = buffer if type(buffer) is memoryview else memoryview(buffer)  # type: ignore[arg-type]  # checked here
-    if view.ndim == 1 and view.format == "B" and view.c_contiguous:
-        return view
-    if not view.nbytes:  # memoryview.cast refuses a shape with a zero in it
-        return memoryview(b"" if view.readonly else bytearray())
-    return view.cast("B")
 
 
 def allocate(nbytes: int) -> memoryview:

@@ -7,7 +7,6 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import PayloadError, SerializationError
-from psk.wire.buffers import byte_view
 from psk.wire.codec import CODEC_RULE, is_codec_name
 from psk.wire.signing import is_signing_key_name
 
@@ -185,6 +184,21 @@ class Header:
         self._table = table = _entries(count).unpack_from(block, names_end)
         self.frame_sizes = tuple([entry & SIZE_MASK for entry in table])
         return flags, object_id, nbytes, revision, crc
+
+
+def byte_view(buffer: object) -> memoryview:
+    """Return a one-dimensional view of bytes over any contiguous buffer.
+
+    Raises:
+        TypeError: It has no buffer, or is not contiguous in C order.
+        ValueError: It was released.
+    """
+    view = buffer if type(buffer) is memoryview else memoryview(buffer)  # type: ignore[arg-type]  # checked here
+    if view.ndim == 1 and view.format == "B" and view.c_contiguous:
+        return view
+    if not view.nbytes:  # memoryview.cast refuses a shape with a zero in it
+        return memoryview(b"" if view.readonly else bytearray())
+    return view.cast("B")
 
 
 @lru_cache(maxsize=128)

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from psk.errors import PayloadError, SerializationError
 from psk.fork import after_fork_in_child
-from psk.wire.buffers import Frames, byte_view, private_copy
+from psk.wire.buffers import private_copy
 from psk.wire.header import (
     CRC_OFFSET,
     EXPIRES,
@@ -22,6 +22,7 @@ from psk.wire.header import (
     START,
     ZEROS,
     Header,
+    byte_view,
     find_layout,
 )
 
@@ -65,6 +66,34 @@ def _refill_ids() -> bytes:
 @after_fork_in_child
 def _forget_ids() -> None:
     _unused_ids.clear()
+
+
+class Frames:
+    """Hold what a connector read, as it arrived.
+
+    A read-only buffer is shared: nobody may write it, so decoding copies a frame that must be writable.
+    A writable buffer is private to the receiver: decoding uses it in place.
+
+    Args:
+        buffers: Either one buffer with the whole payload, or the header block followed by one buffer for each
+            frame, of exactly the frame's length, without padding.
+        crc: CRC-32 of the payload from its byte 48 to its end, padding included, if the connector computed
+            it while it received; saves one pass over the bytes.
+    """
+
+    __slots__ = ("buffers", "crc")
+
+    def __init__(self, buffers: Sequence[Buffer], crc: int | None = None) -> None:
+        self.buffers = buffers
+        self.crc = crc
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes held. Padding between frames is not counted where each frame has its own buffer."""
+        return sum(buffer.nbytes if type(buffer) is memoryview else len(buffer) for buffer in self.buffers)
+
+    def __repr__(self) -> str:
+        return f"Frames({len(self.buffers)} buffers, {self.nbytes} bytes)"
 
 
 class Payload(Header):
