@@ -70,6 +70,7 @@ class RedisConnector(ContextManaged, Rebuilding):
         DurabilityError: The server cannot promise the durability, or this user may not know.
     """
 
+    __module__ = "psk_connector_redis"  # pickles contain it
     __slots__ = ("__weakref__", "_channel")
 
     scheme: ClassVar[str] = "redis"

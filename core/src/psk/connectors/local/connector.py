@@ -51,6 +51,7 @@ class LocalConnector(ContextManaged, Finalised, Rebuilding, Reserving):
         ConnectorConfigError: The name is not 1 to 64 of `A-Z a-z 0-9 . _ ~ -`.
     """
 
+    __module__ = "psk.connectors.local"  # pickles contain it
     __slots__ = ("__weakref__", "_name", "_space")
 
     scheme: ClassVar[str] = "local"

@@ -43,6 +43,7 @@ class MultiConnector(ContextManaged, Rebuilding):
         ConnectorConfigError: A name or URI is not valid, or a channel is a multi connector itself.
     """
 
+    __module__ = "psk.connectors.multi"  # pickles contain it
     __slots__ = ("__weakref__", "_routes")
 
     scheme: ClassVar[str] = "multi"

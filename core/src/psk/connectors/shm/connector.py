@@ -46,6 +46,7 @@ class ShmConnector(DirectoryConnector):
         ChannelUnavailableError: The session has ended, or `root` cannot be used.
     """
 
+    __module__ = "psk.connectors.shm"  # pickles contain it
     __slots__ = ("_entered",)
 
     scheme: ClassVar[str] = "shm"
