@@ -141,6 +141,18 @@ def test_pickles_are_decoded_in_one_place():
     assert found <= {*core, *(f"{patterns}/{name}.py" for name in excused)}
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("packages/connector-redis/src/**/*.py")), ids=lambda path: path.stem)
+def test_a_connector_uses_public_names_of_psk_alone(path):
+    places = {"psk.connectors", "psk.connectors.toolkit", "psk.errors", "psk.plugins"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("psk."):
+            assert node.module in places
+            public = getattr(import_module(node.module), "__all__", dir(psk.errors))
+            assert {name.name for name in node.names} <= set(public)
+        if isinstance(node, ast.Import):
+            assert not [name.name for name in node.names if f"{name.name}.".startswith("psk.")]
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("packages/patterns/src/**/*.py")), ids=lambda path: path.stem)
 def test_patterns_use_public_names_of_psk_alone(path):
     rooms = ("connectors", "errors", "fork", "proxy", "store", "unraisable", "wire")

@@ -122,7 +122,7 @@ def test_a_replica_confirms_what_it_has(start, new_server):
     assert server.durabilities == EVERYTHING
     # Written by another connection: confirming must cover what this one only found.
     primary.ask("SET", "psk-x", "1")
-    with server.borrow(None, time.monotonic() + 5) as link:
+    with server._borrow(server.settings.addresses[0], time.monotonic() + 5) as link:
         link.send((b"*1\r\n$4\r\nPING\r\n",), time.monotonic() + 5)
         link.reply(time.monotonic() + 5)
         confirm(link, time.monotonic() + 5, "a put")
@@ -130,7 +130,10 @@ def test_a_replica_confirms_what_it_has(start, new_server):
     replica.stop()
     primary.ask("SET", "psk-y", "1")
     began = time.monotonic()
-    with server.borrow(None, began + 0.3) as link, pytest.raises(DeadlineError, match="a replica to confirm a put"):
+    with (
+        server._borrow(server.settings.addresses[0], began + 0.3) as link,
+        pytest.raises(DeadlineError, match="a replica to confirm a put"),
+    ):
         link.send((b"*1\r\n$4\r\nPING\r\n",), began + 0.3)
         link.reply(began + 0.3)
         confirm(link, began + 0.3, "a put")

@@ -11,6 +11,7 @@ from usage import joined, opened
 
 from psk.errors import PskError
 from psk.wire import encode
+from psk_connector_redis.connection import Connection
 from psk_testing.network import FaultProxy
 from psk_testing.timing import timed
 
@@ -160,8 +161,12 @@ def test_the_check_sees_what_it_looks_for(behind, proxy, monkeypatch, bug):
     calls = {name: call for name, call in prepared_calls(behind).items() if name in {"get, small", "get, large"}}
     proxy.half_open = True
     if bug == "deadline forgotten":
-        for module in ("psk.connectors.toolkit.transfer", "psk_connector_redis.connection"):
-            monkeypatch.setattr(f"{module}.seconds_left", lambda deadline: max(0.01, deadline - time.monotonic() + 1))
+
+        def too_long(deadline):
+            return max(0.01, deadline - time.monotonic() + 1)
+
+        monkeypatch.setattr("psk.connectors.toolkit.transfer.seconds_left", too_long)
+        monkeypatch.setattr(Connection, "_limit", lambda self, deadline: self._socket.settimeout(too_long(deadline)))
         wrong, _ = run_at_once(calls, TIMEOUT)
         assert any("took" in text for text in wrong)
     else:

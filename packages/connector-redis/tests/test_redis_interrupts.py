@@ -78,7 +78,7 @@ def test_a_call_cut_short_at_any_moment_leaves_a_connector_that_works(uri, scale
 def test_a_place_in_the_pool_comes_back_from_a_call_that_vanished(uri):
     with Store.from_uri(f"{uri}&connections=1") as store:
         server = store.connector._channel.server
-        lost = server.borrow(None, time.monotonic() + 5)
+        lost = server._borrow(server.settings.addresses[0], time.monotonic() + 5)
         lost.__enter__()  # and cut short before the block, so that nobody calls __exit__
         del lost
         assert store.get(store.put([1])) == [1]

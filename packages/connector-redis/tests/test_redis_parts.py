@@ -9,7 +9,7 @@ from large_objects import PART, large
 from psk.errors import ChannelDataError, KeyExistsError, PayloadError
 from psk.wire import Payload, decode, encode
 from psk_connector_redis import reading
-from psk_connector_redis.manifest import MANIFEST_BYTES, MOST_PARTS, Manifest, is_manifest
+from psk_connector_redis.reading import MANIFEST_BYTES, MOST_PARTS, Manifest, is_manifest
 from psk_connector_redis.scripts import MANIFEST_MAGIC
 
 pytestmark = pytest.mark.usefixtures("parts_of_10_kb")

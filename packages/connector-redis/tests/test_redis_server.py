@@ -15,7 +15,6 @@ from psk.connectors import find_connector, format_uri, open_connector, parse_uri
 from psk.errors import ConnectorClosedError, DeadlineError
 from psk.wire import encode
 from psk_connector_redis.protocol import Refusal, pack
-from psk_connector_redis.server import Server
 from psk_testing.operations import value_of
 
 
@@ -56,7 +55,7 @@ def test_one_connection_serves_one_call_after_the_other(redis_server, tls_server
         server = new_server(real.uri)
         links = set()
         for _ in range(20):
-            with server.borrow(None, soon()) as link:
+            with server._borrow(server.settings.addresses[0], soon()) as link:
                 links.add(link)
             assert ask(server, b"PING") == b"PONG"
         assert len(links) == 1
@@ -91,7 +90,7 @@ def test_no_more_connections_than_allowed_and_all_are_served(redis_server, new_s
 
 def test_who_waits_for_a_connection_waits_no_longer_than_allowed(redis_server, new_server):
     server = new_server(f"{redis_server.uri}?connections=1")
-    with server.borrow(None, soon()), ThreadPoolExecutor(1) as others:
+    with server._borrow(server.settings.addresses[0], soon()), ThreadPoolExecutor(1) as others:
         began = time.monotonic()
         asked = others.submit(server.run, lambda link: link, name=None, deadline=began + 0.2, doing="asking")
         with pytest.raises(DeadlineError, match="waiting for one of 1 connections"):
@@ -102,23 +101,23 @@ def test_who_waits_for_a_connection_waits_no_longer_than_allowed(redis_server, n
 
 def test_a_call_within_a_call_does_not_wait_for_itself(redis_server, new_server):
     server = new_server(f"{redis_server.uri}?connections=1")
-    with server.borrow(None, soon()):
+    with server._borrow(server.settings.addresses[0], soon()):
         assert ask(server, b"PING") == b"PONG"
 
 
 def test_an_error_in_mid_exchange_closes_the_connection(redis_server, new_server):
     server = new_server(redis_server.uri)
-    with pytest.raises(KeyboardInterrupt), server.borrow(None, soon()) as link:
+    with pytest.raises(KeyboardInterrupt), server._borrow(server.settings.addresses[0], soon()) as link:
         link.send((pack(b"ECHO", b"not for you"),), soon())
         raise KeyboardInterrupt
     assert ask(server, b"PING") == b"PONG"
-    with server.borrow(None, soon()) as other:
+    with server._borrow(server.settings.addresses[0], soon()) as other:
         assert other is not link
 
 
 def test_an_answer_that_nobody_waits_for_is_never_taken_for_another(redis_server, new_server):
     server = new_server(redis_server.uri)
-    with server.borrow(None, soon()) as link:
+    with server._borrow(server.settings.addresses[0], soon()) as link:
         link.send((pack(b"ECHO", b"forgotten"),), soon())
         time.sleep(0.05)
     for _ in range(3):
@@ -137,7 +136,7 @@ def test_a_killed_connection_is_replaced_in_silence(redis_server, new_server):
 def test_after_close_nothing_is_lent(redis_server, new_server):
     server = new_server(redis_server.uri)
     before = clients_of(redis_server)
-    with server.borrow(None, soon()) as link:
+    with server._borrow(server.settings.addresses[0], soon()) as link:
         server.close()
         server.close()
         link.send((pack(b"PING"),), soon())
@@ -169,7 +168,7 @@ def test_opening_that_fails_leaves_no_connection(redis_server):
 def test_a_forked_child_has_its_own_connections(redis_server, new_server):
     before = clients_of(redis_server)
     server = new_server(redis_server.uri)
-    with server.borrow(None, soon()) as link:
+    with server._borrow(server.settings.addresses[0], soon()) as link:
         link.send((pack(b"ECHO", b"the parent's"),), soon())
         child = os.fork()
         if child == 0:
@@ -250,14 +249,6 @@ def test_a_provider_of_credentials_is_not_shared(redis_server, new_server):
 
     first, second = (new_server(redis_server.uri, credential_provider=Provider()) for _ in range(2))
     assert first.identity == first.identity != second.identity
-
-
-def test_a_server_can_be_used_as_a_context(redis_server, new_server):
-    with new_server(redis_server.uri) as server:
-        assert isinstance(server, Server)
-        assert ask(server, b"PING") == b"PONG"
-    with pytest.raises(ConnectorClosedError):
-        server.check_open()
 
 
 @pytest.mark.parametrize("product", ["redis", "valkey", "keydb"])

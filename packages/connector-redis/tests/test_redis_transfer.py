@@ -96,4 +96,4 @@ def test_the_deadline_is_looked_at_in_each_step(plain, monkeypatch):
     seconds_left, calls = transfer.seconds_left, []
     monkeypatch.setattr(transfer, "seconds_left", lambda deadline: calls.append(1) or seconds_left(deadline))
     plain.get(payload.key)
-    assert len(calls) > 5
+    assert len(calls) > 2

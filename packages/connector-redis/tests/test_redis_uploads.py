@@ -13,7 +13,7 @@ from psk.errors import ChannelFullError, ChannelUnavailableError
 from psk.wire import Payload, decode, encode
 from psk_connector_redis import writing
 from psk_connector_redis.connection import Connection
-from psk_connector_redis.manifest import MOST_PARTS
+from psk_connector_redis.reading import MOST_PARTS
 from psk_connector_redis.scripts import COMMIT, Script
 from psk_connector_redis.writing import cut
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,7 +43,7 @@ class Source(Protocol):
 class Arrival:
     """Note in a watcher's queue that an object may have arrived."""
 
-    __slots__ = ("_arrived", "_key", "_pipe", "callback")
+    __slots__ = ("__weakref__", "_arrived", "_key", "_pipe", "callback")
 
     def __init__(self, key: Key, callback: Callable[[Key], object], arrived: deque[Key], pipe: WakePipe) -> None:
         self.callback = callback
@@ -62,11 +63,23 @@ class ToldWatcher(ContextManaged, Finalised):
     Args:
         source: What tells of arrivals.
         check_open: Raises if the connector was closed, or cannot be used in this process.
+        look_interval: Seconds between two looks for all keys, where what the source tells may be lost; None: never.
     """
 
-    __slots__ = ("__weakref__", "_arrivals", "_arrived", "_check_open", "_pipe", "_source")
+    __slots__ = (
+        "__weakref__",
+        "_arrivals",
+        "_arrived",
+        "_check_open",
+        "_look_at",
+        "_look_interval",
+        "_pipe",
+        "_source",
+    )
 
-    def __init__(self, source: Source, check_open: Callable[[], object]) -> None:
+    def __init__(self, source: Source, check_open: Callable[[], object], *, look_interval: float | None = None) -> None:
+        self._look_interval = look_interval
+        self._look_at = 0.0
         self._check_open = check_open
         self._arrivals: dict[Key, Arrival] = {}
         self._arrived: deque[Key] = deque()
@@ -79,8 +92,7 @@ class ToldWatcher(ContextManaged, Finalised):
         self._check_open()
         self._arrivals[key] = arrival = Arrival(key, callback, self._arrived, self._pipe)
         self._source.tell([key], arrival)
-        if self._source.present([key]):
-            arrival.set()
+        arrival.set()  # the object may exist already
 
     def discard(self, key: Key) -> None:
         """Forget a key."""
@@ -93,16 +105,30 @@ class ToldWatcher(ContextManaged, Finalised):
         return self._pipe.fileno()
 
     def dispatch(self) -> float | None:
-        """Call the callbacks of the objects that exist now."""
+        """Call the callbacks of the objects that exist now; return the seconds after which to look again."""
         self._check_open()
         self._pipe.clear()
-        while self._arrived:
-            key = self._arrived.popleft()
-            arrival = self._arrivals.get(key)
-            if arrival is not None and self._source.present([key]):
-                self.discard(key)
-                arrival.callback(key)
-        return None
+        told = [self._arrived.popleft() for _ in range(len(self._arrived))]
+        now = time.monotonic()
+        if self._look_interval is not None and now >= self._look_at:
+            self._look_at = now + self._look_interval
+            told = list(self._arrivals)
+        wanted = [key for key in dict.fromkeys(told) if key in self._arrivals]
+        ready = deque(self._source.present(wanted)) if wanted else deque()
+        try:
+            while ready:
+                key = ready.popleft()
+                arrival = self._arrivals.get(key)
+                if arrival is not None:
+                    self.discard(key)
+                    arrival.callback(key)
+        finally:
+            if ready:  # a callback failed: the others are due at the next call
+                self._arrived.extend(ready)
+                self._pipe.set()
+        if self._look_interval is None or not self._arrivals:
+            return None
+        return max(0.0, self._look_at - now)
 
     def close(self) -> None:
         """Forget every key, and close the descriptor: nobody sets an arrival any more."""

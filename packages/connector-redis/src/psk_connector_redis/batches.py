@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psk.connectors import Frames
 from psk_connector_redis.durability import confirm
-from psk_connector_redis.manifest import is_manifest
 from psk_connector_redis.objects import evict, exists
 from psk_connector_redis.protocol import Refusal, pack
-from psk_connector_redis.reading import get_object
+from psk_connector_redis.reading import get_object, is_manifest
 from psk_connector_redis.scripts import EVICT
 from psk_connector_redis.writing import put_object
 

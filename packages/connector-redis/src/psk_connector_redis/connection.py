@@ -13,7 +13,7 @@ import hiredis
 
 from psk.connectors import allocate
 from psk.connectors.toolkit import gather_send, receive_into, seconds_left, tls_context, within
-from psk_connector_redis.protocol import END, LONGEST_HEAD, GarbledError, Refusal, accepted, pack, string_length
+from psk_connector_redis.protocol import LONGEST_STRING, GarbledError, Refusal, accepted, pack
 
 if TYPE_CHECKING:
     import ssl
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from psk_connector_redis.protocol import Buffer
     from psk_connector_redis.settings import Settings
 
+LONGEST_HEAD: Final = 32
+"""More bytes than precede a string: a dollar, its length and the end of the line."""
+
+END: Final = b"\r\n"
+
+_SHORT_BYTES: Final = 64 * 1024
 _RECEIVED_BYTES: Final = 64 * 1024
 _NOT_YET: Final = object()
 
@@ -38,15 +44,20 @@ class Connection:
         connected: Its socket, with TLS or without.
     """
 
-    __slots__ = ("__weakref__", "_reader", "_socket")
+    __slots__ = ("__weakref__", "_is_tls", "_reader", "_socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        self._is_tls = hasattr(connected, "pending")
         self._reader = hiredis.Reader(replyError=Refusal, notEnoughData=_NOT_YET)
 
     def send(self, buffers: Sequence[Buffer], deadline: float) -> None:
         """Send packed commands, given as buffers that follow each other."""
-        gather_send(self._socket, buffers, deadline)
+        if self._is_tls or sum(map(len, buffers)) >= _SHORT_BYTES:
+            gather_send(self._socket, buffers, deadline)
+        else:
+            self._limit(deadline)
+            self._socket.sendall(b"".join(buffers))
 
     def reply(self, deadline: float) -> Any:
         """Return the next answer: bytes, a number, a list or None, or a `Refusal`, which is not raised."""
@@ -89,7 +100,7 @@ class Connection:
         received = self._receive(deadline)
         while (end := received.find(END, 0, LONGEST_HEAD)) < 0 and len(received) < LONGEST_HEAD:
             received += self._receive(deadline)
-        length = string_length(received[: end if end >= 0 else LONGEST_HEAD])
+        length = _string_length(received[: end if end >= 0 else LONGEST_HEAD])
         if length is None:
             self._reader.feed(received)
             return self.reply(deadline)
@@ -116,8 +127,9 @@ class Connection:
 
     def has_received(self) -> bool:
         """Tell whether something has arrived of which the descriptor says nothing any more."""
-        pending: Callable[[], int] | None = getattr(self._socket, "pending", None)  # TLS has read it already
-        return bool(self._reader.has_data()) or (pending is not None and pending() > 0)
+        if self._reader.has_data():
+            return True
+        return self._is_tls and self._socket.pending() > 0  # type: ignore[attr-defined]  # TLS has read it already
 
     def close(self) -> None:
         """Close the connection; in a forked child, its copy of the descriptor alone."""
@@ -160,12 +172,34 @@ class Connection:
         if len(received) > start:
             self._reader.feed(received[start:])
 
+    def _limit(self, deadline: float) -> None:
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        self._socket.settimeout(seconds)
+
     def _receive(self, deadline: float) -> bytes:
-        self._socket.settimeout(seconds_left(deadline))
+        self._limit(deadline)
         received = self._socket.recv(_RECEIVED_BYTES)
         if not received:
             raise ConnectionResetError("the server closed the connection")
         return received
+
+
+def _string_length(head: bytes) -> int | None:
+    """Return the length of the string that a head announces, -1 if there is none; None for any other kind of answer.
+
+    Raises:
+        GarbledError: It announces a string that no server stores.
+    """
+    if head in {b"$-1", b"_"}:
+        return -1
+    if not head.startswith(b"$"):
+        return None
+    digits = head[1:]
+    if not digits.isdigit() or int(digits) > LONGEST_STRING:
+        raise GarbledError("an impossible length of a string was announced")
+    return int(digits)
 
 
 class Dialer:

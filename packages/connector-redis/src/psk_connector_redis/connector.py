@@ -6,26 +6,23 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors import (
     DEFAULT_TIMEOUT,
-    ContextManaged,
-    Rebuilding,
     check_claim,
     check_object_id,
     check_range,
     check_timeout,
     check_ttl,
     deadline_error,
-    key_of,
     listed,
     validate_plain_key,
 )
-from psk.connectors.toolkit import dismiss
+from psk.connectors.toolkit import ContextManaged, Finalised, Rebuilding, Reserving, ToldWatcher, dismiss
 from psk.errors import CapabilityError
 from psk_connector_redis import batches, objects
 from psk_connector_redis.channel import Channel, milliseconds
 from psk_connector_redis.reading import get_object, get_range
 from psk_connector_redis.server import Server
 from psk_connector_redis.settings import Settings, with_port
-from psk_connector_redis.waiting import RedisWatcher, await_any
+from psk_connector_redis.waiting import LOOK_AGAIN_SECONDS, Notices, await_any
 from psk_connector_redis.writing import Swap, put_object
 
 if TYPE_CHECKING:
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
     from psk_connector_redis.credentials import CredentialProvider
 
 
-class RedisConnector(ContextManaged, Rebuilding):
+class RedisConnector(ContextManaged, Finalised, Rebuilding, Reserving):
     """Store objects in a Redis, Valkey or KeyDB server, or in a cluster of them.
 
     Args:
@@ -182,18 +179,9 @@ class RedisConnector(ContextManaged, Rebuilding):
         self._open(Server(Settings.read(config)))
         return self
 
-    def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
-        """Name an object that does not exist yet, without asking the server."""
-        check_timeout(timeout)
-        if ttl is not None:
-            check_ttl(ttl)
+    def check_open(self) -> None:
+        """Raise ConnectorClosedError after `close`."""
         self._channel.server.check_open()
-        return key_of(object_id)
-
-    def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
-        """Put the object that was reserved."""
-        check_object_id(validate_plain_key(key), payload.object_id)
-        self.put(payload, ttl=ttl, timeout=timeout)
 
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
         """Return those keys that exist, after waiting for one; see `SupportsWait.wait`."""
@@ -203,10 +191,10 @@ class RedisConnector(ContextManaged, Rebuilding):
             return found
         raise deadline_error(f"waiting for {listed(wanted)} in {channel.server.describe()}")
 
-    def watcher(self) -> RedisWatcher:
+    def watcher(self) -> ToldWatcher:
         """Return a new watcher of this channel, without keys; see `SupportsWatch.watcher`."""
-        self._channel.server.check_open()
-        return RedisWatcher(self._channel)
+        self.check_open()
+        return ToldWatcher(Notices(self._channel), self.check_open, look_interval=LOOK_AGAIN_SECONDS)
 
     def put_batch(
         self,
@@ -298,14 +286,6 @@ class RedisConnector(ContextManaged, Rebuilding):
 
     def __repr__(self) -> str:
         return f"RedisConnector.from_config({self.config()!r})"
-
-    def __del__(self) -> None:
-        # A finaliser never raises: the instance may be half made, or the interpreter ending. It does not take the lock
-        # of the listening thread either, which may be frozen with it; nobody waits in a connector that nobody has.
-        try:  # noqa: SIM105  at the very end `suppress` has gone with its module
-            self._channel.server.close()
-        except Exception:  # noqa: BLE001, S110  as above
-            pass
 
 
 def _place(scheme: str, user: str | None, host: str, port: int | None) -> dict[str, object]:

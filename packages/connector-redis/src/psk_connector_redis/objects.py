@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from psk.connectors import Frames
 from psk.errors import ChannelDataError
-from psk_connector_redis.manifest import Manifest, is_manifest, part_names
 from psk_connector_redis.protocol import GarbledError, Refusal, accepted, pack
-from psk_connector_redis.reading import as_string, get_object
+from psk_connector_redis.reading import Manifest, as_string, get_object, is_manifest, part_names
 from psk_connector_redis.scripts import EVICT, FORGET, HOLDS_CLAIM, RENEW, TAKE
 
 if TYPE_CHECKING:

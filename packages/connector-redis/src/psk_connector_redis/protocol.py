@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 LONGEST_STRING: Final = 512 * 1024 * 1024
 """Bytes of the longest string that a server stores by default; a longer one that is announced is not believed."""
 
-LONGEST_HEAD: Final = 32
-"""More bytes than precede a string: a dollar, its length and the end of the line."""
-
-END: Final = b"\r\n"
-
 
 class Refusal(Exception):  # noqa: N818  an answer, returned as one; a caller that cannot use it raises an error of psk
     """An error that the server answered instead of doing what it was asked; `failures` translates it.
@@ -57,23 +52,7 @@ def pack_around(
     head = b"".join(
         [b"*%d\r\n" % (len(before) + 1 + len(after)), *(_string(part) for part in before), b"$%d\r\n" % nbytes]
     )
-    return [head, *buffers, END + b"".join([_string(part) for part in after])]
-
-
-def string_length(head: bytes) -> int | None:
-    """Return the length of the string that a head announces, -1 if there is none; None for any other kind of answer.
-
-    Raises:
-        GarbledError: It announces a string that no server stores.
-    """
-    if head in {b"$-1", b"_"}:
-        return -1
-    if not head.startswith(b"$"):
-        return None
-    digits = head[1:]
-    if not digits.isdigit() or int(digits) > LONGEST_STRING:
-        raise GarbledError("an impossible length of a string was announced")
-    return int(digits)
+    return [head, *buffers, b"\r\n" + b"".join([_string(part) for part in after])]
 
 
 def accepted(answer: Any, *kinds: type) -> Any:

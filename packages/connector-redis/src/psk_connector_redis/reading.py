@@ -1,25 +1,112 @@
-"""Read payloads: whole, in ranges, from their parts, or just enough to compare them with one that is being put."""
+"""Read payloads as they are stored: as one string, or in parts that a manifest under the object's name lists."""
 
 from __future__ import annotations
 
+import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from psk.connectors import HEADER_BYTES, Frames, allocate, is_same_payload
 from psk.connectors.toolkit import Summing
-from psk.errors import ChannelDataError, KeyExistsError, PayloadError
-from psk_connector_redis.manifest import MANIFEST_BYTES, Manifest, is_manifest
-from psk_connector_redis.protocol import LONGEST_STRING, accepted, pack
+from psk.errors import ChannelDataError, ChannelFullError, KeyExistsError, PayloadError
+from psk_connector_redis.protocol import LONGEST_STRING, Refusal, accepted, pack
+from psk_connector_redis.scripts import MANIFEST_MAGIC, PAYLOAD_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from psk.connectors import Key, Payload
-    from psk_connector_redis.channel import Channel
+    from psk_connector_redis.channel import Channel, Names
     from psk_connector_redis.connection import Connection
 
 _MOST_CHANGES: Final = 8
 _REMEDY: Final = "evict it, and put the object again"
+_NONCE_BYTES = 8
+_REST = Struct(f"<QQ{2 * _NONCE_BYTES}s")
+
+MANIFEST_BYTES = HEADER_BYTES + _REST.size
+"""Size of a manifest."""
+
+MOST_PARTS = 4096
+"""Most parts of a payload: a terabyte."""
+
+
+class Manifest(NamedTuple):
+    """The parts of one payload.
+
+    Attributes:
+        header: The first bytes of the payload.
+        nbytes: Size of the payload.
+        part_bytes: Size of each part but the last.
+        nonce: Part of the names of these parts, and of no other upload.
+    """
+
+    header: bytes
+    nbytes: int
+    part_bytes: int
+    nonce: bytes
+
+    @classmethod
+    def new(cls, header: bytes, nbytes: int, part_bytes: int) -> Self:
+        """Describe parts that are still to be uploaded.
+
+        Raises:
+            ChannelFullError: They would be too many.
+        """
+        if nbytes > part_bytes * MOST_PARTS:
+            raise ChannelFullError(
+                f"an object of {nbytes} bytes is too long for Redis",
+                found=[f"{MOST_PARTS} parts of {part_bytes} bytes at most"],
+                remedy="split it into several objects",
+            )
+        return cls(header, nbytes, part_bytes, os.urandom(_NONCE_BYTES).hex().encode())
+
+    @classmethod
+    def read(cls, key: Key, stored: object) -> Self:
+        """Read a stored manifest.
+
+        Raises:
+            ChannelDataError: It is damaged, or not a manifest.
+        """
+        if type(stored) is bytes and len(stored) == MANIFEST_BYTES and stored.startswith(MANIFEST_MAGIC):
+            nbytes, part_bytes, nonce = _REST.unpack_from(stored, HEADER_BYTES)
+            sensible = 0 < part_bytes <= LONGEST_STRING and part_bytes < nbytes <= part_bytes * MOST_PARTS
+            if sensible and nonce.isalnum():
+                header = PAYLOAD_MAGIC + stored[len(MANIFEST_MAGIC) : HEADER_BYTES]
+                return cls(header, nbytes, part_bytes, nonce)
+        raise ChannelDataError(f"the list of the parts of object {key} is damaged", remedy=_REMEDY)
+
+    def write(self) -> bytes:
+        """Return the manifest as it is stored."""
+        rest = _REST.pack(self.nbytes, self.part_bytes, self.nonce)
+        return MANIFEST_MAGIC + self.header[len(PAYLOAD_MAGIC) :] + rest
+
+    @property
+    def part_count(self) -> int:
+        """The number of parts."""
+        return -(-self.nbytes // self.part_bytes)
+
+    def size(self, number: int) -> int:
+        """Return the size of a part."""
+        return min(self.part_bytes, self.nbytes - number * self.part_bytes)
+
+    def names(self, names: Names, key: Key) -> list[bytes]:
+        """Return the names of the parts."""
+        return [names.part(key, self.nonce, number) for number in range(self.part_count)]
+
+
+def is_manifest(stored: object) -> bool:
+    """Tell whether what is stored for an object is a manifest."""
+    return type(stored) is bytes and stored.startswith(MANIFEST_MAGIC)
+
+
+def part_names(names: Names, key: Key, manifest: bytes) -> list[bytes]:
+    """Return the names of an object's parts; none if the manifest is damaged, which must not prevent its removal."""
+    try:
+        return Manifest.read(key, manifest).names(names, key)
+    except ChannelDataError:
+        return []
 
 
 def get_object(channel: Channel, key: Key, deadline: float) -> Frames | None:
@@ -27,26 +114,36 @@ def get_object(channel: Channel, key: Key, deadline: float) -> Frames | None:
     command = (channel.commands.get(key),)
     doing = f"getting {key}"
 
-    def exchange(connection: Connection) -> tuple[Any, Summing]:
-        summing = Summing()
+    summing: Summing | None = None
+
+    def reach(whole: memoryview, end: int) -> None:
+        nonlocal summing
+        summing = summing or Summing()
+        summing.reach(whole, end)
+
+    def exchange(connection: Connection) -> Any:
+        nonlocal summing
+        summing = None
         connection.send(command, deadline)
-        return accepted(connection.reply_into(deadline, reach=summing.reach)), summing
+        stored = connection.reply_into(deadline, reach=reach)
+        if type(stored) is Refusal:
+            raise stored
+        return stored
 
     manifest: Manifest | None = None
     for _ in range(_MOST_CHANGES):
-        stored, summing = channel.run(exchange, name=channel.names.of(key), deadline=deadline, doing=doing)
+        stored = channel.run(exchange, name=channel.names.of(key), deadline=deadline, doing=doing)
         if stored is None:
             return None
-        if not is_manifest(stored):
-            whole = as_string(key, stored)
-            return Frames([whole], summing.of(whole))
-        before, manifest = manifest, Manifest.read(key, stored)
-        if manifest == before:
-            break
-        summing = Summing()
-        together = read_parts(channel, key, manifest, range(manifest.nbytes), deadline, reach=summing.reach)
-        if together is not None:
-            return Frames([together], summing.of(together))
+        if is_manifest(stored):
+            before, manifest = manifest, Manifest.read(key, stored)
+            if manifest == before:
+                break
+            stored = read_parts(channel, key, manifest, range(manifest.nbytes), deadline, reach=reach)
+            if stored is None:
+                continue
+        whole = as_string(key, stored)
+        return Frames([whole], None if summing is None else summing.of(whole))
     raise PayloadError(f"parts of object {key} are missing", remedy=_REMEDY)
 
 

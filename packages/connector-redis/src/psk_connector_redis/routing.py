@@ -1,4 +1,4 @@
-"""Find the server that holds a name: a server alone, the primary that sentinels name, or a node of a cluster."""
+"""Find the server that holds a name, where there are several: the primary of a service, or a node of a cluster."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _ASK_FOR_ROLE: Final = pack(b"ROLE")
 
 
 class Topology(Protocol):
-    """Know where names are, and learn when they move. Thread-safe: what is known is replaced as a whole.
+    """Know which of several servers holds a name, and learn when that changes.
+
+    Thread-safe: what is known is replaced as a whole.
 
     Methods that ask servers raise what an exchange with them raises, see `Connection`.
     """
@@ -44,33 +46,6 @@ class Topology(Protocol):
     def check(self, connection: Connection, deadline: float) -> None:
         """Make sure that a new connection leads to a server that holds objects; raise a `Refusal` if not."""
         ...
-
-
-class Standalone:
-    """One server, which holds everything.
-
-    Args:
-        address: Where it listens.
-    """
-
-    __slots__ = ("_address",)
-
-    def __init__(self, address: Address) -> None:
-        self._address = address
-
-    def address_of(self, name: bytes | None, deadline: float) -> Address:  # noqa: ARG002  it is always the same
-        """Return the server."""
-        return self._address
-
-    def primaries(self, deadline: float) -> Sequence[Address]:  # noqa: ARG002  known without asking
-        """Return the server."""
-        return (self._address,)
-
-    def learn(self, refusal: Refusal | None) -> None:
-        """Do nothing: there is no other."""
-
-    def check(self, connection: Connection, deadline: float) -> None:
-        """Do nothing: the server itself says when it may not be written to."""
 
 
 class Sentinels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from psk.connectors.toolkit import Patience, Pool
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, DeadlineError, PskError
@@ -13,7 +13,7 @@ from psk_connector_redis.credentials import SENTINEL_VARIABLE, Credentials
 from psk_connector_redis.durability import check, examine
 from psk_connector_redis.failures import classify, failure
 from psk_connector_redis.protocol import Refusal, pack
-from psk_connector_redis.routing import Cluster, Sentinels, Standalone, moved_to
+from psk_connector_redis.routing import Cluster, Sentinels, moved_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,17 +70,10 @@ class Server:
             self.close()
             raise
 
-    def borrow(self, name: bytes | None, deadline: float) -> Borrowed[Connection]:
-        """Borrow a connection to the server that holds a Redis name (None: any), as a context manager.
-
-        Raises OSError or Refusal, as entering and using it do; `run` translates them.
-        """
-        return self._borrow(self._topology.address_of(name, deadline), deadline)
-
     def connect(self, name: bytes | None, deadline: float) -> Connection:
         """Make a connection outside the pool, as a subscriber needs; the caller closes it."""
         self.check_open()
-        return self._dial(self._topology.address_of(name, deadline), deadline)
+        return self._dial(self._address_of(name, deadline), deadline)
 
     def places(self, names: Sequence[bytes], deadline: float) -> dict[Address, list[int]]:
         """Group names by the server that holds them: for each server the places of its names in the sequence.
@@ -92,7 +85,7 @@ class Server:
         def once(_: Address | None) -> dict[Address, list[int]]:
             places: dict[Address, list[int]] = {}
             for place, name in enumerate(names):
-                places.setdefault(self._topology.address_of(name, deadline), []).append(place)
+                places.setdefault(self._address_of(name, deadline), []).append(place)
             return places
 
         return self._repeat(once, deadline, "finding the servers of some names")
@@ -116,7 +109,7 @@ class Server:
 
         def once(instead: Address | None) -> T:
             if instead is None:
-                with self._borrow(self._topology.address_of(name, deadline), deadline) as connection:
+                with self._borrow(self._address_of(name, deadline), deadline) as connection:
                     return exchange(connection)
             with self._borrow(instead, deadline) as connection:
                 # The next command is for a name that is being moved there. If this is refused, so is that one.
@@ -131,7 +124,8 @@ class Server:
         answers: dict[Address, T] = {}
 
         def once(_: Address | None) -> list[T]:
-            for address in self._topology.primaries(deadline):
+            topology = self._topology
+            for address in self.settings.addresses if topology is None else topology.primaries(deadline):
                 if address not in answers:
                     with self._borrow(address, deadline) as connection:
                         answers[address] = exchange(connection)
@@ -158,12 +152,6 @@ class Server:
         self._is_closed = True
         for pool in list(self._pools.values()):
             pool.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _open(self) -> tuple[str, ...]:
         """Find out what the servers promise: each of them, if a promise is asked for."""
@@ -210,16 +198,22 @@ class Server:
                 is_late = time.monotonic() >= deadline
                 raise failure(trouble, doing, self.describe(), nbytes=nbytes, is_late=is_late, is_tls=settings.is_tls)
             refusal = trouble if isinstance(trouble, Refusal) else None
-            self._topology.learn(refusal)
+            if self._topology is not None:
+                self._topology.learn(refusal)
             instead = moved_to(refusal)[1] if refusal is not None and refusal.code == "ASK" else None
 
-    def _topology_of(self, settings: Settings) -> Topology:
+    def _address_of(self, name: bytes | None, deadline: float) -> Address:
+        """Return the server that holds a name; None: any."""
+        topology = self._topology
+        return self.settings.addresses[0] if topology is None else topology.address_of(name, deadline)
+
+    def _topology_of(self, settings: Settings) -> Topology | None:
         if settings.cluster:
             return Cluster(settings.addresses, self._borrow)
         if settings.sentinel is not None:
             credentials = Credentials(settings, user=None, variable=SENTINEL_VARIABLE)
             return Sentinels(settings.addresses, settings.sentinel, Dialer(settings, credentials, db=0).dial)
-        return Standalone(settings.addresses[0])
+        return None  # one server holds everything
 
     def _borrow(self, address: Address, deadline: float) -> Borrowed[Connection]:
         self.check_open()
@@ -233,7 +227,8 @@ class Server:
         """Connect, and make sure each time that the server is what it should be: it may have been restarted."""
         connection = self._dialer.dial(address, deadline)
         try:
-            self._topology.check(connection, deadline)
+            if self._topology is not None:
+                self._topology.check(connection, deadline)
             if self.settings.durability != "volatile":
                 check(self.settings.durability, [examine(connection, deadline)], f"the server at {address}")
         except BaseException:

@@ -17,9 +17,8 @@ from psk.errors import (
     RevisionConflictError,
 )
 from psk_connector_redis.durability import confirm
-from psk_connector_redis.manifest import Manifest
 from psk_connector_redis.protocol import LONGEST_STRING, GarbledError, accepted, pack, pack_around
-from psk_connector_redis.reading import is_stored
+from psk_connector_redis.reading import Manifest, is_stored
 from psk_connector_redis.scripts import COMMIT, DISCARD, SWAP
 
 if TYPE_CHECKING:
@@ -66,19 +65,16 @@ def put_object(channel: Channel, payload: Payload, ttl: bytes, deadline: float) 
         while True:
             connection.send(commands, deadline)
             stored, _ = connection.replies(2, deadline)  # a user without the right to publish stores all the same
-            if _is_done(stored) or is_stored(channel, connection, payload, deadline):
+            if stored == b"OK":
+                break
+            if accepted(stored, bytes, type(None)) is not None:
+                raise GarbledError("SET was not answered as a Redis server does")
+            if is_stored(channel, connection, payload, deadline):
                 break
         if channel.is_replicated:
             confirm(connection, deadline, doing)
 
     channel.run(exchange, name=channel.names.of(key), deadline=deadline, doing=doing, nbytes=payload.nbytes)
-
-
-def _is_done(stored: Any) -> bool:
-    """Tell whether SET stored a payload; else the name is taken."""
-    if accepted(stored, bytes, type(None)) not in {b"OK", None}:
-        raise GarbledError("SET was not answered as a Redis server does")
-    return stored is not None
 
 
 def _put_parts(channel: Channel, payload: Payload, ttl: bytes, deadline: float) -> None:

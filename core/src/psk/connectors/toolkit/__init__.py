@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from psk.connectors.toolkit.transfer import Summing, gather_send, receive_into, seconds_left
     from psk.connectors.waiting import WakePipe
+    from psk.connectors.watching import Settable, ToldWatcher
     from psk.secret_file import read_secret
 
 _MODULES = {
@@ -39,10 +40,12 @@ _MODULES = {
     "Pooled": "psk.connectors.toolkit.pool",
     "Rebuilding": "psk.connectors.mixins",
     "Reserving": "psk.connectors.mixins",
+    "Settable": "psk.connectors.watching",
     "SimpleConnector": "psk.connectors.toolkit.simple",
     "Subscriber": "psk.connectors.toolkit.subscriber",
     "SubscriptionRefusedError": "psk.connectors.toolkit.subscriber",
     "Summing": "psk.connectors.toolkit.transfer",
+    "ToldWatcher": "psk.connectors.watching",
     "Trouble": "psk.connectors.toolkit.retry",
     "WakePipe": "psk.connectors.waiting",
     "dismiss": "psk.connectors.toolkit.subscriber",
@@ -69,10 +72,12 @@ __all__ = [
     "Pooled",
     "Rebuilding",
     "Reserving",
+    "Settable",
     "SimpleConnector",
     "Subscriber",
     "SubscriptionRefusedError",
     "Summing",
+    "ToldWatcher",
     "Trouble",
     "WakePipe",
     "dismiss",

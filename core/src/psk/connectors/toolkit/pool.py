@@ -66,7 +66,7 @@ class Pool(Generic[T]):
         size: Most connections at a time.
     """
 
-    __slots__ = ("__weakref__", "_connect", "_freed", "_idle", "_is_closed", "_seats", "_size")
+    __slots__ = ("__weakref__", "_connect", "_freed", "_idle", "_is_closed", "_is_contended", "_seats", "_size")
 
     def __init__(self, connect: Callable[[float], T], size: int) -> None:
         self._connect = connect
@@ -79,6 +79,7 @@ class Pool(Generic[T]):
         self._idle: list[_Seat[T]] = []
         self._seats: list[weakref.ref[_Seat[T]]] = []
         self._freed = Wake()
+        self._is_contended = False  # whether a call has ever waited: else there is nothing to wake
 
     def borrow(self, deadline: float) -> Borrowed[T]:
         """Lend a connection for the length of a `with` block.
@@ -110,6 +111,9 @@ class Pool(Generic[T]):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise deadline_error(f"waiting for one of {self._size} connections")
+            if not self._is_contended:
+                self._is_contended = True
+                continue  # to look once more: a connection may have come back before it was known that this call waits
             if self._freed.wait(min(left, _LOOK_AGAIN_SECONDS)) and len(self._idle) > 1:
                 self._freed.set()  # several came back at once, and one of those who wait was woken
         if not hasattr(seat, "connection"):
@@ -153,7 +157,8 @@ class Pool(Generic[T]):
             self._idle.append(seat)
         else:
             self._give_up(seat)
-        self._freed.set()
+        if self._is_contended:
+            self._freed.set()
         if self._is_closed:
             self.close()
 

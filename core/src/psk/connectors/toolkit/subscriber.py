@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
     from collections.abc import Set as AbstractSet
 
+    from psk.connectors.watching import Settable
+
 IDLE_SECONDS: Final = 1.0
 """How long the thread and its connection outlive the last listener."""
 
@@ -24,14 +26,6 @@ SILENCE_SECONDS: Final = 2.0
 
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
-
-
-class Settable(Protocol):
-    """What a listener wakes: a `Wake`, or anything else that can be set."""
-
-    def set(self) -> None:
-        """Take note; called by the listening thread, which this must not hold up."""
-        ...
 
 
 class Notice(NamedTuple):
