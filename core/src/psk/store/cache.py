@@ -98,6 +98,7 @@ class Cache:
         payloads: Keep payloads, not only decoded objects.
 
     Attributes:
+        entries: What it holds by key, only to be asked whether it has one.
         hits: How many lookups found their key.
         misses: How many did not.
         nbytes: Bytes of all entries together.
@@ -105,11 +106,11 @@ class Cache:
 
     __slots__ = (
         "_dropped",
-        "_entries",
         "_nbytes",
         "_payloads",
         "_seen",
         "_size",
+        "entries",
         "hits",
         "misses",
         "nbytes",
@@ -119,28 +120,26 @@ class Cache:
         self._size = size
         self._nbytes = nbytes
         self._payloads = payloads
-        self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self.entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._seen: OrderedDict[str, bool] = OrderedDict()
         self._dropped: OrderedDict[str, None] = OrderedDict()
         self.nbytes = self.hits = self.misses = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._entries
+        return key in self.entries
 
     def get(self, key: str) -> Any:
         """Return the entry of a key, or None; the entry becomes the most recently used one."""
-        if not self._size:
-            return None
-        entry = self._entries.get(key)
+        entry = self.entries.get(key)
         if entry is None:
             self.misses += 1
             return None
         self.hits += 1
         try:  # noqa: SIM105  suppress() would cost as much as all the rest
-            self._entries.move_to_end(key)
+            self.entries.move_to_end(key)
         except KeyError:  # removed meanwhile
             pass
         return entry[0]
@@ -173,7 +172,7 @@ class Cache:
     def clear(self) -> None:
         """Forget everything."""
         self._seen.clear()
-        for key in list(self._entries):
+        for key in list(self.entries):
             self._remove(key)
 
     def _takes(self, payload: Payload) -> bool:
@@ -191,7 +190,7 @@ class Cache:
     def _add(self, key: str, value: Any, nbytes: int) -> None:
         self._remove(key)
         entry = value, nbytes
-        entries = self._entries
+        entries = self.entries
         if key not in entries:  # otherwise another thread has added it
             entries[key] = entry
             self.nbytes += nbytes
@@ -202,7 +201,7 @@ class Cache:
                 self._remove(next(iter(entries), key))
 
     def _remove(self, key: str) -> None:
-        entries = self._entries
+        entries = self.entries
         if key in entries:
             entry = entries[key]
             del entries[key]

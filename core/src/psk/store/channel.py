@@ -132,7 +132,7 @@ class Channel:
             event.moved(key, payload.nbytes)
         return key
 
-    def get(self, key: str, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
+    def get(self, key: str, size: int | None = None, timeout: float | None = None) -> Frames | None:
         """Fetch a payload; None if there is none."""
         if self.events is None:
             frames: Frames | None = self.connector.get(key, size=size, timeout=timeout)
@@ -142,7 +142,7 @@ class Channel:
             _note(event, key, frames)
         return frames
 
-    def exists(self, key: str, *, timeout: float | None = None) -> bool:
+    def exists(self, key: str, timeout: float | None = None) -> bool:
         """Tell whether the channel holds an object."""
         if self.events is None:
             present: bool = self.connector.exists(key, timeout=timeout)
@@ -150,7 +150,7 @@ class Channel:
         with self.events.operation("connector.exists"):
             return bool(self.connector.exists(key, timeout=timeout))
 
-    def evict(self, key: str, *, timeout: float | None = None) -> None:
+    def evict(self, key: str, timeout: float | None = None) -> None:
         """Delete an object; a missing one is not an error."""
         if self.events is None:
             self.connector.evict(key, timeout=timeout)
@@ -172,7 +172,7 @@ class Channel:
     def get_batch(self, keys: Sequence[str], *, timeout: float | None = None) -> list[Frames | None]:
         """Fetch payloads, together if the connector can; None for each missing one."""
         if "SupportsBatch" not in self.capabilities:
-            return [self.get(key, timeout=timeout) for key in keys]
+            return [self.get(key, None, timeout) for key in keys]
         with self.operation("connector.get") as event:
             fetched: list[Frames | None] = self.connector.get_batch(keys, timeout=timeout)
             for key, frames in zip(keys, fetched, strict=True):

@@ -84,6 +84,7 @@ class Reader:
     """
 
     __slots__ = (
+        "_cached",
         "_channel",
         "_checker",
         "_codecs",
@@ -105,6 +106,7 @@ class Reader:
         self.cache = Cache(
             config.cache_size, config.cache_bytes, payloads=not (self._in_memory or self._shares_objects)
         )
+        self._cached = self.cache.entries  # to be asked without a call
         self._checker = Checker(config)
         self._flights = SingleFlight()
         self._deserializer = config.deserializer
@@ -116,20 +118,22 @@ class Reader:
     def read(
         self,
         key: str,
-        reference: Reference | None = None,
-        *,
+        default: Any = MISSING,
         deserializer: Any = None,
         timeout: float | None = None,
+        *,
+        reference: Reference | None = None,
         codecs: str | None = None,
         limits: Limits = (),
     ) -> Any:
-        """Return the object of a key, or `MISSING`.
+        """Return the object of a key, or `default` if there is none.
 
         Args:
             key: The object's key.
-            reference: What a proxy knows of the object, which must agree with what is found.
+            default: Returned if there is no such object.
             deserializer: Codec name or callable to use instead of the one that the payload names.
             timeout: Seconds for the connector's call.
+            reference: What a proxy knows of the object, which must agree with what is found.
             codecs: `"raw"` narrows what may be decoded; None leaves it to the store.
             limits: What proxies found in the object must satisfy, in addition to this store's own limit.
 
@@ -142,15 +146,21 @@ class Reader:
             deserializer = self._deserializer
         source = None
         if deserializer is None and (reference is None or self._may_use_cache(reference, limits)):
-            source = self.cache.get(key)
+            if key in self._cached:
+                source = self.cache.get(key)
+            else:
+                self.cache.misses += 1
         if source is None:
             size = None if reference is None else reference.nbytes
-            if self._in_memory:
-                source = self._fetch(key, size, timeout)
+            if self._in_memory:  # as `_fetch`, without its call
+                frames = self._channel.get(key, size, timeout)
+                source = MISSING if frames is None else self._checked(key, frames)
             else:
                 source = self._flights.run(key, self._fetch, (key, size, timeout), share=_shareable, timeout=timeout)
         if self._events is not None and (reference is None or source is not MISSING):
             self._events.about(key)  # it may have come from the cache, or another thread may have fetched it
+        if source is MISSING:
+            return default
         return self._open(key, source, deserializer, reference, codecs, limits)
 
     def read_batch(
@@ -189,7 +199,7 @@ class Reader:
 
     def _fetch(self, key: str, size: int | None, timeout: float | None) -> Any:
         """Fetch and check a payload; return it, the cache entry made of it, or `MISSING`."""
-        frames = self._channel.get(key, size=size, timeout=timeout)
+        frames = self._channel.get(key, size, timeout)
         return MISSING if frames is None else self._checked(key, frames)
 
     def _checked(self, key: str, frames: Frames) -> Payload | Snapshot:

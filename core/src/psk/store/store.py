@@ -366,9 +366,13 @@ class Store(Generic[ConnectorT_co]):
             ConnectorError: The channel failed.
             StoreClosedError: The store is closed.
         """
+        if type(key) is not str:  # the connector checks the form of a string
+            key = check_key(key)
+        if deserializer is not None:
+            check_coder("deserializer", deserializer)
         if self._direct:
-            return self._get(key, deserializer, default, timeout)
-        return self._reported("store.get", self._get, key, deserializer, default, timeout)
+            return self._reader.read(key, default, deserializer, timeout)
+        return self._reported("store.get", self._reader.read, key, default, deserializer, timeout)
 
     @_operation("store.get_batch")
     def get_batch(
@@ -393,8 +397,8 @@ class Store(Generic[ConnectorT_co]):
         if type(key) is not str:
             key = check_key(key)
         if self._direct:
-            return self._channel.exists(key, timeout=timeout)
-        return self._reported("store.exists", self._channel.exists, key, timeout=timeout)
+            return self._channel.exists(key, timeout)
+        return self._reported("store.exists", self._channel.exists, key, timeout)
 
     def evict(self, key: str, *, timeout: float | None = None) -> None:
         """Delete an object from the channel and the cache; a missing one is not an error.
@@ -402,10 +406,13 @@ class Store(Generic[ConnectorT_co]):
         Raises:
             ConnectorError: The channel failed.
         """
+        if type(key) is not str:
+            key = check_key(key)
+        self._reader.cache.drop(key)
         if self._direct:
-            self._evict(key, timeout)
+            self._channel.evict(key, timeout)
         else:
-            self._reported("store.evict", self._evict, key, timeout)
+            self._reported("store.evict", self._channel.evict, key, timeout)
 
     @_operation("store.evict_batch")
     def evict_batch(self, keys: Iterable[str], *, timeout: float | None = None) -> None:
@@ -756,11 +763,12 @@ class Store(Generic[ConnectorT_co]):
         Raises:
             PskError: As `get`.
         """
-        key, read = reference.key, self._reader.read
-        target = read(key, reference, deserializer=deserializer, codecs=codecs, limits=limits)
+        key = reference.key
+        options: dict[str, Any] = {"reference": reference, "codecs": codecs, "limits": limits}
+        target = self._reader.read(key, MISSING, deserializer, **options)
         if target is MISSING and reference.wait:
             self._channel.wait([key], timeout=reference.timeout)
-            target = read(key, reference, deserializer=deserializer, codecs=codecs, limits=limits)
+            target = self._reader.read(key, MISSING, deserializer, **options)
         if target is MISSING:
             return False, None
         if reference.evict:
@@ -820,20 +828,6 @@ class Store(Generic[ConnectorT_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore_store, (self._config,)
-
-    def _get(self, key: str, deserializer: Any, default: Any, timeout: float | None) -> Any:
-        if type(key) is not str:  # the connector checks the form of a string
-            key = check_key(key)
-        if deserializer is not None:
-            check_coder("deserializer", deserializer)
-        target = self._reader.read(key, deserializer=deserializer, timeout=timeout)
-        return default if target is MISSING else target
-
-    def _evict(self, key: str, timeout: float | None) -> None:
-        if type(key) is not str:
-            key = check_key(key)
-        self._reader.cache.drop(key)
-        self._channel.evict(key, timeout=timeout)
 
     def _reported(self, name: str, function: Callable[..., T], *args: Any, **options: Any) -> T:
         self._check_open()
