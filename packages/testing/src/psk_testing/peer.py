@@ -150,11 +150,10 @@ def mix(uri: str, seed: int, turns: int, shared: str) -> dict[str, list[str]]:
     return {"mine": mine, "wrong": wrong}
 
 
-def allocate(uri: str, nbytes: int) -> bool:
-    """Hold an allocation until this process is killed."""
+def allocate(uri: str, nbytes: int, number: int) -> bool:
+    """Hold allocations until this process is killed."""
     connector: Any = open_connector(uri)
-    allocation = connector.allocate(nbytes)
-    allocation.buffer[:1] = b"x"
+    KEPT.extend(connector.allocate(nbytes) for _ in range(number))
     say("ready")
     await_start()
     return True

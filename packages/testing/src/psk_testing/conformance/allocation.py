@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable  # noqa: TC003  pytest reads the annotations of tests
-from contextlib import suppress
+from collections.abc import Callable, Iterator  # noqa: TC003  pytest reads the annotations of tests
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -20,13 +20,14 @@ from psk.errors import (
     PskError,
 )
 from psk.wire import encode
+from psk_testing.conformance.objects import MORE_THAN_A_FEW
 from psk_testing.conformance.suite import Suite, rule
 from psk_testing.operations import has, pattern, same, value_of
 from psk_testing.residue import FEW, piled_up, residue
 from psk_testing.spawned import Spawned
 
 LARGE = 2_000_000
-"""Bytes of an object that has room twice in no channel with room for a few megabytes."""
+"""Bytes of an allocation."""
 
 
 class Allocating(Suite):
@@ -146,33 +147,45 @@ class Allocating(Suite):
             if not has(connector, SupportsAllocate):
                 pytest.skip(f"{connector.scheme} has no SupportsAllocate, an optional capability")
             payload = encode(bytes(pattern(LARGE)))
-            with connector.allocate(LARGE) as allocation:
-                with pytest.raises(ChannelFullError):
-                    connector.put(payload)
-                with pytest.raises(ChannelFullError):
-                    connector.allocate(LARGE)
-                allocation.abort()
-                connector.evict(connector.put(payload))
-            with reserve_elsewhere(connector, LARGE), pytest.raises(ChannelFullError):
+            allocations: list[Any] = []
+
+            def allocate_everything() -> None:
+                while len(allocations) * LARGE < MORE_THAN_A_FEW:
+                    allocations.append(connector.allocate(LARGE))
+
+            with pytest.raises(ChannelFullError):
+                allocate_everything()
+            with pytest.raises(ChannelFullError):
                 connector.put(payload)
-            # What the killed process had allocated is free again, at the latest for who opens the channel next.
+            for allocation in allocations:
+                allocation.abort()
+            connector.evict(connector.put(payload))
+            with reserve_elsewhere(connector, len(allocations)), pytest.raises(ChannelFullError):
+                connector.put(payload)
+            # What the killed process had allocated is free again, at the latest for the next that opens the channel.
             with opener(small_uri) as again:
                 again.evict(again.put(payload))
 
     @pytest.fixture
     def reserve_elsewhere(self) -> Callable[[Any, int], Any]:
         """Allocate in another process, which is killed at the end of the block; in this one if no other can."""
-        if self.crosses_processes:
-            return _Elsewhere
-        return lambda connector, nbytes: connector.allocate(nbytes)
+        return _Elsewhere if self.crosses_processes else _here
 
 
 class _Elsewhere(Spawned):
-    """A process that holds an allocation."""
+    """A process that holds allocations."""
 
-    def __init__(self, connector: Any, nbytes: int) -> None:
-        super().__init__("allocate", uri=connector.uri(), nbytes=nbytes)
+    def __init__(self, connector: Any, number: int) -> None:
+        super().__init__("allocate", uri=connector.uri(), nbytes=LARGE, number=number)
         self.await_ready()
+
+
+@contextmanager
+def _here(connector: Any, number: int) -> Iterator[None]:
+    with ExitStack() as stack:
+        for _ in range(number):
+            stack.enter_context(connector.allocate(LARGE))
+        yield
 
 
 def commit(connector: Any, payload: Any, **options: Any) -> str:
