@@ -1,4 +1,4 @@
-"""How do psk's figures look beside ProxyStore's? An SVG chart, legible on light and on dark pages."""
+"""Draw psk's figures beside ProxyStore's as an SVG chart, legible on light and dark pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do encoding and decoding cost beyond the checksum?"""
+"""Measure what encoding and decoding cost beyond the checksum."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What of an array, tensor or frame is copied at put and at get, beside the one copy that the channel is for?
+"""Count the copies of an array, tensor or frame at put and at get, beside the channel's own.
 
 Prints the table of docs/arrays.md. Each object is encoded, written into private memory as a channel would, and decoded
-from there; what is counted is by how much the process grew at its highest meanwhile, as a multiple of the object.
+from there. Counted is the peak growth of the process meanwhile, as a multiple of the object.
 
     python benchmarks/copies.py [megabytes]
 
@@ -63,7 +63,7 @@ class Copies(NamedTuple):
     get_time: float
 
     def cells(self) -> tuple[str, ...]:
-        """Give the row's texts for the table."""
+        """Return the row's texts for the table."""
         counts = (f"{abs(count):.0f}" if abs(count - round(count)) < 0.1 else f"{count:.1f}" for count in self[1:3])
         return self.name, *counts, *(f"{seconds * 1e3:.1f}" for seconds in self[3:])
 
@@ -149,7 +149,7 @@ def _with_attribute(tensor: Any) -> Any:
 def measure(name: str, make: Callable[[], Any]) -> Copies:
     """Encode and decode one object, in the way of a put and a get."""
     obj = make()
-    decode(encode(obj, checksum=False))  # loads what is loaded at the first use
+    decode(encode(obj, checksum=False))  # imports what the first use imports
     payload, put, put_time = _growth(lambda: encode(obj, checksum=False))
     arrived = allocate(payload.nbytes)
     place = 0

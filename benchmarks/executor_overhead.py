@@ -1,4 +1,4 @@
-"""What does a task with small arguments cost more when it is submitted through a store's executor?"""
+"""Measure the overhead of submitting a task with small arguments through a store's executor."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def measure() -> Iterator[Row]:
             contestants = {
                 "plain": workers,
                 "psk": StoreExecutor(workers, stores["psk"], ProxySize(100_000)),
-                # It has no policy by size; one that chooses none of these arguments is alike.
+                # It has no policy by size; one that selects none of these arguments is equivalent.
                 "proxystore": TheirStoreExecutor(workers, stores["proxystore"], TheirProxyType(bytearray)),
             }
             samples = take_turns({name: partial(run, each) for name, each in contestants.items()}, REPETITIONS)

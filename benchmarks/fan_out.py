@@ -1,4 +1,4 @@
-"""How long does one array of 200 MB take to eight tasks in two processes?"""
+"""Measure how long one array of 200 MB takes to eight tasks in two processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon does whoever waits for a future's result have it, and what does it cost meanwhile?"""
+"""Measure how soon a process that waits for a future has its result, and the processor time of waiting."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def produce(orders: Connection) -> None:
 
 
 def idle_share(store: Store) -> float:
-    """Give the part of one processor that this process takes while a thread waits for a future that was claimed."""
+    """Return the part of one processor that this process uses while a thread waits for a future that was claimed."""
     awaited = future(store)
     awaited.claim()
     start, before = time.monotonic(), time.process_time()

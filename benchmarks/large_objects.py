@@ -1,4 +1,4 @@
-"""How long do a put and a get of 100 MB take?"""
+"""Measure how long a put and a get of 100 MB take."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def compare(label: str, operation: str, target: Any, ratio: float | None) -> Row
 
 def repeat(operation: str, kind: Any, factory: Any, target: Any) -> dict[str, float]:
     proxy = kind(factory)
-    for _ in range(2):  # as programs meet it: from the second use on it has its fast form
+    for _ in range(2):  # as in programs: from the second use on it has its fast form
         str(proxy)
     known = {"Proxy": kind, "factory": factory, "p": proxy, "x": target}
     return {"operation": Timer(operation, globals=known).timeit(TIMES) / TIMES}

@@ -1,4 +1,4 @@
-"""How many bytes does a proxy take when it travels?"""
+"""Measure the size of a pickled proxy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WHAT = ("pickled proxy", "each of 1,000 proxies in one pickle", "... the same af
 
 
 def sizes(store: Any) -> tuple[float, float, float]:
-    """Give the bytes of a pickled proxy, of each of many in one pickle, and of each of those after a round trip."""
+    """Return the bytes of a pickled proxy, of each of many in one pickle, and of each of those after a round trip."""
     proxies = [store.proxy(np.zeros(10)) for _ in range(MANY)]
     together = pickle.dumps(proxies)
     again = pickle.dumps(pickle.loads(together))

@@ -1,4 +1,4 @@
-"""How much private memory do a put and a get of 1 GB take, beyond the array and the stored copy?"""
+"""Measure the private memory of a put and a get of 1 GB, beyond the array and the stored copy."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def get_array(key: Any) -> float:
 
 
 def watched(worker: Executor, task: Callable[[], Any]) -> tuple[Any, int]:
-    """Give the result of a task, and by how much its process grew meanwhile at most.
+    """Return the result of a task, and by how much its process grew meanwhile at most.
 
-    Another process must look on: a thread of the same one would wait while an array is copied.
+    Another process measures: a thread of the same one would wait while an array is copied.
     """
     status = Path(f"/proc/{worker.submit(os.getpid).result()}/status")
     before = private_bytes(status)

@@ -1,4 +1,4 @@
-"""How does Ray hand over the same objects? A program for an environment of its own: per line of input, one turn."""
+"""Pass the same objects through Ray: a program for an environment of its own, with one turn per line of input."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def mean(array: np.ndarray) -> float:
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # Ray prints as it likes
+    os.dup2(2, 1)  # Ray prints to it
     ray.init(
         num_cpus=2,
         include_dashboard=False,

@@ -1,4 +1,4 @@
-"""How does Ray take part, though it lives in an environment of its own?"""
+"""Let Ray take part from an environment of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS_TO_END = 30
 
 
 def ray_version() -> str | None:
-    """Give the installed version of Ray; None if it is not installed."""
+    """Return the installed version of Ray; None if it is not installed."""
     places = [str(place) for place in ENVIRONMENT.glob("lib/python*/site-packages")]
     return next((found.version for found in distributions(name="ray", path=places)), None)
 

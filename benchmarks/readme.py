@@ -1,4 +1,4 @@
-"""Which results do readers of the README see first? Rewrites its table, and the chart above it, from those kept.
+"""Rewrite the README's table, and the chart above it, from the kept results.
 
 python benchmarks/readme.py
 """
@@ -68,7 +68,7 @@ def shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def section(results: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """Give what stands between the markers: the chart, the table, and how many of all targets were met."""
+    """Return what stands between the markers: the chart, the table, and how many of all targets were met."""
     environment = results["environment"]
     versions = f"ProxyStore {environment['proxystore']}"
     if any(row["ray"] for row in rows):

@@ -1,4 +1,4 @@
-"""How long do put, get, batches and waits take through Redis, beside redis-py itself?"""
+"""Measure put, get, batches and waits through Redis, beside redis-py itself."""
 
 from __future__ import annotations
 

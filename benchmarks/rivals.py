@@ -1,4 +1,4 @@
-"""Which stores of psk and of ProxyStore compete, and where do they keep their objects?"""
+"""The stores of psk and of ProxyStore that are compared."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def file_pairs() -> Iterator[dict[str, Pair]]:
     with memory_directory() as ours, memory_directory() as theirs:
         yield {
             "psk": Pair(*(Store(f"ours-{role}", f"file://{ours}") for role in Pair._fields)),
-            # Left alone, one of their two connectors would delete what the other one uses.
+            # Otherwise one of their two connectors would delete what the other uses.
             "proxystore": Pair(
                 *(TheirStore(f"theirs-{role}", TheirFileConnector(theirs, clear=False)) for role in Pair._fields)
             ),

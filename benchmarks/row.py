@@ -1,4 +1,4 @@
-"""What does a line of the table of results say?"""
+"""One line of the table of results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "bytes": 1.0, "MB": 1e-6, "%
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of psk and its rivals, and what psk's is to reach.
+    """One figure of psk and its rivals, and psk's target.
 
     Attributes:
         what: What was measured.
         unit: A key of `UNITS`.
         psk: Samples, in seconds, bytes or parts of a whole.
-        proxystore: Samples taken in turns with them; empty if ProxyStore has nothing alike.
+        proxystore: Samples taken in turns with them; empty if ProxyStore has no equivalent.
         ratio: psk's median is to be at most so many times ProxyStore's; None: no such target.
         limit: psk's median is to be at most this, in `unit`; None: no such target.
         digits: Decimal places shown.
@@ -51,7 +51,7 @@ class Row:
         return None
 
     def as_dict(self) -> dict[str, Any]:
-        """Give everything as plain values; those of samples as median, best and quartiles in `unit`."""
+        """Return everything as plain values; those of samples as median, best and quartiles in `unit`."""
         return {
             "what": self.what,
             "unit": self.unit,

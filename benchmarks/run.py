@@ -1,6 +1,6 @@
 """Measure psk beside ProxyStore in one run, print the table of results, and keep it as JSON.
 
-They take turns, Ray too where it has something alike, so ratios count and absolute times are this machine's. Each
+They take turns, and Ray too where it has an equivalent, so ratios count and absolute times are this machine's. Each
 figure is a median, with half the distance of its quartiles. Unless a row says that caches are in use, every get is the
 first one of a new object in a store that did not put it, so that no cache helps either side. A run of all topics also
 draws docs/images/bench.svg and rewrites the table in the README.
@@ -45,7 +45,7 @@ LIBRARIES = ("psk-core", "psk-connector-redis", "psk-patterns", "proxystore", "r
 
 
 def environment() -> dict[str, str | int | None]:
-    """Say on what was measured, and what."""
+    """Describe the machine and the versions."""
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -68,7 +68,7 @@ def main() -> None:
     print(", ".join(f"{name} {value}" for name, value in environment().items()), end="\n\n")
     print(results_table(rows))
     results = {"environment": environment(), "rows": rows}
-    # What some topics gave does not replace what one run of all gave.
+    # Results of some topics do not replace those of a run of all.
     kept = RESULTS if topics == TOPICS else RESULTS.with_name("some-results.json")
     kept.parent.mkdir(exist_ok=True)
     kept.write_text(json.dumps(results, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""How long does an array of 100 MB take to another process of this host?"""
+"""Measure how long an array of 100 MB takes to another process of this host."""
 
 from __future__ import annotations
 

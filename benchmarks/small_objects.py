@@ -1,4 +1,4 @@
-"""How long do a put and a get of 1 kB take?"""
+"""Measure how long a put and a get of 1 kB take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory does a workflow in stages take in the store, beside one that evicts by hand, and what is left of it?
+"""Measure the memory that a workflow in stages takes in the store, beside one that evicts by hand.
 
 Each stage has 16 tasks in 2 processes; those of the second and third use one result of the stage before, and let it go
 when they are done. Run as a program, it takes the megabytes of one result:
@@ -63,7 +63,7 @@ def measure(nbytes: int = NBYTES) -> Iterator[Row]:
         runs: dict[type, list[Run]] = {ByHand: [], Owned: [], Theirs: []}
         for turn in range(REPETITIONS):
             for kind, seen in runs.items():
-                # Whoever owns there does not survive a broken pool.
+                # Its owners do not survive a broken pool.
                 if kind is not Theirs or (turn < THEIR_REPETITIONS and not faults):
                     seen.append(run(kind, nbytes, faults=faults))
         hand, *both = runs.values()
@@ -115,7 +115,7 @@ class ByHand:
         self.store.evict(given)
 
     def held(self) -> int:
-        """Tell how many bytes are in the store."""
+        """Return the number of bytes in the store."""
         return sum(stat.nbytes for key in self.store.list() if (stat := self.store.stat(key)))
 
     def close(self) -> None:
@@ -148,9 +148,9 @@ class Owned(ByHand):
 
 
 class Theirs(Owned):
-    """The same in ProxyStore, whose owners refuse to go while borrowed, so each borrow has to be ended.
+    """The same in ProxyStore, whose owners cannot be evicted while borrowed, so each borrow has to be ended.
 
-    They sit in cycles of references, so what they own stays until the garbage collector runs: at the latest at the end.
+    They are in reference cycles, so that their objects stay until the garbage collector runs, at the latest at the end.
     """
 
     patience = 1.0
@@ -210,7 +210,7 @@ def run(kind: type[ByHand], nbytes: int, *, faults: bool) -> Run:
 def run_stage(
     contestant: ByHand, function: Callable[..., Any], inputs: dict[int, Any], *, faults: bool
 ) -> dict[int, Any]:
-    """Run a function on each input and let the input go; repeat what a killed worker took along."""
+    """Run a function on each input and drop the input; repeat the tasks that a killed worker lost."""
     results = {}
     first = True
     while inputs:

@@ -1,4 +1,4 @@
-"""How long does a new process take until it has a file store open, or has listed the plug-ins?"""
+"""Measure how long a new process takes to open a file store, and to list the plug-ins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a table printed so that it reads well in a terminal and in Markdown?"""
+"""Print tables that are legible in a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def results_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give the texts of one row of results."""
+    """Return the texts of one row of results."""
     target = ""
     if row["target_ratio"] is not None:
         target = f"<= {row['target_ratio']:g}x"
@@ -34,7 +34,7 @@ def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def figure(row: Mapping[str, Any], library: str, *, spread: bool = True) -> str:
-    """Give a library's median with its unit, and half the distance of its quartiles if it has several samples."""
+    """Return a library's median with its unit, and half the distance of its quartiles if it has several samples."""
     summary, digits = row[library], row["digits"]
     if summary is None:
         return ""
@@ -47,7 +47,7 @@ def figure(row: Mapping[str, Any], library: str, *, spread: bool = True) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """Give a ratio with two decimal places, or with more if its first digits come later."""
+    """Return a ratio with two decimal places, or with more if its first digits come later."""
     if value is None:
         return ""
     if value < LEAST_RATIO:

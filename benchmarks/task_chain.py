@@ -1,4 +1,4 @@
-"""How long does a chain of tasks take that each need the result of the one before, and a while to start?"""
+"""Measure a chain of tasks that need the result of the one before, and take a while to start."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def pipelined(pool: Executor, store: Any) -> dict[str, float]:
 
 
 def keep(promise: Any, needed: Any) -> None:
-    if hasattr(promise, "claim"):  # so that those who wait notice if this process dies; ProxyStore has nothing alike
+    if hasattr(promise, "claim"):  # so that waiting processes notice if this one dies; ProxyStore has no equivalent
         promise.claim()
     sleep(START_UP)
     promise.set_result(work(needed))

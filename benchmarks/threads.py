@@ -1,4 +1,4 @@
-"""Do threads that resolve different objects wait for each other?"""
+"""Measure whether threads that resolve different objects wait for each other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SlowConnector(LocalConnector):
     """A channel whose every `get` takes 100 ms."""
 
     def get(self, key: Any, **options: Any) -> Any:
-        """Give what the channel holds, after a while."""
+        """Return what the channel holds, after a while."""
         time.sleep(LATENCY)
         return super().get(key, **options)
 
@@ -35,7 +35,7 @@ class TheirSlowConnector(TheirLocalConnector):
     """The same for ProxyStore."""
 
     def get(self, key: Any) -> Any:
-        """Give what the channel holds, after a while."""
+        """Return what the channel holds, after a while."""
         time.sleep(LATENCY)
         return super().get(key)
 

@@ -1,4 +1,4 @@
-"""How are two libraries timed so that the machine's moods hit both alike?"""
+"""Time libraries in turns, so that changes of the machine's speed affect them alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon does a waiting `wait` wake, and what does it cost meanwhile?"""
+"""Measure how soon a waiting `wait` wakes, and its processor time."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def await_future(future: Any, woken: list[float], number: int) -> None:
 
 
 def idle_share(store: Store) -> float:
-    """Give the part of one processor that this process takes while a thread waits for what does not come."""
+    """Return the part of one processor that this process uses while a thread waits in vain."""
     key = store.reserve()
     start, before = time.monotonic(), time.process_time()
     try:

@@ -1,4 +1,4 @@
-"""Where do the objects of an example wait for those who use them?"""
+"""Temporary stores for the examples, and the shared memory that they use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEEDED_BYTES = 1_000_000_000
 
 @contextmanager
 def temporary_store() -> Iterator[Store]:
-    """Open a store for a `with` block; afterwards nothing of it is left, however the block ends."""
+    """Open a store for a `with` block, and remove everything that it stored afterwards."""
     with ExitStack() as stack:
         uri = "shm://"
         if not has_shared_memory():
@@ -32,10 +32,10 @@ def temporary_store() -> Iterator[Store]:
 
 
 def has_shared_memory() -> bool:
-    """Tell whether this system has enough shared memory for the examples; containers often have 64 MB."""
+    """Return whether this system has enough shared memory for the examples; containers often have 64 MB."""
     return sys.platform == "linux" and shutil.disk_usage(SHARED_MEMORY).free >= NEEDED_BYTES
 
 
 def shared_memory_in_use() -> int:
-    """Give the bytes of shared memory in use on this host, by whomever."""
+    """Return the bytes of shared memory in use on this host, by any process."""
     return shutil.disk_usage(SHARED_MEMORY).used if SHARED_MEMORY.is_dir() else 0

@@ -1,4 +1,4 @@
-"""How do two costs look side by side in a terminal?"""
+"""Draw two costs side by side in a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def megabytes(nbytes: float) -> str:
-    """Give a size with three digits and a unit; 1 MB is a million bytes."""
+    """Return a size with three digits and a unit; 1 MB is a million bytes."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if nbytes >= size:
             value = nbytes / size
@@ -68,6 +68,6 @@ def chart(by_value: Cost, by_proxy: Cost) -> str:
 
 
 def draw_bar(fraction: float) -> str:
-    """Draw a bar exact to an eighth of a character; what is not nothing is never drawn as nothing."""
+    """Draw a bar to an eighth of a character; a value above zero is always visible."""
     eighths = max(round(fraction * BAR_WIDTH * 8), 1 if fraction else 0)
     return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()

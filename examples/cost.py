@@ -1,4 +1,4 @@
-"""What does a run cost: bytes through the executor, time and memory?"""
+"""Measure what a run costs: bytes through the executor, time and memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Cost:
 def counted(cost: Cost) -> Iterator[None]:
     """Add the time of a `with` block, and the bytes that multiprocessing's pipes carry meanwhile, to a cost.
 
-    They are counted at the pipe, since to pickle everything once more would change time and memory.
+    They are counted at the pipe, since pickling everything once more would change time and memory.
     """
     send, receive = Connection._send_bytes, Connection._recv_bytes  # noqa: SLF001  below are only system calls
 

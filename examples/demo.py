@@ -1,6 +1,6 @@
 """Run both examples by value and by proxy, check that the results are the same, and show what each way costs.
 
-Each run has a process of its own for its driver, so that none inherits another's memory; this one looks on.
+Each run has a process of its own for its driver, so that none inherits another's memory; this one measures.
 
     python examples/demo.py [--executor process|thread|fork] [--files 1800] [--megabytes 200]
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def drive(by: str, example: str, size: int, options: Namespace, config: StoreConfig) -> tuple[Any, Cost]:
-    """Run an example one way, as its driver; give its result and what it cost, except for memory."""
+    """Run an example one way, as its driver; return its result and what it cost, except for memory."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # a driver, though it started as a worker
     program = importlib.import_module(example)
     data = program.make_input(size)
@@ -42,7 +42,7 @@ def drive(by: str, example: str, size: int, options: Namespace, config: StoreCon
 
 
 def run(by: str, example: str, size: int, options: Namespace) -> tuple[Any, Cost]:
-    """Run an example one way, with a driver and a channel of its own; give its result and what it cost."""
+    """Run an example one way, with a driver and a channel of its own; return its result and what it cost."""
     with temporary_store() as store, open_executor("process", workers=1) as drivers:
         driver = drivers.submit(os.getpid).result()
         future = drivers.submit(drive, by, example, size, options, store.config())

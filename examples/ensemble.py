@@ -1,9 +1,9 @@
 """Train an ensemble of forests on handwritten digits, the digits and the forests passed by value or owned.
 
 The data are the 1,797 digits that come with scikit-learn. Each task of the first stage trains a small forest on a
-sample of them; each task of the second lets one forest say what it takes the others for; then they vote. By value
-each forest comes here and goes out again. With a StoreExecutor over shared memory what comes back is an owned proxy:
-the forest stays where it is, is lent to the task that reads with it, and goes when that is done.
+sample of them; each task of the second classifies the others with one forest; then the forests vote. By value each
+forest is sent to this process and back. With a StoreExecutor over shared memory a result is an owned proxy: the forest
+stays in the store, is lent to the task that uses it, and is evicted when that is done.
 
     python examples/ensemble.py [--forests 20] [--trees 20] [--rounds 2] [--executor process|thread|fork]
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float64]
 
 TRAINING = 1_200
-#: Arrays say how large they are; a forest does not.
+#: Arrays have a size in bytes; a forest does not tell its own.
 POLICY = ProxySize(10_000) | ProxyType(RandomForestClassifier)
 
 
@@ -54,7 +54,7 @@ def vote(readings: list[Labels]) -> Labels:
 
 
 def ensemble(executor: Executor, lend: Callable[[Any], Any], digits: Any, forests: int, trees: int) -> Labels:
-    """Train, read and vote; the executor decides how things travel, and `lend` how a task gets its forest."""
+    """Train, classify and vote; the executor decides how objects are passed, and `lend` how a task gets its forest."""
     known, labels, unknown = digits.data[:TRAINING], digits.target[:TRAINING], digits.data[TRAINING:]
     grown = executor.map(train, repeat(known), repeat(labels), repeat(trees), range(forests))
     return vote(list(executor.map(read, map(lend, grown), repeat(unknown))))
@@ -83,7 +83,7 @@ def main() -> None:
             (*run(executor, itself, digits, options), *run(owning, borrow, digits, options))
             for _ in range(options.rounds)
         ]
-        flush()  # what nobody has any more goes in the background
+        flush()  # dropped objects are evicted in the background
         left = len(store.list())
     expected, _, readings, _ = rounds[0]
     by_value, by_owner = (min((each[place] for each in rounds), key=lambda cost: cost.seconds) for place in (1, 3))

@@ -1,4 +1,4 @@
-"""Which executor runs the tasks of an example?"""
+"""Command-line options of the examples, and the executors that run their tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ("process", "thread", "fork")
 
 
 def option_parser(description: str | None) -> argparse.ArgumentParser:
-    """Give a parser of the options that all examples have."""
+    """Return a parser of the options that all examples have."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executor", choices=KINDS, default="process", help="process means spawned ones")
     parser.add_argument("--workers", type=int, default=2)
@@ -27,7 +27,7 @@ def option_parser(description: str | None) -> argparse.ArgumentParser:
 
 @contextmanager
 def open_executor(kind: str, workers: int) -> Iterator[Executor]:
-    """Open an executor whose workers have all started; at the end drop what they have not begun."""
+    """Open an executor whose workers have all started; at the end, cancel the tasks that have not begun."""
     executor: Executor
     if kind == "thread":
         executor = ThreadPoolExecutor(workers)
@@ -45,9 +45,9 @@ def open_executor(kind: str, workers: int) -> Iterator[Executor]:
 
 @contextmanager
 def interrupts_put_off() -> Iterator[None]:
-    """Let Ctrl-C wait until workers have started: one that has half started would never end.
+    """Delay Ctrl-C until workers have started: one that is interrupted while it starts would never end.
 
-    Workers inherit this for good, so Ctrl-C ends what this process does, and it then ends them.
+    Workers inherit this for good: Ctrl-C interrupts this process, which then ends them.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -57,6 +57,6 @@ def interrupts_put_off() -> Iterator[None]:
 
 
 def identify_worker(_turn: int) -> int:
-    """Give the number of the thread that runs this; the pause leaves the next turn to another worker."""
+    """Return the number of the thread that runs this; the pause leaves the next turn to another worker."""
     time.sleep(0.02)
     return threading.get_native_id()

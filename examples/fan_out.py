@@ -1,7 +1,7 @@
 """Compute statistics of one large array in many tasks, the array passed by value or by proxy.
 
 By value the array is pickled, sent and unpickled once per task. By proxy it is stored once, and each
-task gets a reference of some hundred bytes. The tasks cannot tell the difference.
+task gets a reference of about a hundred bytes. The tasks are the same.
 
     python examples/fan_out.py [--by proxy|value] [--executor process|thread|fork] [--megabytes 200]
 """
@@ -52,7 +52,7 @@ def same(left: list[Array], right: list[Array]) -> bool:
 
 
 def make_input(megabytes: int) -> Array:
-    """Give an array of float64 that fills so many megabytes, with a row of 5,000 values per 40 kB."""
+    """Return an array of float64 that fills so many megabytes, with a row of 5,000 values per 40 kB."""
     return np.random.default_rng(seed=1).random((megabytes * 25, COLUMNS))
 
 

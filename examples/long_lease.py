@@ -1,9 +1,9 @@
-"""Let a long producer and a long consumer work under a lease, kill one of them, and see what is left.
+"""Run a producer and a consumer under a lease, kill one of them, and show which objects are left.
 
-The producer puts a block every now and then and sends its proxy to the consumer, which adds it up. Each block belongs
-to the producer's lifetime: a lease that the channel keeps, and that the producer renews for as long as it lives. So the
-blocks may be far older than the lease, and are gone soon after the producer, however it ends. This program does it
-without a lease, where nobody collects what a killed process had put; with one; and again with the consumer killed.
+The producer puts blocks and sends their proxies to the consumer, which sums them. Each block belongs to the producer's
+lifetime: a lease that the producer renews while it lives. So the blocks may be far older than the lease, and go soon
+after the producer ends, however it ends. This program runs without a lease, where the blocks of a killed process stay;
+with one; and again with the consumer killed.
 
     python examples/long_lease.py [--ttl 1.0] [--seconds 3.0] [--kilobytes 1000]
 """
@@ -74,7 +74,7 @@ def consume(proxies: Connection, report: Connection) -> None:
 def processes(
     store: Store, ttl: float | None, nbytes: int
 ) -> Iterator[tuple[BaseProcess, BaseProcess, Connection, Any]]:
-    """Start a producer and a consumer for a `with` block; give them, the consumer's reports, and what stops them."""
+    """Start a producer and a consumer for a `with` block; return them, the consumer's reports, and what stops them."""
     with ExitStack() as stack:
         (here, sent), (reports, reported) = SPAWN.Pipe(duplex=False), SPAWN.Pipe(duplex=False)
         ends = [stack.enter_context(end) for end in (here, sent, reports, reported)]

@@ -1,8 +1,8 @@
 """Count the words of Python's standard library by map and reduce, the texts passed by value or by proxy.
 
 Some tasks read the texts, others count their words, others add up the counts; each result is an input of
-a later task. By value everything travels through this process twice. By proxy it stays in the channel, and
-only references travel.
+a later task. By value everything passes through this process twice. By proxy it stays in the channel, and only
+references are sent.
 
     python examples/map_reduce.py [--by proxy|value] [--executor process|thread|fork] [--files 1800]
 """

@@ -1,4 +1,4 @@
-"""How much memory do a program, its workers and its channel use at most?"""
+"""Measure the peak memory of a program, its workers and its channel."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def watch_memory(driver: int, run: Future[Any]) -> PeakMemory:
 
 
 def anonymous_memory(pid: int) -> int:
-    """Give the anonymous resident memory of a process in bytes; 0 once it has ended."""
+    """Return the anonymous resident memory of a process in bytes; 0 once it has ended."""
     try:
         _, _, rest = (PROCESSES / str(pid) / "status").read_text().partition("RssAnon:")
     except OSError:
@@ -71,7 +71,7 @@ def anonymous_memory(pid: int) -> int:
 
 
 def children(pid: int) -> Iterator[int]:
-    """Give the child processes, whichever thread started them."""
+    """Return the child processes, whichever thread started them."""
     for listing in PROCESSES.glob(f"{pid}/task/*/children"):
         try:
             yield from map(int, listing.read_text().split())
@@ -80,7 +80,7 @@ def children(pid: int) -> Iterator[int]:
 
 
 def memory_files(pid: int) -> Iterator[tuple[int, int]]:
-    """Give inode and size in bytes of the anonymous files (memfd_create) that a process holds."""
+    """Return inode and size in bytes of the anonymous files (memfd_create) that a process holds."""
     for descriptor in PROCESSES.glob(f"{pid}/fd/*"):
         try:
             if str(descriptor.readlink()).startswith("/memfd:"):

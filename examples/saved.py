@@ -1,4 +1,4 @@
-"""What did a pattern save? The figures of a run without it and of a run with it, side by side."""
+"""Print the figures of a run without a pattern beside those of a run with it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from chart import duration, megabytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    #: What was measured, without and with the pattern, and how such a figure is written.
+    #: The name, the figures without and with the pattern, and the function that formats them.
     Figure = tuple[str, float, float, Callable[[float], str]]
 
 __all__ = ["count", "duration", "megabytes", "table"]
 
 
 def table(without: str, using: str, figures: Sequence[Figure]) -> str:
-    """Lay out figures in columns, with what the pattern saved of each.
+    """Format figures in columns, with the part that the pattern saved.
 
     Args:
         without: What the first column is called, at most 16 characters.

@@ -1,11 +1,11 @@
-"""Run a chain of tasks that each take a while to start, one stage after the other or pipelined by futures.
+"""Run a chain of tasks that take a while to start, stage by stage or pipelined by futures.
 
 The tasks have the shape of the 1000 Genomes workflow: several read the variants of the individuals, one merges them,
-one sifts out the harmful ones, and some look for mutations that the members of a population share. By value, a task is
-submitted when its inputs are there, so each stage waits for the start-up of its tasks, and everything travels through
-this process. By future, all tasks are submitted at once with proxies of what has yet to be made: they start up
-together, and each goes on as soon as its inputs are there. The genotypes are drawn at random; the start-up is a sleep,
-and stands for imports, containers, the queues of a batch system.
+one selects the harmful ones, and some look for mutations that the members of a population share. By value, a task is
+submitted when its inputs exist, so each stage waits for the start-up of its tasks, and everything passes through this
+process. By future, all tasks are submitted at once with proxies of results that do not exist yet: they start up
+together, and each continues as soon as its inputs exist. The genotypes are random. The start-up is a sleep, in place of
+imports, containers, or the queue of a batch system.
 
     python examples/task_chain.py [--start-up 0.5] [--variants 40000] [--executor process|thread|fork] [--workers 8]
 """
@@ -42,7 +42,7 @@ WAIT_SECONDS = 60.0
 
 
 def individuals(chunk: int, variants: int) -> Genotypes:
-    """Give which individual (column) has which variant (row), in one part of the chromosome."""
+    """Return which individual (column) has which variant (row), in one part of the chromosome."""
     random = np.random.default_rng(chunk)
     frequency = random.beta(0.5, 2.0, size=(variants // CHUNKS, 1))
     return random.random((variants // CHUNKS, INDIVIDUALS)) < frequency
@@ -58,7 +58,7 @@ def sifting(genotypes: Genotypes) -> Genotypes:
 
 
 def mutation_overlap(genotypes: Genotypes, population: str) -> float:
-    """Give how many mutations two members of a population share, in the mean over all pairs."""
+    """Return how many mutations two members of a population share, in the mean over all pairs."""
     members = genotypes[:, POPULATIONS.index(population) :: len(POPULATIONS)].astype(np.float32)
     shared = members.T @ members
     return float((shared.sum() - shared.trace()) / (shared.size - len(shared)))
@@ -80,7 +80,7 @@ def by_value(executor: Executor, variants: int, start_up: float) -> list[float]:
 
 
 def by_future(executor: Executor, store: Store, variants: int, start_up: float) -> list[float]:
-    """Submit all tasks at once, each before those who wait for what it makes: so no pool is too small."""
+    """Submit all tasks at once, producers before consumers, so that no pool is too small."""
     with promises(store, CHUNKS + 2 + len(POPULATIONS)) as made:
         parts, (merged, sifted), overlaps = made[:CHUNKS], made[CHUNKS : CHUNKS + 2], made[CHUNKS + 2 :]
         for chunk, part in enumerate(parts):
@@ -93,8 +93,8 @@ def by_future(executor: Executor, store: Store, variants: int, start_up: float) 
 
 
 def keep(promise: Future[Any], start_up: float, task: Callable[..., Any], *inputs: Any) -> None:
-    """Run a task where a worker is, and keep the promise of its result; its error is a result as well."""
-    promise.claim()  # from here on, those who wait notice if this process dies
+    """Run a task in a worker, and fulfil the future of its result, or set its error."""
+    promise.claim()  # from here on, waiting processes notice if this one dies
     try:
         promise.set_result(start(start_up, task, *inputs))
     except Exception as error:  # noqa: BLE001  whatever it is, those who wait must know
@@ -103,7 +103,7 @@ def keep(promise: Future[Any], start_up: float, task: Callable[..., Any], *input
 
 @contextmanager
 def promises(store: Store, number: int) -> Iterator[list[Future[Any]]]:
-    """Make futures for a `with` block; afterwards nobody waits for them any more, however the block ends."""
+    """Make futures for a `with` block, and release them afterwards."""
     made = [future(store, timeout=WAIT_SECONDS) for _ in range(number)]
     try:
         yield made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import CancelledError, InvalidStateError
 
-from psk.errors import DeadlineError, PskError
+from psk.errors import DeadlineError, ProxyResolveError, PskError
 
 
 class LeaseLostError(PskError):
@@ -26,18 +26,21 @@ class LifetimeCloseError(PskError):
 
 
 class OwnershipError(PskError, RuntimeError):
-    """A rule of ownership was broken; the base of the errors that name one."""
+    """A rule of ownership was broken; the base of the errors that name one.
+
+    Those that using a proxy can raise are a ProxyResolveError too.
+    """
 
 
-class ReferenceInvalidError(OwnershipError):
+class ReferenceInvalidError(OwnershipError, ProxyResolveError):
     """The reference was used after its object moved or went, or after its borrow ended."""
 
 
-class ReferenceNotOwnedError(OwnershipError):
+class ReferenceNotOwnedError(OwnershipError, ProxyResolveError):
     """Only an owner can do this, and the reference is not an owner."""
 
 
-class MutableBorrowError(OwnershipError):
+class MutableBorrowError(OwnershipError, ProxyResolveError):
     """A mutable borrow excludes all others, and there is another."""
 
 

@@ -107,7 +107,7 @@ def test_a_forked_child_owns_nothing(open_channel):
 
     victim = Victim(live)
     del live
-    assert victim.join() == ["1", "refused", "ForkedUseError"]
+    assert victim.join() == ["1", "refused", "ReferenceNotOwnedError"]
     assert owner[0] == 1
     release(owner)
 

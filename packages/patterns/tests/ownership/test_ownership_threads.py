@@ -85,7 +85,7 @@ def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent(open_channel):
     reports = victim.join()
     done.set()
     thread.join()
-    assert reports == 5 * ["ForkedUseError"] + ["1"]
+    assert reports == 5 * ["ReferenceNotOwnedError"] + ["1"]
     del live, reader
     release(owner)
 

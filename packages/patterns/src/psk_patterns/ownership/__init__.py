@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from psk_patterns.ownership.borrowing import BorrowedUseError, ForkedUseError, InvalidUseError
 from psk_patterns.ownership.operations import (
     accept,
     borrow,
@@ -27,9 +26,6 @@ from psk_patterns.ownership.proxies import (
 )
 
 __all__ = [
-    "BorrowedUseError",
-    "ForkedUseError",
-    "InvalidUseError",
     "OwnedProxy",
     "RefMutProxy",
     "RefProxy",

@@ -12,44 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from psk import get_factory
 from psk.connectors import SupportsExpiry, SupportsReserve
-from psk.errors import CapabilityError, KeyExistsError, MissingKeyError, ProxyResolveError, RevisionConflictError
-from psk_patterns.errors import MutableBorrowError, OwnershipError, ReferenceInvalidError, ReferenceNotOwnedError
+from psk.errors import CapabilityError, KeyExistsError, MissingKeyError, RevisionConflictError
+from psk_patterns.errors import OwnershipError, ReferenceInvalidError
 
 if TYPE_CHECKING:
     from psk import Store
-    from psk.errors import PskError
     from psk.store import StoreFactory
 
 ENDED: Final = "ended"
 """What an owner writes under the last link, so that no borrower adds a version."""
-
-
-class InvalidUseError(ReferenceInvalidError, ProxyResolveError):
-    """A proxy was used that does not refer to an object any more."""
-
-    __module__ = "psk_patterns.ownership"  # errors travel in pickles
-
-
-class BorrowedUseError(MutableBorrowError, ProxyResolveError):
-    """An owner was read while its object is mutably borrowed."""
-
-    __module__ = "psk_patterns.ownership"
-
-
-class ForkedUseError(ReferenceNotOwnedError, ProxyResolveError):
-    """A forked child used what belongs to its parent."""
-
-    __module__ = "psk_patterns.ownership"
-
-
-def as_use_error(error: PskError) -> PskError:
-    """Return an error of ownership as a ProxyResolveError too, so that resolving a proxy raises it unchanged."""
-    kinds: Any = ((ReferenceInvalidError, InvalidUseError), (MutableBorrowError, BorrowedUseError))
-    for kind, form in kinds:
-        if isinstance(error, kind):
-            made: PskError = form(*error.args, found=error.found, remedy=error.remedy)
-            return made
-    return error
 
 
 class Loan:
@@ -135,10 +106,7 @@ class SentBorrow:
 
     def __call__(self) -> Any:
         """Fetch the object for the borrower."""
-        try:
-            self.check()
-        except ReferenceInvalidError as error:
-            raise as_use_error(error) from None
+        self.check()
         return self.factory.resolve()
 
     def check(self) -> None:

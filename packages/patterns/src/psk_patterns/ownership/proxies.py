@@ -15,7 +15,7 @@ from psk.store import StoreFactory
 from psk.wire import type_of
 from psk_patterns.errors import OwnershipError, ReferenceInvalidError, ReferenceNotOwnedError
 from psk_patterns.leases import LeaseHolder, reopened
-from psk_patterns.ownership.borrowing import Loan, SentBorrow, as_use_error, first_link
+from psk_patterns.ownership.borrowing import Loan, SentBorrow, first_link
 from psk_patterns.ownership.offer import Offer
 from psk_patterns.ownership.owned import claimed
 from psk_patterns.ownership.title import Title
@@ -146,10 +146,7 @@ class Borrow:
 
     def __call__(self) -> Any:
         """Fetch the object for the borrower."""
-        try:
-            self.check()
-        except ReferenceInvalidError as error:
-            raise as_use_error(error) from None
+        self.check()
         return self.factory.resolve()
 
     @property

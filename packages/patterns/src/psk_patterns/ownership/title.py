@@ -13,10 +13,16 @@ from psk import get_factory
 from psk.connectors import SupportsExpiry
 from psk.errors import PskError
 from psk_patterns.deferred_cleanup import later
-from psk_patterns.errors import BorrowedError, MutableBorrowError, OwnershipError, ReferenceInvalidError
+from psk_patterns.errors import (
+    BorrowedError,
+    MutableBorrowError,
+    OwnershipError,
+    ReferenceInvalidError,
+    ReferenceNotOwnedError,
+)
 from psk_patterns.leases import LeaseHolder, reopened
 from psk_patterns.ownership import owned
-from psk_patterns.ownership.borrowing import ForkedUseError, Loan, Loans, as_use_error, close_link, next_version
+from psk_patterns.ownership.borrowing import Loan, Loans, close_link, next_version
 from psk_patterns.ownership.offer import ACCEPTED, WITHDRAWN, Offer
 
 if TYPE_CHECKING:
@@ -122,18 +128,15 @@ class Title:
         """Fetch the object for its owner; without the lock held."""
         if self.pid != os.getpid():
             return self.factory.resolve()  # a forked child may read its parent's object
-        try:
-            with self.lock:
-                self.check("read")
-                if self.loans.writer is not None:
-                    raise MutableBorrowError(
-                        f"{self!r} is mutably borrowed, so its owner cannot read it",
-                        found=self.loans.found[1:],
-                        remedy=self.loans.remedy,
-                    )
-                factory = self.factory
-        except OwnershipError as error:
-            raise as_use_error(error) from None
+        with self.lock:
+            self.check("read")
+            if self.loans.writer is not None:
+                raise MutableBorrowError(
+                    f"{self!r} is mutably borrowed, so its owner cannot read it",
+                    found=self.loans.found[1:],
+                    remedy=self.loans.remedy,
+                )
+            factory = self.factory
         return factory.resolve()
 
     @contextmanager
@@ -150,7 +153,7 @@ class Title:
     def check_process(self) -> None:
         """Refuse a forked child what belongs to its parent; needs no lock."""
         if self.pid != os.getpid():
-            raise ForkedUseError(
+            raise ReferenceNotOwnedError(
                 f"{self!r} belongs to process {self.pid}, of which this one is a fork, and can only be read here",
                 remedy="pickle the proxy, or pass a borrow of it",
             )
