@@ -1,4 +1,4 @@
-"""Mask what may be a password in a URI that people are shown: what arrives in a reference may say anything."""
+"""Mask what may be a password in URIs that are shown, including those from untrusted references."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 MASK = "***"
 DEEPEST = 4
-"""Levels of percent-encoding that are looked through, as of URIs in the options of another; nobody writes more."""
+"""How many levels of percent-encoding are decoded, as in URIs in the options of another; more are not in use."""
 
 _split = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}://)([^/?#]*)(/?[^?#]*)(?:\?([^#]*))?(#.*)?", re.DOTALL).fullmatch
 # A port has five digits at most; what else follows a colon may be the beginning of a password with a slash in it.
@@ -15,10 +15,10 @@ _is_secret = re.compile(r"pass|pw|secret|token|auth|cred|key|sig", re.IGNORECASE
 
 
 def masked_uri(uri: object) -> str:
-    """Return a URI without what is, or may be, a secret: a password before the host, an option with such a name.
+    """Return a URI without what is, or may be, a secret: a password before the host, or an option named like one.
 
     Args:
-        uri: A URI as text or bytes, which need not be valid, a pattern of some, or what else was given as one.
+        uri: A URI as text or bytes, which need not be valid; a pattern of URIs; or anything that was given as one.
     """
     if isinstance(uri, bytes):
         uri = uri.decode("latin-1")  # which takes any byte
@@ -31,7 +31,7 @@ def _masked(uri: str, depth: int) -> str:
         return MASK if any(mark in _unquoted(uri) for mark in "@?#") else uri
     scheme, authority, path, query, fragment = found.groups()
     if ":" in _unquoted(authority) and "@" in _unquoted(uri[found.end(2) :]):
-        # Who writes a slash, a question mark or a hash in a password continues it in what is something else to others.
+        # A password with a slash, a question mark or a hash continues in what parses as path, query or fragment.
         return f"{scheme}{_masked_user(authority)}/{MASK}"
     shown = scheme + _masked_authority(authority) + path
     if query is not None:

@@ -115,6 +115,16 @@ def test_a_registered_codec_serves_its_types_and_writes_in_place(registrations):
     assert [bytes(view) for view in payload.frame_views()] == [b"segments", bytes(100)]
 
 
+def test_objects_that_a_codec_of_their_type_does_not_accept_are_pickled(registrations):
+    codec = Codec("even", lambda _obj: [b"even"], lambda _frames: "even", accepts=lambda obj: not obj.real % 2)
+    register_codec(codec, types=(complex,))
+    assert codec_for(2j + 2) is codec
+    assert travel(encode(2j + 2)) == "even"
+    assert codec_for(1j + 1) is find_codec("pickle")
+    assert travel(encode(1j + 1)) == 1j + 1
+    assert travel(encode(1j + 1, codec="even")) == "even"
+
+
 @pytest.mark.parametrize("name", ["", "UPPER", "with space", "x" * 33, "caf\u00e9", PRIVATE_CODEC])
 def test_malformed_codec_names_are_refused(name, registrations):
     with pytest.raises(SerializationError):

@@ -29,13 +29,13 @@ def has_waste(columns: Any) -> bool:
         return False
     try:
         used = columns.nbytes
-    except pa.ArrowException:  # not every layout can tell
+    except pa.ArrowException:  # some layouts do not support it
         return False
     return is_wasteful(held, used)
 
 
 def compacted(columns: Any) -> Any:
-    """Return equal columns whose buffers hold nothing else: Arrow's own format for streams leaves it out."""
+    """Return equal columns whose buffers hold nothing else, as written by Arrow's format for streams."""
     if isinstance(columns, pa.ChunkedArray):
         return pa.chunked_array([compacted(chunk) for chunk in columns.chunks], columns.type)
     is_batch = isinstance(columns, pa.RecordBatch)

@@ -16,8 +16,8 @@ _NAMES = {dtype: dtype.str for dtype in map(np.dtype, "?bBhHiIlLqQefdgFDG")}
 def reduce_array(array: np.ndarray[Any, Any]) -> Any:
     """Reduce an array to its memory, the name of its type, and its shape.
 
-    numpy does as much for contiguous arrays, in twice the time; it copies times and whatever is not contiguous
-    twice. Such an array is copied once here, since its memory has gaps.
+    numpy does the same for contiguous arrays, in twice the time. It copies times and arrays that are not contiguous
+    twice; here, an array with gaps is copied once.
     """
     memory: Any = array  # whose type the stubs know as a buffer only from Python 3.12 on
     dtype = array.dtype
@@ -32,14 +32,14 @@ def reduce_array(array: np.ndarray[Any, Any]) -> Any:
         return array.__reduce_ex__(PROTOCOL)
     if not (flags.c_contiguous or flags.f_contiguous):
         return reduce_array(array.copy(order="C"))
-    if dtype.kind in "mM" and dtype.metadata is None:  # no format of the buffer protocol stands for times
+    if dtype.kind in "mM" and dtype.metadata is None:  # the buffer protocol has no format for times
         order = "C" if flags.c_contiguous else "F"
         return rebuild_array, (PickleBuffer(memory.view("i8")), dtype.str, array.shape, order)
     return array.__reduce_ex__(PROTOCOL)
 
 
 def reduce_masked(array: np.ma.MaskedArray[Any, Any]) -> Any:
-    """Reduce a masked array to data and mask, each of which travels as an array does."""
+    """Reduce a masked array to its data and its mask, each reduced as an array."""
     if array.baseclass is not np.ndarray:
         return array.__reduce_ex__(PROTOCOL)
     # Asking for `fill_value` would set it.

@@ -66,7 +66,7 @@ def _table_of(frame: Any) -> Any:
         return None
     try:
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
-    except ImportError:  # it takes pyarrow
+    except ImportError:  # it needs pyarrow
         return None
     # The estimate counts the characters of text, not the views by which Arrow finds them.
     used = frame.estimated_size() + _VIEW_SIZE * frame.height * sum(kind in _TEXT for kind in frame.dtypes)

@@ -20,7 +20,7 @@ else:
 _HEAD = struct.Struct("<BBB")  # flags, dimensions, length of the type's name
 _NEEDS_GRADIENT = 1
 _IS_PARAMETER = 2
-# Names travel; they are looked up here only.
+# Payloads contain these names, which are looked up in this table only.
 _NAMES = (
     *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
     *("float16", "bfloat16", "float32", "float64", "complex32", "complex64", "complex128"),
@@ -33,7 +33,7 @@ _name_of = {dtype: name for name, dtype in _TYPES.items()}
 
 
 def is_plain(tensor: Any) -> bool:
-    """Tell whether nothing but elements in this process's memory makes up a tensor or parameter."""
+    """Tell whether a tensor or parameter consists only of elements in this process's memory."""
     return (
         tensor.layout is torch.strided
         and tensor.device.type == "cpu"
@@ -45,7 +45,7 @@ def is_plain(tensor: Any) -> bool:
 
 
 def reduce_tensor(tensor: Any) -> Any:
-    """Reduce a tensor to its memory; leave to torch what is sparse, quantized, on a device, or has attributes."""
+    """Reduce a tensor to its memory; torch pickles it if it is sparse, quantized, on a device, or has attributes."""
     if not is_plain(tensor):
         return tensor.__reduce_ex__(PROTOCOL)
     memory, strides = _memory_of(tensor)
@@ -59,7 +59,7 @@ def rebuild_tensor(
     """Return the tensor over its memory, which becomes the tensor's own.
 
     Raises:
-        PayloadError: The memory is not what sizes and strides span, or this torch has no such type.
+        PayloadError: The memory is not what sizes and strides span, or this version of torch lacks the type.
     """
     dtype = _TYPES.get(name)
     if dtype is None:
@@ -71,7 +71,7 @@ def rebuild_tensor(
     if not count:
         tensor = torch.empty_strided(size, strides, dtype=dtype)
     else:
-        # Torch knows no read-only memory: what is shared must be copied.
+        # torch has no read-only memory, so shared memory must be copied.
         tensor = torch.frombuffer(bytearray(view) if view.readonly else view, dtype=dtype).as_strided(size, strides)
     return tensor.requires_grad_() if needs_gradient else tensor
 

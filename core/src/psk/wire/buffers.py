@@ -33,11 +33,11 @@ def allocate(nbytes: int) -> memoryview:
         A view of `nbytes` bytes; the memory lives as long as the view or anything made from it.
 
     Raises:
-        MemoryError: The system has no such amount of memory.
+        MemoryError: The system does not have that much memory.
     """
     if nbytes < _MAPPED_FROM:
         return memoryview(bytearray(nbytes))
-    if not _PRIVATE:  # Windows knows only named or anonymous mappings, both private to the process here
+    if not _PRIVATE:  # on Windows, an anonymous mapping is private to the process
         return memoryview(mmap.mmap(-1, nbytes))
     try:
         memory = mmap.mmap(-1, nbytes, flags=_PRIVATE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import CodecError, CodecRefusedError, PluginError, SerializationError, UnknownPluginError
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from psk.wire.signing import SigningKey
 
 PRIVATE_CODEC = "private"
-"""Names what a callable serializer made: only the matching deserializer can read it, no codec can."""
+"""Name for what a callable serializer made: only the matching deserializer can read it, and no codec."""
 
 _modules = sys.modules
 _by_name = {codec.name: codec for codec in (BYTES, BYTEARRAY, STR, MEMORY, PICKLE, CLOUDPICKLE)}
 _by_type: dict[type, Codec] = {bytes: BYTES, bytearray: BYTEARRAY, str: STR, memoryview: MEMORY}
 _awaited = {place: name for name, places in CODEC_TYPES.items() for place in places}
-"""By `module:type`, the names of codecs for types whose modules nobody has imported yet."""
+"""By `module:type`, the names of codecs for types whose modules are not imported yet."""
 _modules_seen = [0]
-"""How many modules there were when the awaited types were last looked up; -1 if one of them may come at any time."""
+"""How many modules there were when the awaited types were last looked up; -1 if they must be looked up again."""
 
 
 def encode(
@@ -98,12 +99,12 @@ def _second_try(obj: object, codec: Codec, error: Exception, *, any_codec: bool)
 
 
 def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None) -> object:
-    """Decode a payload that was parsed and verified; the object owns its memory, and shares none.
+    """Decode a payload that was parsed and verified into an object that shares its memory with no other.
 
     Args:
         payload: The payload. Its writable buffers become the object's memory, so decode it once.
         codec: The codec to use instead of the one that the payload names.
-        allowed: "any" codec, or "raw" to refuse codecs that can run code a payload chooses: pickle above all.
+        allowed: "any" codec, or "raw" to refuse codecs that can run code that a payload chooses, such as pickle.
 
     Raises:
         PayloadError: The frames are not what the codec wrote, or need a class that cannot be imported here.
@@ -117,7 +118,7 @@ def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None
     if allowed != "any" and not (allowed == "raw" and codec.raw):
         raise CodecRefusedError(
             f"payload {payload.key} has the codec {codec.name!r}, and only {allowed!r} codecs are allowed",
-            remedy="allow 'any' codec only if you trust whoever can write to this channel",
+            remedy="allow 'any' codec only if you trust everyone who can write to this channel",
         )
     frames = payload.frame_views(private=not codec.copies)
     try:
@@ -175,14 +176,14 @@ def register_codec(codec: Codec, *, types: tuple[type, ...] = ()) -> None:
 
 
 def find_codec(name: str, *, plugins: bool = True) -> Codec:
-    """Return the codec of this name; loads the plug-in that has it, if no other does.
+    """Return the codec of this name, from the plug-in that provides it if none is registered.
 
     Args:
         name: The codec's name. Nothing is imported by it: a plug-in is found by the name of its entry point.
         plugins: Whether a plug-in of another distribution may be loaded.
 
     Raises:
-        CodecError: None is registered here under that name, and no plug-in has it; or it cannot be loaded here.
+        CodecError: No registered codec and no plug-in has that name, or it cannot be loaded here.
         PluginError: The plug-in that has it cannot be used.
     """
     codec = _by_name.get(name)
@@ -241,10 +242,8 @@ def _claim_types() -> None:
         if not isinstance(kind, type):
             seen = -1
             continue
-        _awaited.pop(place, None)
-        try:
+        with suppress(CodecError):  # a module that only has the name of the library, or another version: pickled
             # A type that has its codec keeps it: what was stored as one thing must not come back as another.
             _by_type.setdefault(kind, find_codec(name))
-        except CodecError:
-            continue  # something else of that name, or another version: pickled
+        _awaited.pop(place, None)
     _modules_seen[0] = seen

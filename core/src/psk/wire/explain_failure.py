@@ -11,7 +11,7 @@ from psk.wire.pickling import encode_pickle
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Each try pickles a part once more, so the search gives up early rather than last long.
+# Each try pickles a part again, so the search is bounded.
 _MAXIMUM_TRIES = 200
 _MAXIMUM_DEPTH = 12
 _MAXIMUM_TEXT = 200

@@ -71,8 +71,8 @@ def _forget_ids() -> None:
 class Frames:
     """Hold what a connector read, as it arrived.
 
-    A read-only buffer is shared: nobody may write it, so decoding copies a frame that must be writable.
-    A writable buffer is private to the receiver: decoding uses it in place.
+    A read-only buffer is shared, so decoding copies a frame that must be writable. A writable buffer belongs to the
+    receiver, and decoding uses it in place.
 
     Args:
         buffers: Either one buffer with the whole payload, or the header block followed by one buffer for each
@@ -153,7 +153,7 @@ class Payload(Header):
         layout = find_layout(codec, count, "" if signing_key is None else signing_key.name)
         kept: list[Buffer | list[Buffer]]
         table: Sequence[int]
-        if count == 1 and type(only := frames[0]) is bytes:  # most payloads: spare them the loop
+        if count == 1 and type(only := frames[0]) is bytes:  # most payloads need no loop
             kept = [only]
             sizes: tuple[int, ...] = (len(only),)
             table = (sizes[0] | READ_ONLY,)
@@ -341,7 +341,7 @@ def _keep_frames(frames: Sequence[Frame]) -> tuple[list[Buffer | list[Buffer]], 
 
 def _held(buffer: object) -> memoryview:
     """Return a view that keeps memory at its length for as long as it lives, whatever the memory's owner does."""
-    return byte_view(memoryview(buffer))  # type: ignore[arg-type]  # of our own: the caller may release his
+    return byte_view(memoryview(buffer))  # type: ignore[arg-type]  # a view of our own, as the caller may release his
 
 
 def _body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int]) -> list[Buffer]:

@@ -24,8 +24,8 @@ OUT_OF_BAND_FROM = 4096
 class Stream(list[Any]):
     """Collect what a pickler writes, in pieces, and the buffers it omits.
 
-    A pickler hands large bytes objects to `write` as they are, so they are never copied into a stream. It does the same
-    with a bytearray, behind the length that it had: `pieces` makes that true again.
+    A pickler passes large bytes objects to `write` as they are, so they are never copied into a stream. It passes a
+    bytearray in the same way, after writing its length at that time, which `pieces` corrects.
     """
 
     __slots__ = ("buffers",)
@@ -45,11 +45,11 @@ class Stream(list[Any]):
         return False
 
     def pieces(self) -> list[Buffer]:
-        """Return what was written, in pieces that cannot change their length any more.
+        """Return what was written, in pieces whose lengths can no longer change.
 
-        Whoever ran since the pickler wrote a bytearray's length (an object's own methods, another thread) may have
-        resized it. Bytes too many would be read as instructions, so the length that stands in front of it, 8 bytes at
-        the end of the piece before (pickle's BYTEARRAY8), is made that at which it is held.
+        Code that ran after the pickler wrote the length of a bytearray (an object's own methods, another thread) may
+        have resized it. Surplus bytes would be read as instructions, so the length in front of the bytearray, which is
+        the last 8 bytes of the previous piece (pickle's BYTEARRAY8), is set to the one at which it is held now.
         """
         pieces: list[Buffer] = []
         for piece in self:

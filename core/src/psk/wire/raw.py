@@ -29,7 +29,7 @@ def _only(frames: list[memoryview]) -> memoryview:
 def _decode_bytes(frames: list[memoryview]) -> bytes:
     view = frames[0] if len(frames) == 1 else _only(frames)
     owner = view.obj
-    # Nobody can change bytes, so an object that is the whole frame needs no copy.
+    # Bytes cannot change, so an object that is the whole frame need not be copied.
     return owner if type(owner) is bytes and len(owner) == view.nbytes else bytes(view)
 
 

@@ -24,14 +24,14 @@ _found: dict[str, Mapping[type, Reducer]] = {}
 
 
 class Snapshot:
-    """Hold the reducers that go with one state of this process; made anew when that has changed, never changed.
+    """Hold the reducers for one state of this process. When the state changes, a new snapshot replaces it.
 
     Attributes:
         modules: How many modules were loaded; -1 if one of them was not loaded in full.
         registered: How many types were registered with copyreg.
         ours: The reducers of the libraries that were loaded.
-        table: For `Pickler.dispatch_table`: these, and what is registered with copyreg, where a pickler with a table
-            of its own does not look; None if there are none of ours.
+        table: For `Pickler.dispatch_table`: `ours`, and what is registered with copyreg, which a pickler with its own
+            table ignores; None if `ours` is empty.
     """
 
     __slots__ = ("modules", "ours", "registered", "table")
@@ -40,7 +40,7 @@ class Snapshot:
         self.modules = len(modules)
         self.registered = len(registered)
         self.ours: dict[type, Reducer] = {}
-        for library in _targets:
+        for library in list(_targets):  # a thread may add to it
             if library not in modules:
                 continue
             if is_loaded(library):
@@ -65,9 +65,9 @@ def add_reducers(targets: Mapping[str, str]) -> None:
 
 
 def is_loaded(library: str) -> bool:
-    """Tell whether somebody has imported a library, to the end.
+    """Tell whether a library has been imported completely.
 
-    One whose import is going on may lack the types that matter, and to wait for it may be to wait for oneself.
+    While its import is in progress, the types in question may be missing, and waiting for it could deadlock.
     """
     module = modules.get(library)
     # The flag by which an import statement itself knows whether it has to wait.
@@ -80,7 +80,7 @@ def _reducers_of(library: str) -> Mapping[type, Reducer]:
         try:
             found = import_target(_targets[library])
         except (ImportError, AttributeError):
-            found = {}  # a version, or a stand-in, without what is needed: pickled as everywhere else
+            found = {}  # a version, or another module of that name, without what is needed: pickled as usual
         except Exception:  # noqa: BLE001  # a plug-in's module raises anything, and others must be able to pickle
             found = {}
             report_ignored(_targets[library], "Exception ignored in a plug-in that reduces objects")
@@ -94,4 +94,4 @@ def _as_registered(obj: object) -> Any:
 
 
 current = [Snapshot()]
-"""Holds the last snapshot, which is out of date once the number of modules or of registered types has changed."""
+"""The last snapshot. It is out of date once the number of modules or of registered types has changed."""

@@ -37,10 +37,10 @@ is_distribution_name = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9
 
 
 class Reference:
-    """Say where an object is and what is known of it; treated as immutable.
+    """Locate an object and state what is known of it; treated as immutable.
 
     Args:
-        uri: The channel's URI, printable, at most 2048 characters. It travels beside the body, so that many
+        uri: The channel's URI, printable, at most 2048 characters. It is sent beside the body, so that many
             references in one pickle share it.
         key: Object id in 32 hexadecimal digits, and `@where` if the channel needs it.
         evict: Whether the object is evicted after its first resolve.
@@ -129,10 +129,10 @@ class Reference:
 
     @classmethod
     def from_bytes(cls, uri: str, body: bytes) -> Reference:
-        """Read a reference; nothing in it is believed beyond its form.
+        """Read a reference and check its form; its contents are not trusted.
 
         Args:
-            uri: The URI that travelled beside the body.
+            uri: The URI that was sent beside the body.
             body: What `to_bytes` returned.
 
         Raises:

@@ -28,7 +28,7 @@ _keys: dict[str, SigningKey] = {}
 
 
 class SigningKey:
-    """Hold a secret under a name; the name travels in what it signs, the secret nowhere.
+    """Hold a secret under a name. What the key signs contains the name, and never the secret.
 
     Args:
         name: 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with a dot.
@@ -100,8 +100,8 @@ def set_signing_key(name: str, secret: bytes | str | None) -> None:
 
     Args:
         name: The key's name.
-        secret: At least 16 bytes; text is read as hexadecimal, else base64, else as it stands in UTF-8. None
-            forgets what was set.
+        secret: At least 16 bytes. Text is read as hexadecimal if possible, else as base64, else as UTF-8. None removes
+            the secret that was set.
 
     Raises:
         SigningError: Name or secret does not qualify.
@@ -150,8 +150,8 @@ def _checked_name(name: str) -> str:
 def _read_secret(text: str) -> bytes:
     """Return the bytes that text stands for: hexadecimal, else base64, else the text in UTF-8.
 
-    What would be shorter than a secret may be is taken as the text itself. The rule must give the same bytes
-    on every host, so it looks at nothing but the text.
+    If decoding gives fewer bytes than a secret must have, the text itself is the secret. The result must be the same
+    on every host, so it depends on the text alone.
     """
     text = text.strip(_SPACE)
     if len(text) >= 2 * _MINIMUM_SECRET and re.fullmatch(_HEX, text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-# Numbers travel: append to these tables, never renumber, and let unknown numbers stand for "unknown".
+# References contain these numbers: append to the tables and never renumber. Unknown numbers mean "unknown".
 _BUILTINS: dict[int, type] = {
     1: int,
     2: float,
