@@ -28,39 +28,24 @@ _TWO_LINES = "stringnl_noescape_pair"
 RESTORERS = frozenset({"psk.store.restore_proxy", "psk.store.restore_factory"})
 
 _EFFECTS = {it.name: (it.stack_before, it.stack_after) for it in opcodes}
+#: What pushes a text or bytes that are written in the pickle.
 _TEXTS_AND_BYTES = frozenset(
-    {
-        "UNICODE",
-        "SHORT_BINUNICODE",
-        "BINUNICODE",
-        "BINUNICODE8",
-        "STRING",
-        "BINSTRING",
-        "SHORT_BINSTRING",
-        "SHORT_BINBYTES",
-        "BINBYTES",
-        "BINBYTES8",
-    }
+    it.name
+    for it in opcodes
+    if it.arg and it.stack_after and it.stack_after[0].name in {"str", "bytes", "bytes_or_str"}
 )
 #: A pickle that repeats long texts by number names much more in its few bytes than anybody could want to read.
 LONGEST_NAME = 500
 MOST_NAMES = 10_000
 MOST_REFERENCES = 100_000
+MARK, UNKNOWN = object(), object()
+"""The value that MARK pushes, and every value of no interest, or too long to be of any."""
 _PAIR = 2  # URI and body of a reference; text and encoding
 _LONGEST_TUPLE = 3  # what `restore_proxy` and `_codecs.encode` take is shorter
 
 
 class DamagedPickleError(ValueError):
     """The instructions end too early or are not valid."""
-
-
-class Skipped:
-    """The value of an argument that was skipped."""
-
-    __slots__ = ()
-
-
-SKIPPED = Skipped()
 
 
 class Cursor:
@@ -157,7 +142,7 @@ def _argument(cursor: Cursor, instruction: Any) -> Any:
     else:
         cursor.skip(descriptor.n)
     if cursor.at - start > LARGEST_ARGUMENT or instruction.name in _NUMBERS:
-        return SKIPPED
+        return UNKNOWN
     cursor.at = start
     try:
         return descriptor.reader(cursor)
@@ -172,28 +157,10 @@ def _line(cursor: Cursor) -> bytes:
     return line[:-1]
 
 
-class _Mark:
-    """What MARK pushes."""
+class _Global(str):
+    """Something that unpickling imports: its module and qualified name."""
 
-
-class _Unknown:
-    """A value that is of no interest."""
-
-
-class _Global:
-    """Something that unpickling imports.
-
-    Args:
-        name: Module and qualified name.
-    """
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-MARK, UNKNOWN = _Mark(), _Unknown()
+    __slots__ = ()
 
 
 class Machine:
@@ -268,7 +235,7 @@ class Machine:
                 arguments, function = self._pop(), self._pop()
                 self._stack.append(self._call(function, arguments))
             case _ if name in _TEXTS_AND_BYTES:
-                self._stack.append(UNKNOWN if argument is SKIPPED else argument)
+                self._stack.append(argument)
             case _:
                 self._do(name, argument)
 
@@ -297,7 +264,7 @@ class Machine:
         self._stack.append(_Global(name))
 
     def _call(self, function: Any, arguments: Any) -> Any:
-        name = function.name if isinstance(function, _Global) else ""
+        name = function if isinstance(function, _Global) else ""
         pair = arguments if isinstance(arguments, tuple) and len(arguments) == _PAIR else (UNKNOWN, UNKNOWN)
         if name in RESTORERS:
             if len(self.references) == MOST_REFERENCES:
