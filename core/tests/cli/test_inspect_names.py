@@ -117,6 +117,12 @@ def test_a_computed_name_is_said_to_be_unknown(psk, write):
     assert done.document["pickle"]["imports"] == {"builtins.str": 1, "os.?": 1}
 
 
+def test_a_name_that_is_the_value_of_another_is_said_to_be_unknown(psk, write):
+    path = write(b"\x80\x04\x8c\x09posixpath\x8c\x03sep\x93\x8c\x06system\x93.")
+    done = psk("inspect", path, "--json")
+    assert done.document["pickle"]["imports"] == {"posixpath.sep": 1, "?.system": 1}
+
+
 def test_damaged_pickles_are_described_as_far_as_they_go(psk, write, scale, seed):
     chance = random.Random(seed)
     for _ in range(scale("cli.damaged_pickles")):

@@ -30,9 +30,7 @@ RESTORERS = frozenset({"psk.store.restore_proxy", "psk.store.restore_factory"})
 _EFFECTS = {it.name: (it.stack_before, it.stack_after) for it in opcodes}
 #: What pushes a text or bytes that are written in the pickle.
 _TEXTS_AND_BYTES = frozenset(
-    it.name
-    for it in opcodes
-    if it.arg and it.stack_after and it.stack_after[0].name in {"str", "bytes", "bytes_or_str"}
+    it.name for it in opcodes if it.arg and {"str", "bytes", "bytes_or_str"} & {made.name for made in it.stack_after}
 )
 #: A pickle that repeats long texts by number names much more in its few bytes than anybody could want to read.
 LONGEST_NAME = 500
@@ -157,10 +155,17 @@ def _line(cursor: Cursor) -> bytes:
     return line[:-1]
 
 
-class _Global(str):
-    """Something that unpickling imports: its module and qualified name."""
+class _Global:
+    """Something that unpickling imports; not a text, even if its value is one, for the value is not known.
 
-    __slots__ = ()
+    Args:
+        name: Module and qualified name.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class Machine:
@@ -264,7 +269,7 @@ class Machine:
         self._stack.append(_Global(name))
 
     def _call(self, function: Any, arguments: Any) -> Any:
-        name = function if isinstance(function, _Global) else ""
+        name = function.name if isinstance(function, _Global) else ""
         pair = arguments if isinstance(arguments, tuple) and len(arguments) == _PAIR else (UNKNOWN, UNKNOWN)
         if name in RESTORERS:
             if len(self.references) == MOST_REFERENCES:
