@@ -10,8 +10,8 @@ RULES: Final = {
         "hexadecimal digits; where is 1 to 63 of `A-Z a-z 0-9 . _ ~ @ : + -`. A key has at most 96 bytes."
     ),
     "C2": (
-        "The key that `put` returns begins with the object id that stands in the payload's header. A reader "
-        "compares the two, so a swapped object is noticed."
+        "The key that `put` returns begins with the object id in the payload's header. A reader compares the "
+        "two, so a swapped object is noticed."
     ),
     "C3": (
         "Every method that takes a key refuses anything else with `InvalidKeyError` before it touches the "
@@ -19,24 +19,24 @@ RULES: Final = {
         "that name one."
     ),
     "C4": (
-        "No key, whatever it says and whatever was planted under its name, makes a connector touch anything "
-        "outside its own key space, follow a link, wait for another program, or contact an address. Where a "
-        "place is reached, the URI says, or a list of members that the URI fixes."
+        "No key, and nothing that was planted under its name, makes a connector touch anything outside its "
+        "own key space, follow a link, wait for another program, or contact an address. The address of a "
+        "place comes from the URI, or from a list of members that the URI fixes."
     ),
     "C5": (
-        "A call ends in a value or in an error from `psk.errors`, within its deadline and half a second. "
-        "`MemoryError` and `KeyboardInterrupt` pass. Native code that may take longer, or for ever, runs "
-        "where it can be abandoned. (A kernel stuck on a dead hard mount cannot be interrupted.)"
+        "A call ends with a value or with an error from `psk.errors`, within its deadline and half a second. "
+        "`MemoryError` and `KeyboardInterrupt` pass. Native code that may take longer runs where it can be "
+        "abandoned. (A kernel that is stuck on a dead hard mount cannot be interrupted.)"
     ),
     "C6": (
-        "`timeout` is seconds, 0 or more; `None` means the connector's own default, which is finite. Anything "
-        "else, infinity and NaN included, is an `InvalidArgumentError`."
+        "`timeout` is a number of seconds, 0 or more. `None` means the connector's own default, which is "
+        "finite. Anything else, infinity and NaN included, is an `InvalidArgumentError`."
     ),
     "C7": "One instance serves any number of threads. No lock is held while bytes move.",
     "C8": (
-        "After a fork the child can use it, or gets `ForkedConnectorError` at once. It never hangs. That "
-        "holds while other threads use it at the fork, and also for a connector that the child opens beside "
-        "the one that it has from its parent."
+        "A forked child can use the connector, or gets `ForkedConnectorError` at once. It never hangs, also "
+        "if other threads used the connector at the fork, and also with a connector that the child opens in "
+        "addition to its parent's."
     ),
     "C9": "It works inside a running event loop, and starts none in the caller's thread.",
     "C10": "After `close()` every call that needs the channel raises `ConnectorClosedError`.",
@@ -44,7 +44,8 @@ RULES: Final = {
     "C12": "No secret appears in an error, a `repr`, a configuration or a URI.",
     "C13": "`put` returns when the channel holds the whole payload, at the declared durability (C31).",
     "C14": (
-        "An object appears by one atomic step. A writer that is killed at any moment leaves the whole object or none."
+        "An object appears by one atomic step. If the writer is killed at any moment, the channel holds the "
+        "whole object or none."
     ),
     "C15": (
         "The same payload put twice is one put: the same key, one object, and the expiry of the first. So a "
@@ -59,8 +60,8 @@ RULES: Final = {
         "What the caller does to its memory afterwards never reaches the channel."
     ),
     "C18": (
-        "`ttl` is positive seconds, at most a century (`InvalidArgumentError`). A channel that cannot keep it "
-        "raises `CapabilityError`; it is never ignored."
+        "`ttl` is a positive number of seconds, at most a century (`InvalidArgumentError`). A channel that "
+        "cannot keep it raises `CapabilityError`; it is never ignored."
     ),
     "C19": "`hints` are wishes by name. A connector uses those that it knows and ignores the others.",
     "C20": (
@@ -70,8 +71,8 @@ RULES: Final = {
     "C21": "`get` returns the bytes of one whole completed `put`, or `None`; never a mixture, never a part.",
     "C22": (
         "`None` means that the channel holds no object: it was never put, was evicted, or has expired. A "
-        "channel that is not there, or cannot be reached, is a `ChannelUnavailableError`, and never looks "
-        "like an empty one; a `put` may make it."
+        "channel that does not exist or cannot be reached is a `ChannelUnavailableError`, never an empty "
+        "channel; a `put` may create it."
     ),
     "C23": (
         "It returns `Frames`: one buffer with the whole payload, or the header block and one buffer for each "
@@ -79,7 +80,7 @@ RULES: Final = {
         "change it."
     ),
     "C24": (
-        "It interprets nothing: damage is for `Payload` to find. Bytes that vanish during the read are a "
+        "It interprets nothing: `Payload` detects damage. Bytes that vanish during the read are a "
         "`PayloadError`; something that cannot be an object of psk (a link, a FIFO, another user's file) is a "
         "`ChannelDataError`."
     ),
@@ -90,28 +91,31 @@ RULES: Final = {
     "C26": "It allocates what the channel holds, never what a reference or a header claims.",
     "C27": "`exists` is true exactly when `get` would return an object.",
     "C28": (
-        "`evict` removes the object with its claim and its expiry. A missing key is no error, so it may be repeated."
+        "`evict` removes the object with its claim and its expiry. A missing key is not an error, so the call "
+        "may be repeated."
     ),
-    "C29": "A `get` beside an `evict` returns the whole object or `None`.",
+    "C29": "A `get` during an `evict` returns the whole object or `None`.",
     "C30": (
-        "`volatile`: may go with a process. `host`: survives the sudden death of every psk process. `disk`: "
-        "survives loss of power. `replicated`: survives the loss of one machine. Each includes the ones "
-        "before it."
+        "`volatile`: may be lost with a process. `host`: survives the sudden death of every psk process. "
+        "`disk`: survives loss of power. `replicated`: survives the loss of one machine. Each includes the "
+        "ones before it."
     ),
-    "C31": ("The return of `put` means that the level was reached, also for a payload that was there already (C15)."),
+    "C31": (
+        "The return of `put` means that the level was reached, also for a payload that the channel held already (C15)."
+    ),
     "C32": (
         "`durabilities` of an instance lists what it can promise where it was opened. Asking for more is a "
-        "`DurabilityError` at once, never a weaker promise in silence."
+        "`DurabilityError` at once, never silently a weaker promise."
     ),
     "C33": (
         "`leaves_host` of an instance says whether bytes leave this host's memory. If they do, payloads carry "
         "a checksum unless the user says otherwise."
     ),
     "C34": (
-        "`close` releases what this instance opened and deletes nothing. Closing twice is no error. A `with` "
-        "block gives the instance, and closes it at its end. An instance that is garbage-collected releases "
-        "the same. A process that ends with one open, in calls even, ends at once, without a complaint and "
-        "with its own exit code."
+        "`close(timeout)` releases what this instance opened and deletes nothing. Closing twice is not an "
+        "error. A `with` block returns the instance, and closes it at its end. An instance that is "
+        "garbage-collected releases the same. A process that ends with an open instance, even during calls, "
+        "ends at once, with its own exit code and no message."
     ),
     "C35": (
         "`config()` is a flat dictionary of plain values (text, numbers, booleans) with `scheme`, without "
@@ -120,7 +124,7 @@ RULES: Final = {
     "C36": (
         "`from_config(config())`, in any process, and `open_connector(format_uri(config()))` open the same "
         "channel, or raise a typed error that says why it cannot be reached from there. Every option may be "
-        "given as text. An unknown option or a senseless value is a `ConnectorConfigError` that lists the "
+        "given as text. An unknown option or an invalid value is a `ConnectorConfigError` that lists the "
         "known options."
     ),
     "C37": "Pickling a connector pickles its configuration.",
@@ -129,47 +133,45 @@ RULES: Final = {
         "living process uses is touched."
     ),
     "C39": (
-        "`isinstance(connector, SupportsX)` says that the connector has the power. Where the place it was "
+        "`isinstance(connector, SupportsX)` says that the connector has the capability. If the place it was "
         "opened on does not allow it, the method raises `CapabilityError` and says why."
     ),
     "C40": (
         "`reserve(object_id)` returns the key that the object with this id will have. Until it is put, `get` "
-        "gives `None`."
+        "returns `None`."
     ),
     "C41": (
-        "`fulfil(key, payload)` is a `put` (C13 to C20). A payload with another object id is an `InvalidKeyError`."
+        "`fulfil(key, payload)` is a `put` (C13 to C20). A payload with a different object id is an `InvalidKeyError`."
     ),
     "C42": (
-        "`wait(keys)` returns as soon as at least one object exists: those that do, in the order given. It "
-        "wakes up by notification; where nothing notifies (a network file system, a limit of the system that "
-        "is reached) it looks, every 2 ms at most in the first second and every 50 ms later, or as C61 says. "
-        "An expired or evicted object does not exist, and one that comes and goes at once may be missed. When "
-        "time is up it raises `DeadlineError`."
+        "`wait(keys)` returns as soon as at least one object exists: those that do, in the order of the keys. "
+        "It wakes up by notification. Where nothing notifies (a network file system, a limit of the system "
+        "that is reached) it looks, every 2 ms at most in the first second and every 50 ms later, or as C61 "
+        "says. An expired or evicted object does not exist, and one that comes and goes at once may be "
+        "missed. When time is up it raises `DeadlineError`."
     ),
-    "C43": "Each answer stands at the place of its question. A batch is not atomic; each object in it is.",
+    "C43": "Answers come in the order of the arguments. A batch is not atomic; each object in it is.",
     "C44": (
-        "From its expiry on no `get` returns an object (also not during a step of the client's clock), and "
-        "its name is free for a repeated `put`."
+        "From its expiry on no `get` returns an object, whatever the client's clock does, and its name is "
+        "free for a repeated `put`."
     ),
     "C45": (
         "`renew(key, ttl)` sets the expiry to `ttl` seconds from now, `None` to never. True means that it "
         "did; False that the object is gone."
     ),
     "C46": (
-        "The bytes are freed within 1 s while a process that set the expiry has the channel open, else by "
-        "whoever meets the object or opens the channel next."
+        "The bytes are freed within 1 s while a process that set the expiry has the channel open, else by the "
+        "next process that accesses the object or opens the channel."
     ),
     "C47": (
         "Of any number of `take(key, claim)` with different claims, in any threads and processes, exactly one "
-        "returns the object; the others return `None`, and so do later ones."
+        "returns the object. The others return `None`, and so do later ones."
     ),
-    "C48": (
-        "The same claim asking again gets the same object, so that a lost answer costs nothing. Its lease starts anew."
-    ),
-    "C49": "After `lease` seconds the object may be claimed by others; without a lease, never.",
+    "C48": ("The same claim asking again gets the same object, so a lost answer costs nothing. Its lease starts anew."),
+    "C49": "After `lease` seconds the object can be claimed by others; without a lease, never.",
     "C50": (
-        "`evict` ends object and claim. `get` and `exists` take no notice of claims. A claim is 1 to 128 "
-        "printable ASCII characters (`InvalidArgumentError`)."
+        "`evict` ends object and claim. `get` and `exists` ignore claims. A claim is 1 to 128 printable ASCII "
+        "characters (`InvalidArgumentError`)."
     ),
     "C51": (
         "`swap(key, payload)` replaces the object if the payload's revision is the current one plus 1; "
@@ -183,12 +185,12 @@ RULES: Final = {
     ),
     "C54": (
         "`get_range(key, offset, length)` returns those bytes of the payload as it would lie in one buffer: "
-        "fewer at its end, none behind it, `None` without an object. Negative numbers are an "
+        "fewer at its end, none after it, `None` without an object. Negative numbers are an "
         "`InvalidArgumentError`."
     ),
     "C55": (
-        "`keys()` gives the key of each object that the channel holds from before the call until after it, "
-        "and may give keys that come or go meanwhile."
+        "`keys()` returns the key of each object that the channel holds during the whole call, and may return "
+        "keys of objects that come or go meanwhile."
     ),
     "C56": (
         "`clear()` deletes every object that psk wrote in this channel, whichever store did, and returns how "
