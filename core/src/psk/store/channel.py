@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from psk.background import stepping_aside
 from psk.connectors import deadline_after, poll
-from psk.errors import CapabilityError, DeadlineError, PayloadError
+from psk.errors import CapabilityError, DeadlineError, PayloadError, PskError
 from psk.plugins.importing import on_demand
 from psk.wire import HEADER_REACH, Header, Payload, new_object_id
 
@@ -161,10 +162,17 @@ class Channel:
 
     def put_batch(self, payloads: Sequence[Payload], **options: Any) -> list[str]:
         """Store payloads, together if the connector can; options as of `put`."""
+        keys: list[str] = []
         if "SupportsBatch" not in self.capabilities:
-            return [self.put(payload, **options) for payload in payloads]
+            try:
+                keys.extend(self.put(payload, **options) for payload in payloads)
+            except BaseException:
+                with suppress(PskError):  # nobody else has these keys
+                    self.evict_batch(keys)
+                raise
+            return keys
         with self.operation("connector.put") as event:
-            keys: list[str] = self.connector.put_batch(payloads, **options)
+            keys = self.connector.put_batch(payloads, **options)
             for key, payload in zip(keys, payloads, strict=True):
                 event.moved(key, payload.nbytes)
         return keys
