@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from operator import eq, getitem
 from types import FunctionType
@@ -89,10 +90,8 @@ def _slow_down(proxy: Any) -> None:
     if type(proxy).__proxy_fast__:
         set_class(proxy, type(proxy).__base__)
     for slot in _SLOTS.values():
-        try:
+        with suppress(AttributeError):  # never filled
             slot.__delete__(proxy)
-        except AttributeError:
-            continue
 
 
 def _needs_care(kind: type) -> bool:
