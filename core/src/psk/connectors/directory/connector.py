@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from psk.connectors import Frames, Key, Payload
     from psk.connectors.directory.channel import Channel
     from psk.connectors.directory.objects import Memory
+    from psk.connectors.directory.waiting import Watcher
 
 
 class Allocation:
@@ -300,6 +301,14 @@ class DirectoryConnector(ContextManaged, Rebuilding):
                 f"{shown(nbytes)} is not the size of a payload", remedy="give a number of bytes, 1 or more"
             )
         return Allocation(self._channel, nbytes, deadline, self._timeout)
+
+    def watcher(self) -> Watcher:
+        """Return a new watcher of the channel; see `SupportsWatch`."""
+        with on_demand:
+            from psk.connectors.directory.waiting import Watcher
+
+        self._channel.was_waited_on = True
+        return Watcher(self._channel)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._channel.uri()!r})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import re
@@ -141,9 +142,15 @@ class Objects:
 
     def reserve(self, nbytes: int, deadline: float) -> Memory:  # noqa: ARG002  files have no limit to wait for
         """Return mapped memory for an object of so many bytes, whose room is taken already."""
-        if not hasattr(os, "posix_fallocate"):
-            raise CapabilityError("this system cannot reserve room for a file", remedy="put the object instead")
-        return self.mapped_draft(nbytes)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                return self.mapped_draft(nbytes)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+        raise CapabilityError(
+            f"{self.directory.path!a} cannot map files, or reserve room for them", remedy="put the object instead"
+        )
 
     def give_back(self) -> None:
         """Give memory that is kept for later puts back to the system; files keep none."""

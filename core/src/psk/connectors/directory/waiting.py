@@ -11,19 +11,25 @@ import sys
 import threading
 import time
 import weakref
+from contextlib import suppress
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from psk.connectors import validate_plain_key
+from psk.connectors.directory.locks import close_shared
 from psk.connectors.directory.objects import Objects
-from psk.connectors.waiting import Wake, poll
-from psk.errors import ChannelUnavailableError, ConnectorClosedError
+from psk.connectors.waiting import LONG_PAUSE, PATIENT_AFTER, SHORT_PAUSE, Wake, poll
+from psk.errors import ChannelUnavailableError, ConnectorClosedError, ForkedConnectorError
 from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Sequence
+    import select
+    from collections.abc import Callable, Collection, Sequence
 
+    from psk.connectors import Key
     from psk.connectors.directory.channel import Channel
+    from psk.connectors.directory.directory import Directory
 
 # From linux/inotify.h.
 APPEARED: Final = 0x100 | 0x80
@@ -57,13 +63,13 @@ class Inotify:
         OSError: This system has none, or no more of them.
     """
 
-    __slots__ = ("_descriptor", "_library")
+    __slots__ = ("_library", "descriptor")
 
     def __init__(self) -> None:
-        self._descriptor = -1
+        self.descriptor = -1
         self._library = _library()
-        self._descriptor = self._library.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
-        if self._descriptor < 0:
+        self.descriptor = self._library.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        if self.descriptor < 0:
             raise _last_error()
 
     def watch(self, descriptor: int) -> int:
@@ -74,25 +80,25 @@ class Inotify:
         """
         # By its descriptor: the path may name another directory by now.
         path = f"/proc/self/fd/{descriptor}".encode()
-        number: int = self._library.inotify_add_watch(self._descriptor, path, APPEARED | _DELETED | _ONLY_DIRECTORIES)
+        number: int = self._library.inotify_add_watch(self.descriptor, path, APPEARED | _DELETED | _ONLY_DIRECTORIES)
         if number < 0:
             raise _last_error()
         return number
 
     def unwatch(self, number: int) -> None:
         """Watch a directory no more; no error if it is gone."""
-        self._library.inotify_rm_watch(self._descriptor, number)
+        self._library.inotify_rm_watch(self.descriptor, number)
 
     def events(self, seconds: float) -> list[Event]:
         """Return what has happened; if that is nothing, wait for something, but no longer than so many seconds."""
         import select
 
         ready = select.poll()
-        ready.register(self._descriptor, select.POLLIN)
+        ready.register(self.descriptor, select.POLLIN)
         if not ready.poll(max(seconds, 0.0) * 1000):
             return []
         try:
-            data = os.read(self._descriptor, _BUFFER_BYTES)
+            data = os.read(self.descriptor, _BUFFER_BYTES)
         except BlockingIOError:
             return []
         found = []
@@ -106,7 +112,7 @@ class Inotify:
 
     def close(self) -> None:
         """Close it; the kernel forgets its watches."""
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
 
@@ -134,37 +140,37 @@ LOOK_AGAIN_SECONDS: Final = 0.5
 """How often the reader sees to what no event tells: directories that were removed, connectors that were closed."""
 
 
-class Place(Protocol):
-    """An open directory."""
-
-    @property
-    def descriptor(self) -> int:
-        """Its descriptor, open as long as this object lives."""
-        ...
-
-
 class Waiter:
-    """One thread that waits for names in one directory.
+    """One thread, or one watcher, that waits for names in one directory.
 
     Attributes:
-        owner: For whom it waits; whoever closes it wakes the thread.
+        owner: The channel for which it waits: closing it wakes the thread.
         place: The directory.
         names: What it waits for.
-        appeared: Those of them that the kernel has told of.
+        bell: The descriptor of a watcher's bell, which its event loop polls; None for a thread that blocks.
+        appeared: Those of the names that the kernel has told of.
         must_look: Whether anything may have happened that the kernel did not tell.
-        wake: Set when one of these two changes, or when nobody reads any more.
+        woken: What a thread that blocks waits for.
     """
 
-    __slots__ = ("appeared", "must_look", "names", "owner", "place", "wake", "watch")
+    __slots__ = ("appeared", "bell", "must_look", "names", "owner", "place", "watch", "woken")
 
-    def __init__(self, owner: object, place: Place, names: Sequence[str]) -> None:
+    def __init__(self, owner: object, place: Directory, names: Collection[str], bell: int | None = None) -> None:
         self.owner = owner
         self.place = place
         self.names = names
+        self.bell = bell
         self.appeared: set[str] = set()
         self.must_look = False
-        self.wake = Wake()
         self.watch = -1
+        self.woken = Wake()
+
+    def wake(self) -> None:
+        """Have it look at what has appeared, or read on."""
+        if self.bell is None:
+            self.woken.set()
+        else:
+            os.eventfd_write(self.bell, 1)
 
 
 class Watch:
@@ -176,16 +182,15 @@ class Watch:
         self.waiters: set[Waiter] = set()
         self.by_name: dict[bytes, set[Waiter]] = {}
 
-    def add(self, waiter: Waiter) -> None:
-        """Let a waiter be told."""
+    def add(self, waiter: Waiter, names: Collection[str]) -> None:
+        """Let a waiter be told of names."""
         self.waiters.add(waiter)
-        for name in waiter.names:
+        for name in names:
             self.by_name.setdefault(name.encode(), set()).add(waiter)
 
-    def remove(self, waiter: Waiter) -> None:
-        """Forget a waiter."""
-        self.waiters.discard(waiter)
-        for name in waiter.names:
+    def remove(self, waiter: Waiter, names: Collection[str]) -> None:
+        """Tell a waiter no more of names."""
+        for name in names:
             waiters = self.by_name.get(name.encode())
             if waiters is not None:
                 waiters.discard(waiter)
@@ -196,13 +201,13 @@ class Watch:
         """Wake those who wait for a name."""
         for waiter in self.by_name.get(name, ()):
             waiter.appeared.add(name.decode())
-            waiter.wake.set()
+            waiter.wake()
 
     def call(self) -> None:
-        """Have everybody look for himself."""
+        """Have all of them look for themselves."""
         for waiter in self.waiters:
             waiter.must_look = True
-            waiter.wake.set()
+            waiter.wake()
 
 
 class Arrivals:
@@ -234,8 +239,11 @@ class Arrivals:
         if inotify is not None:
             inotify.close()
 
-    def join(self, waiter: Waiter) -> None:
+    def join(self, waiter: Waiter) -> int:
         """Have the kernel tell of names; what appears from here on is not missed. To be ended by `leave`.
+
+        Returns:
+            The descriptor of the inotify instance.
 
         Raises:
             OSError: It cannot; the limits of instances, watches or descriptors may be reached.
@@ -245,7 +253,31 @@ class Arrivals:
             if self._inotify is None:
                 self._inotify = Inotify()
             waiter.watch = self._inotify.watch(waiter.place.descriptor)
-            self._watches.setdefault(waiter.watch, Watch()).add(waiter)
+            self._watches.setdefault(waiter.watch, Watch()).add(waiter, waiter.names)
+            return self._inotify.descriptor
+
+    def change(self, waiter: Waiter, add: Collection[str] = (), remove: Collection[str] = ()) -> None:
+        """Change of which names a waiter that has joined is told; its own `names` are its own matter."""
+        with self._lock:
+            watch = self._watches.get(waiter.watch)
+            if watch is not None:
+                watch.add(waiter, add)
+                watch.remove(waiter, remove)
+
+    def collect(self, waiter: Waiter) -> tuple[set[str], bool]:
+        """Read what the kernel tells, for everybody, without waiting.
+
+        Returns:
+            Which of the waiter's names have appeared, and whether it must look for all of them.
+        """
+        inotify = self._inotify
+        events = [] if inotify is None else inotify.events(0.0)
+        with self._lock:
+            for event in events:
+                self._pass_on(event)
+            appeared, waiter.appeared = waiter.appeared, set()
+            must_look, waiter.must_look = waiter.must_look, False
+        return appeared, must_look
 
     def leave(self, waiter: Waiter) -> None:
         """Wait no more; doing so twice, or without having joined, is no error."""
@@ -254,7 +286,8 @@ class Arrivals:
                 self._reader = None
             watch = self._watches.get(waiter.watch)
             if watch is not None:
-                watch.remove(waiter)
+                watch.remove(waiter, waiter.names)
+                watch.waiters.discard(waiter)
                 if not watch.waiters:
                     del self._watches[waiter.watch]
                     if self._inotify is not None:
@@ -278,7 +311,7 @@ class Arrivals:
             if reads:
                 self._read(waiter, deadline)
             else:
-                waiter.wake.wait(deadline - time.monotonic())
+                waiter.woken.wait(deadline - time.monotonic())
 
     def forget(self, owner: object) -> None:
         """Wake those who wait for an owner that was closed, and do not keep anything open for it."""
@@ -288,7 +321,7 @@ class Arrivals:
                 for waiter in watch.waiters:
                     if waiter.owner is owner:
                         waiter.must_look = True
-                        waiter.wake.set()
+                        waiter.wake()
         self._close_if_unused()
 
     def _read(self, waiter: Waiter, deadline: float) -> None:
@@ -341,8 +374,8 @@ class Arrivals:
         if self._reader is None:
             for watch in self._watches.values():
                 for waiter in watch.waiters:
-                    if waiter is not leaving:
-                        waiter.wake.set()
+                    if waiter is not leaving and waiter.bell is None:  # an event loop polls the instance itself
+                        waiter.wake()
                         return
 
     def _collected(self, owner: weakref.ref[object]) -> None:
@@ -370,7 +403,7 @@ GRACE_SECONDS: Final = 1.0
 def await_objects(channel: Channel, names: Sequence[str], deadline: float) -> list[str]:
     """Wait until at least one of several objects exists.
 
-    Each appears by a link to its name. Where the kernel cannot tell (a network file system, its limits are reached, or
+    Where the kernel cannot tell (a network file system, its limits are reached, or
     it is not Linux) the names are looked up again and again. One that appears and is removed at once may be missed.
 
     Args:
@@ -405,7 +438,6 @@ def await_objects(channel: Channel, names: Sequence[str], deadline: float) -> li
                 except BaseException:  # an interrupt, but others may wait for this one to read on
                     ARRIVALS.leave(waiter)
                     raise
-        # One object woke this thread; others may exist too.
         return look(names) or found if found and len(names) > 1 else found
     except ConnectorClosedError:
         ARRIVALS.forget(channel)  # once more: the first time may have been before it joined
@@ -413,12 +445,7 @@ def await_objects(channel: Channel, names: Sequence[str], deadline: float) -> li
 
 
 class Look:
-    """Look which objects exist, for one wait.
-
-    Args:
-        channel: The directory.
-        deadline: When the wait ends, by `time.monotonic`.
-    """
+    """Look which objects exist, for a wait that ends at a deadline."""
 
     __slots__ = ("_channel", "_deadline", "_missing_since")
 
@@ -441,3 +468,133 @@ class Look:
             return []
         self._missing_since = None
         return found
+
+
+class Watcher:
+    """Registered waits of one event loop; see `psk.connectors.Watcher`.
+
+    Its descriptor is an epoll instance over the inotify instance of the process and a bell of its own: the kernel tells
+    either, or another thread that has read what the kernel told rings the bell.
+
+    Args:
+        channel: The channel.
+    """
+
+    __slots__ = ("_bell", "_callbacks", "_channel", "_look", "_poll", "_process", "_since", "_unseen", "_waiter")
+
+    def __init__(self, channel: Channel) -> None:
+        self._bell = -1
+        self._poll: select.epoll | None = None
+        self._callbacks: dict[Key, Callable[[Key], object]] = {}
+        self._unseen: set[Key] = set()  # not looked up yet since they were added
+        self._channel = channel
+        self._look = Look(channel, float("inf"))
+        self._process = os.getpid()
+        self._since = time.monotonic()
+        self._waiter: Waiter | None = None
+        directory = channel.opened().directory
+        if directory.is_local and hasattr(os, "eventfd"):
+            import select
+
+            try:
+                self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+                self._waiter = Waiter(channel, directory, self._callbacks.keys(), self._bell)
+                inotify = ARRIVALS.join(self._waiter)
+                self._poll = select.epoll()
+                for descriptor in (self._bell, inotify):
+                    self._poll.register(descriptor, select.EPOLLIN)
+            except OSError:  # a limit is reached: look instead
+                self._release()
+
+    def add(self, key: Key, callback: Callable[[Key], object]) -> None:
+        """Have `callback(key)` called once, by a later `dispatch`, when the object exists."""
+        validate_plain_key(key)
+        self._check()
+        self._callbacks[key] = callback
+        self._unseen.add(key)
+        self._since = time.monotonic()
+        if self._waiter is not None:
+            ARRIVALS.change(self._waiter, add=(key,))
+            self._waiter.wake()
+
+    def discard(self, key: Key) -> None:
+        """Forget a key."""
+        if self._callbacks.pop(key, None) is not None and self._waiter is not None:
+            ARRIVALS.change(self._waiter, remove=(key,))
+        self._unseen.discard(key)
+
+    def fileno(self) -> int | None:
+        """Return the descriptor; None if this watcher looks."""
+        return None if self._poll is None else self._poll.fileno()
+
+    def dispatch(self) -> float | None:
+        """Call the callbacks of the objects that exist now; return the seconds after which to call this again."""
+        self._check()
+        start = time.monotonic()
+        unseen, self._unseen = self._unseen, set()
+        found = self._look([name for name in self._names(unseen) if name in self._callbacks])
+        self._unseen.update(found)
+        for key in found:
+            callback = self._callbacks.get(key)
+            self.discard(key)
+            if callback is not None:
+                try:
+                    callback(key)
+                except BaseException:
+                    if self._waiter is not None:
+                        self._waiter.wake()  # for the callbacks that are left
+                    raise
+        if self._waiter is not None:
+            return LOOK_AGAIN_SECONDS
+        pause = SHORT_PAUSE if start - self._since < PATIENT_AFTER else LONG_PAUSE
+        return max(pause, 10 * (time.monotonic() - start))
+
+    def close(self) -> None:
+        """Forget every key and release the descriptor."""
+        self._callbacks.clear()
+        self._unseen.clear()
+        self._process = -1
+        self._release()
+
+    def _names(self, unseen: set[str]) -> Collection[str]:
+        """Return the keys to look up: those that have appeared, or all if the kernel cannot have told of them."""
+        waiter = self._waiter
+        if waiter is None:
+            return list(self._callbacks)
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        appeared, must_look = ARRIVALS.collect(waiter)
+        directory = self._channel.opened().directory
+        if not must_look and directory is waiter.place and directory.is_there():
+            return unseen | appeared
+        # The directory was removed, and perhaps made again, or events were lost.
+        ARRIVALS.leave(waiter)
+        with suppress(ChannelUnavailableError):
+            self._channel.run("look into", Objects.present, ())  # opens the new directory, if there is one
+        waiter.place = self._channel.opened().directory
+        try:
+            ARRIVALS.join(waiter)
+        except OSError:
+            self._release()
+        return list(self._callbacks)
+
+    def _check(self) -> None:
+        if self._process < 0:
+            raise ConnectorClosedError("the watcher is closed", remedy="make a new one")
+        if self._process != os.getpid():
+            raise ForkedConnectorError("a watcher does not work in a forked child", remedy="make one in the child")
+        self._channel.opened()
+
+    def _release(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            ARRIVALS.leave(waiter)  # first: whoever rings the bell has looked for it among those who wait
+        bell, self._bell = self._bell, -1
+        close_shared(bell)
+        if self._poll is not None:
+            self._poll.close()
+            self._poll = None
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self._release()

@@ -230,8 +230,12 @@ class Removals:
 
     def reap(self) -> None:
         """Remove them; called by the background thread, and at the end of the process."""
-        while self._paths:
-            remove_tree(self._paths.pop())
+        while paths := list(self._paths):
+            for path in paths:
+                # Kept in the list until it is gone: at the end of the process the background thread does not go on.
+                remove_tree(path)
+                with suppress(ValueError):
+                    self._paths.remove(path)
 
 
 REMOVALS: Final = Removals()
