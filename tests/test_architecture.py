@@ -1,4 +1,4 @@
-"""Does the tree keep the rules that the documents state?"""
+"""The tree keeps the rules that the documents state."""
 
 import ast
 import re

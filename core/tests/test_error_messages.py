@@ -1,4 +1,4 @@
-"""Does every public error say what failed, what exists and what to do?"""
+"""Every public error says what failed, what exists and what to do."""
 
 import inspect
 import os

@@ -1,4 +1,4 @@
-"""How does a test install a distribution of its own? As an installer leaves it: modules, and a folder about them."""
+"""Install distributions for tests as an installer does: modules, and a folder of metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does background work run, end, and stay out of the way?"""
+"""Background work runs in few threads, which end when idle and hold up nothing."""
 
 import contextvars
 import subprocess

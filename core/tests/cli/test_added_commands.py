@@ -1,4 +1,4 @@
-"""Can a plug-in add commands, and does one that is broken say so without disturbing the others?"""
+"""Plug-ins add commands, and a broken one is reported without affecting the others."""
 
 import json
 import subprocess

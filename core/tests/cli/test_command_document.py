@@ -1,4 +1,4 @@
-"""Is docs/cli.md true? Its commands run, and say what it shows, but for numbers and places."""
+"""The commands of docs/cli.md run, and print what it shows except for numbers and places."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Does the command end as scripts expect: exit codes, one JSON document, closed pipes, Ctrl-C, full disks?"""
+"""The program ends as scripts expect: exit codes, one JSON document, closed pipes, Ctrl-C, full disks."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""Are tables, quantities and error documents as people and programs expect them?"""
+"""Tables, quantities and error documents have the form that people and programs expect."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Does `psk inspect` say of hostile pickles what they would do, without doing any of it, and in bounded memory?"""
+"""`psk inspect` shows what hostile pickles would do, does none of it, and uses bounded memory."""
 
 import io
 import json

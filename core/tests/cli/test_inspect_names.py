@@ -1,4 +1,4 @@
-"""Does `psk inspect` name what the real unpickler would import, whatever tricks hide it?"""
+"""`psk inspect` names what the real unpickler would import, whatever hides it."""
 
 import collections
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Does `psk inspect` say what a payload is, and notice each thing that can be wrong with it?"""
+"""`psk inspect` describes a payload, and notices each thing that can be wrong with it."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Does `psk inspect` survive every pickle, and execute nothing?"""
+"""`psk inspect` survives every pickle, and executes nothing."""
 
 import json
 import os

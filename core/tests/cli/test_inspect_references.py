@@ -1,4 +1,4 @@
-"""Does `psk inspect` find every reference in a pickle, and check its signature?"""
+"""`psk inspect` finds every reference in a pickle, and checks its signature."""
 
 import collections
 import datetime as dt

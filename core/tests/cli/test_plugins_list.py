@@ -1,4 +1,4 @@
-"""Does `psk plugins list` tell what is installed and what is wrong with it, and import nothing?"""
+"""`psk plugins list` shows what is installed and what is wrong with it, and imports nothing."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What does a command line that makes no sense get as an answer?"""
+"""A command line that is not valid is answered with what is wrong and what to do."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What do the tests of plug-ins share?"""
+"""Fixtures of the tests of plug-ins."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What can a distribution do to others by what it says about itself? Nothing: it is listed as far as it can be read."""
+"""Whatever the metadata of a distribution says, it is listed as far as it can be read and affects no other."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Do observers hear of what a store does, exactly once each?"""
+"""Observers are told what a store does, once for each call."""
 
 from contextlib import closing
 

@@ -1,4 +1,4 @@
-"""Is a store left alone by observers that raise, cannot be loaded, are not allowed, or use stores themselves?"""
+"""Observers that raise, cannot be loaded, are not allowed, or use stores themselves do not affect a store."""
 
 from faults.observer import HEARD
 

@@ -1,4 +1,4 @@
-"""Is the codec of a plug-in found by what payloads call it, and never where bytes from outside may choose none?"""
+"""A plug-in's codec is found by its name in payloads, and never where bytes from outside may choose none."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Does each way to be broken say what is wrong, whose plug-in it is, and what to do, and hurt nobody else?"""
+"""Each broken plug-in is reported with its fault, its distribution and a remedy, and affects no other."""
 
 import re
 

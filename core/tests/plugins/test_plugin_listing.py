@@ -1,4 +1,4 @@
-"""Is what is installed listed with its state, whatever is wrong with it, and nothing imported?"""
+"""Installed plug-ins are listed with their state, whatever is wrong with them, and none is imported."""
 
 import os
 import sys

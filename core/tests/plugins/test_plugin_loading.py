@@ -1,4 +1,4 @@
-"""Does asking for one plug-in load that one, once, and nothing else?"""
+"""A request for one plug-in loads that one, once, and nothing else."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Is there any special method that the proxy neither forwards nor is excused from?"""
+"""Every special method is forwarded by the proxy or excused with a reason."""
 
 import sys
 import tomllib

@@ -1,4 +1,4 @@
-"""Does each operation give with a proxy what it gives with the target, errors included?"""
+"""Each operation has the same result, or error, with a proxy as with its target."""
 
 import copy
 import math

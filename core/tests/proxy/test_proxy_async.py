@@ -1,4 +1,4 @@
-"""Do await, async for and async with work on a proxy?"""
+"""`await`, `async for` and `async with` work on a proxy."""
 
 import asyncio
 

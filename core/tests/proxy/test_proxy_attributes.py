@@ -1,4 +1,4 @@
-"""Are attributes read, set and deleted on the target?"""
+"""Attributes are read, set and deleted on the target."""
 
 import types
 

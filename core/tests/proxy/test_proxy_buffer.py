@@ -1,4 +1,4 @@
-"""Can a proxy be read as bytes by C code, from Python 3.12?"""
+"""From Python 3.12 on, C code can read a proxy as bytes."""
 
 import hashlib
 import io

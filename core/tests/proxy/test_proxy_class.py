@@ -1,4 +1,4 @@
-"""Which class does a proxy show, and to whom?"""
+"""A proxy shows the class of its target, except to those that serialise it."""
 
 import abc
 import collections.abc

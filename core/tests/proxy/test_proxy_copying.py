@@ -1,4 +1,4 @@
-"""What does a copy of a proxy share with it?"""
+"""A copy of a proxy shares the factory with it, and never the target."""
 
 import copy
 

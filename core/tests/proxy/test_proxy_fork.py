@@ -1,4 +1,4 @@
-"""Does a child process work that was forked while other threads were resolving?"""
+"""A child that was forked while other threads were resolving works."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""What does `p += x` leave under the name p, and under other names?"""
+"""`p += x` leaves the right object under the name p and under other names."""
 
 import numpy as np
 

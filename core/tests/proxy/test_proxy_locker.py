@@ -1,4 +1,4 @@
-"""Does a locked proxy stay untouched until it is unlocked?"""
+"""A locked proxy stays unused until it is unlocked."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Does a proxy free its target as soon as it is dropped?"""
+"""A proxy frees its target as soon as it is dropped."""
 
 import gc
 import sys

@@ -1,4 +1,4 @@
-"""Do the standard library and builtins accept a proxy beside real values?"""
+"""The standard library and builtins accept a proxy beside plain values."""
 
 import collections
 import datetime as dt

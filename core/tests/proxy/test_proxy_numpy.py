@@ -1,4 +1,4 @@
-"""Does numpy take a proxy for the array behind it, without a copy?"""
+"""numpy uses a proxy as the array behind it, without a copy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What travels when a proxy is pickled?"""
+"""A pickled proxy contains its factory and what is known of its target, never the target."""
 
 import copyreg
 import functools

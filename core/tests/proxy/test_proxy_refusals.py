@@ -1,4 +1,4 @@
-"""Where does C code refuse a proxy, and does the documented remedy work?"""
+"""C code rejects a proxy where the documents say so, and the documented workarounds work."""
 
 import io
 import json

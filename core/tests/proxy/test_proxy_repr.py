@@ -1,4 +1,4 @@
-"""What does one see of a proxy in a log or a debugger?"""
+"""The repr of a proxy shows its state, and never resolves it."""
 
 from psk.proxy import Proxy, is_resolved, make_proxy, resolve
 

@@ -1,4 +1,4 @@
-"""When is the factory called, how often, and what happens if it fails?"""
+"""The factory is called once, by the first use, and again after a failure."""
 
 import threading
 import time

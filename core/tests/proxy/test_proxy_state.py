@@ -1,4 +1,4 @@
-"""What do the helpers and the proxy's own attributes tell and change?"""
+"""The functions of proxies and a proxy's own attributes show and change its state."""
 
 import asyncio
 import subprocess

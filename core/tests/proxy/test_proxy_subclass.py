@@ -1,4 +1,4 @@
-"""Can Proxy be subclassed, with operations and state of the subclass's own?"""
+"""Proxy can be subclassed, with operations and state of the subclass."""
 
 import pytest
 

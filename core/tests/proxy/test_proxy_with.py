@@ -1,4 +1,4 @@
-"""Does `with` enter and leave the target?"""
+"""`with` enters and leaves the target."""
 
 import pytest
 

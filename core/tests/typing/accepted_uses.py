@@ -1,4 +1,4 @@
-"""Which valid uses must no type checker flag? All of these."""
+"""Valid uses that no type checker flags."""
 
 # ruff: noqa: C416, DTZ005, PLW0108, RUF005, SIM115, SIM300, TC003, UP031  # what is odd about these lines is what they try
 

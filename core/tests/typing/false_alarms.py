@@ -1,4 +1,4 @@
-"""Which valid uses are flagged all the same? A test notices when a checker learns better, or worse."""
+"""Valid uses that a type checker flags. A test notices when a checker changes."""
 
 # ruff: noqa: SIM300  # the order is the point
 

@@ -1,4 +1,4 @@
-"""Which wrong uses does which type checker flag? Lines marked `# E:` with the checkers that do."""
+"""Wrong uses, marked `# E:` with the type checkers that flag them."""
 
 from __future__ import annotations
 

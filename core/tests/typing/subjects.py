@@ -1,4 +1,4 @@
-"""What do the typed examples act on?"""
+"""The objects of the typed examples."""
 
 # ruff: noqa: TC003  # plain imports, as users write them
 

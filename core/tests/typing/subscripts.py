@@ -1,4 +1,4 @@
-"""Which classes do programs that come from ProxyStore subscript? Their annotations are valid, also where evaluated."""
+"""Classes that programs written for ProxyStore subscript: their annotations are valid, also where evaluated."""
 
 from typing import Any, TypeVar
 

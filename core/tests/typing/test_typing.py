@@ -1,4 +1,4 @@
-"""Do mypy and pyright flag exactly what the examples say?"""
+"""mypy and pyright flag exactly what the examples say."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What do the tests of commands on objects share? A channel in files, and something to put there."""
+"""Fixtures of the tests of commands on objects: a channel in files, and a file to put."""
 
 import pytest
 

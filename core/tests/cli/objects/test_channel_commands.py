@@ -1,4 +1,4 @@
-"""Do ls, rm and sweep, and a held session, do with a channel what they say?"""
+"""`psk ls`, `rm`, `sweep` and a held session do with a channel what they say."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What do the commands say of a channel that is not there?"""
+"""Commands report a channel that does not exist, and do not create it."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Does `psk get` run nothing, spare the terminal, and keep files whole and private?"""
+"""`psk get` executes nothing, protects the terminal, and writes files whole and private."""
 
 import os
 import pickle

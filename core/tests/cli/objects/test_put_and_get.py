@@ -1,4 +1,4 @@
-"""Is what `psk get` gives what `psk put` was given?"""
+"""`psk get` returns what `psk put` was given."""
 
 import base64
 import os
