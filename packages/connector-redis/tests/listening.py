@@ -1,4 +1,4 @@
-"""Who listens at a server, and is a wait already listening? For tests of waits and of what wakes them."""
+"""Look who listens at a server, for tests of waits and of what wakes them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def waiting_for(connector, keys, *, until=True, timeout=20):
 
 
 def subscribers():
-    """Give the subscribers of this process, one for each server."""
-    return list(subscriber._KNOWN.get().by_place.values())
+    """Give the subscribers of this process that listen, one for each server; others may await their collection."""
+    return [each for each in subscriber._KNOWN.get().by_place.values() if each._listeners or each._thread]
 
 
 def is_listening(each):
