@@ -10,7 +10,7 @@ from large_objects import parts_of_10_kb  # noqa: F401
 from servers import MissingServerError, RedisServer, program_of
 
 from psk.connectors import parse_uri
-from psk_connector_redis.server import Server
+from psk_connector_redis.channel import Server
 from psk_connector_redis.settings import Settings
 
 

@@ -170,7 +170,7 @@ def test_the_check_sees_what_it_looks_for(behind, proxy, monkeypatch, bug):
         wrong, _ = run_at_once(calls, TIMEOUT)
         assert any("took" in text for text in wrong)
     else:
-        monkeypatch.setattr("psk_connector_redis.server.OSError", KeyError, raising=False)
+        monkeypatch.setattr("psk_connector_redis.channel.OSError", KeyError, raising=False)
         wrong, _ = run_at_once(calls, TIMEOUT)
         assert all("TimeoutError" in text for text in wrong)
         assert len(wrong) == len(calls)

@@ -13,8 +13,8 @@ from psk.connectors.toolkit import subscriber
 from psk.errors import ConnectorClosedError, DeadlineError
 from psk.wire import encode
 from psk_connector_redis import waiting
+from psk_connector_redis.channel import Server
 from psk_connector_redis.connection import Connection
-from psk_connector_redis.server import Server
 from psk_testing.network import FaultProxy
 
 MISSING = "0" * 32

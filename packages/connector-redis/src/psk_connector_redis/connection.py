@@ -250,8 +250,16 @@ class Dialer:
         return within(end, connect, discard=Connection.close, name="psk-redis-dial")
 
     def _connect(self, address: Address, deadline: float) -> Connection:
-        connected = self._connected(address, deadline)
+        if address.is_socket:
+            connected = socket.socket(socket.AF_UNIX)
+        else:
+            connected = socket.create_connection(address, seconds_left(deadline))
         try:
+            if address.is_socket:
+                connected.settimeout(seconds_left(deadline))
+                connected.connect(address.host)
+            else:
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is not None:
                 connected.getpeername()  # one that was reset would be lost in `wrap_socket`, and not closed
                 connected = self._context.wrap_socket(connected, server_hostname=address.host)
@@ -264,21 +272,6 @@ class Dialer:
             connected.close()
             raise
         return connection
-
-    @staticmethod
-    def _connected(address: Address, deadline: float) -> socket.socket:
-        if not address.is_socket:
-            connected = socket.create_connection(address, seconds_left(deadline))
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connected
-        connected = socket.socket(socket.AF_UNIX)
-        try:
-            connected.settimeout(seconds_left(deadline))
-            connected.connect(address.host)
-        except BaseException:
-            connected.close()
-            raise
-        return connected
 
     @staticmethod
     def _demand(connection: Connection, deadline: float, *command: str) -> None:

@@ -18,9 +18,8 @@ from psk.connectors import (
 from psk.connectors.toolkit import ContextManaged, Finalised, Rebuilding, Reserving, ToldWatcher, dismiss
 from psk.errors import CapabilityError
 from psk_connector_redis import batches, objects
-from psk_connector_redis.channel import Channel, milliseconds
+from psk_connector_redis.channel import Channel, Server, milliseconds
 from psk_connector_redis.reading import get_object, get_range
-from psk_connector_redis.server import Server
 from psk_connector_redis.settings import Settings, with_port
 from psk_connector_redis.waiting import LOOK_AGAIN_SECONDS, Notices, await_any
 from psk_connector_redis.writing import Swap, put_object

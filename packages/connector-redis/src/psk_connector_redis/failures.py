@@ -92,11 +92,6 @@ def failure(
     return ChannelUnavailableError(f"cannot reach {place} while {doing}: {reason}", remedy=_advice(error, is_tls))
 
 
-def answer_of(refusal: Refusal) -> str:
-    """Return the server's words without what they repeat of a command, which may be anything."""
-    return ascii(str(refusal).partition(_ARGUMENTS)[0][:_LONGEST_ANSWER])[1:-1]
-
-
 def _refused(refusal: Refusal, doing: str, place: str, nbytes: int) -> ConnectorError:
     code = refusal.code
     text = str(refusal)
@@ -118,7 +113,9 @@ def _refused(refusal: Refusal, doing: str, place: str, nbytes: int) -> Connector
     remedy = _REMEDIES.get(code, "check the server")
     if _CROWDED in text:
         remedy = "raise the server's maxclients, or give fewer connections="
-    return ChannelUnavailableError(f"{place} refused {doing}: {answer_of(refusal)}", remedy=remedy)
+    # Without what the server repeats of a command, which may be anything.
+    answer = ascii(text.partition(_ARGUMENTS)[0][:_LONGEST_ANSWER])[1:-1]
+    return ChannelUnavailableError(f"{place} refused {doing}: {answer}", remedy=remedy)
 
 
 def _distrust(error: BaseException) -> str | None:

@@ -29,7 +29,12 @@ PAGE_NAMES: Final = 1000
 def exists(channel: Channel, key: Key, deadline: float) -> bool:
     """Tell whether anything is stored under an object's name."""
     name = channel.names.of(key)
-    return bool(channel.ask(b"EXISTS", name, name=name, deadline=deadline, doing=f"looking for {key}", kind=int))
+
+    def exchange(connection: Connection) -> bool:
+        connection.send((pack(b"EXISTS", name),), deadline)
+        return bool(accepted(connection.reply(deadline), int))
+
+    return channel.run(exchange, name=name, deadline=deadline, doing=f"looking for {key}")
 
 
 def evict(channel: Channel, key: Key, deadline: float) -> None:

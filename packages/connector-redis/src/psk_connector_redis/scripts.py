@@ -164,7 +164,7 @@ Parts that are being uploaded have a time to live, so they are left alone.
 """
 
 DISCARD: Final = Script("""
-if redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) == ARGV[1] then return 0 end
 for number = 2, #KEYS do redis.call('UNLINK', KEYS[number]) end
 return 1
 """)

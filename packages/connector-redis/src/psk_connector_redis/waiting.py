@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from psk.connectors import Key
     from psk.connectors.toolkit import Listener, Settable
-    from psk_connector_redis.channel import Channel
+    from psk_connector_redis.channel import Channel, Server
     from psk_connector_redis.connection import Connection
-    from psk_connector_redis.server import Server
 
 LOOK_AGAIN_SECONDS: Final = 1.0
 """How often a wait or a watcher looks for itself: a producer may not be allowed to publish, a message may be lost."""

@@ -196,7 +196,8 @@ class Swap:
         try:
             self._run()
         except BaseException:
-            self._discard()
+            if self._uploaded is not None:
+                _discard(self._channel, self._key, self._uploaded)
             raise
 
     def _run(self) -> None:
@@ -268,13 +269,3 @@ class Swap:
         return ChannelDataError(
             f"what {place} holds as {self._key} is not an object of psk", remedy="evict it, or use another prefix="
         )
-
-    def _discard(self) -> None:
-        """Remove what was uploaded in vain; where that fails it expires."""
-        if self._uploaded is not None and self._value:
-            _discard(self._channel, self._key, self._uploaded)
-        elif self._uploaded is not None:
-            [name] = self._uploaded.names(self._channel.names, self._key)
-            end = time.monotonic() + _CLEANING_SECONDS
-            with suppress(PskError):
-                self._channel.ask(b"UNLINK", name, name=name, deadline=end, doing=self._doing, kind=int)
