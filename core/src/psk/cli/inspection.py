@@ -166,11 +166,11 @@ def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]
 def _is_kept_in(view: memoryview, nbytes: int) -> bool:
     """Tell whether a connector stores a payload of `nbytes` bytes like this: with its expiry, or in whole pages."""
     from psk.connectors.directory.expiry import RECORD_BYTES, record_offset
-    from psk.connectors.shm.segments import needs_segment, whole_pages
+    from psk.connectors.shm.segments import LARGEST_COPIED, whole_pages
 
     if view.nbytes == record_offset(nbytes) + RECORD_BYTES:
         return True
-    in_pages = needs_segment(nbytes) and view.nbytes % PAGE_BYTES in {0, RECORD_BYTES}
+    in_pages = nbytes > LARGEST_COPIED and view.nbytes % PAGE_BYTES in {0, RECORD_BYTES}
     return in_pages and nbytes <= view.nbytes <= 2 * whole_pages(nbytes)
 
 

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from psk.connectors import deadline_error
 from psk.connectors.directory.channel import Channel
 from psk.connectors.directory.directory import FULL, NO_DESCRIPTORS, Directory, open_file, open_to_renew
-from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, Clock, find_record, has_room_for_record, read_record
+from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, Clock, find_record, read_record
 from psk.connectors.directory.locks import exclusively, pauses, try_share
 from psk.connectors.directory.objects import Objects
 from psk.connectors.directory.reading import read_frames
 from psk.connectors.shm.liveness import check_private, sweep
 from psk.connectors.shm.mapping import Mapping
 from psk.connectors.shm.segments import (
+    LARGEST_COPIED,
     SEGMENT_BYTES,
     Filling,
     Pool,
     Segment,
     most_reused,
-    needs_segment,
     used_bytes,
     whole_pages,
 )
 from psk.errors import ChannelFullError, ChannelUnavailableError, PayloadError, PskError, ShmFullError
-from psk.wire import Frames
+from psk.wire import ALIGNMENT, Frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,10 +122,10 @@ class SharedObjects(Objects):
         A segment has its record behind its last page, where it is found without a look at the header. So the size of
         a file tells that there is none.
         """
+        if size % ALIGNMENT != RECORD_BYTES:  # what `has_room_for_record` tells, without its call for each get
+            return size, NEVER
         if size < SEGMENT_BYTES:
             return find_record(descriptor, size, BOOT_CLOCK.kind)
-        if not has_room_for_record(size):
-            return size, NEVER
         end = size - RECORD_BYTES
         return end, read_record(descriptor, end, BOOT_CLOCK.kind)
 
@@ -140,7 +140,7 @@ class SharedObjects(Objects):
     def read(self, descriptor: int, end: int, name: str, deadline: float) -> Frames:
         """Return the payload in private memory: a segment mapped copy-on-write, a small file copied."""
         if end < SEGMENT_BYTES:
-            return read_frames(descriptor, end, name, deadline)
+            return super().read(descriptor, end, name, deadline)
         try:
             view = Mapping(descriptor, end, shared=False).view
         except OSError as error:
@@ -151,7 +151,7 @@ class SharedObjects(Objects):
 
     def place(self, name: str, buffers: Sequence[Buffer], nbytes: int, ttl: float | None, deadline: float) -> bool:
         """Copy a payload into a file or a segment and give it its name; False if the name is taken."""
-        if not needs_segment(nbytes):
+        if nbytes <= LARGEST_COPIED:
             if self._max_bytes is not None:
                 self._check_limit(nbytes)
             try:
@@ -204,7 +204,7 @@ class SharedObjects(Objects):
 
     def reserve(self, nbytes: int, deadline: float) -> Memory:
         """Return mapped memory for an object of so many bytes; with a limit, other processes count it from now on."""
-        if needs_segment(nbytes):
+        if nbytes > LARGEST_COPIED:
             filling = self._filling(nbytes, deadline)
             try:
                 filling.map()

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psk.connectors.arguments import expired
 from psk.connectors.directory.directory import CLOEXEC, FULL, NO_DESCRIPTORS, NO_FOLLOW, READ_DIRECTORY
-from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, record_offset, write_record
+from psk.connectors.directory.expiry import NEVER, write_record
 from psk.connectors.directory.locks import close_shared, try_lock, try_share, unlock
 from psk.connectors.directory.writing import DRAFTS, write_all
 from psk.connectors.shm.mapping import HUGE_BYTES, PAGE_BYTES, Mapping
+from psk.wire import ALIGNMENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 SEGMENT_BYTES: Final = 64 * 1024
 """From here on a file is a segment; smaller ones are quicker copied than mapped."""
+
+LARGEST_COPIED: Final = SEGMENT_BYTES - ALIGNMENT
+"""The largest payload that is not put into a segment: with the record of an expiry its file is no larger than that."""
 
 STEP_BYTES: Final = 4 * 1024 * 1024
 """How much is copied between two looks at the clock, and two chances for other threads."""
@@ -438,11 +442,6 @@ class Filling:
     def forget(self) -> None:
         """Let go of it in a forked child: the pool has done so already."""
         self.segment.forget()
-
-
-def needs_segment(nbytes: int) -> bool:
-    """Tell whether a payload goes into a segment: if its file could become as large as one, record included."""
-    return record_offset(nbytes) + RECORD_BYTES >= SEGMENT_BYTES
 
 
 def whole_pages(nbytes: int) -> int:
