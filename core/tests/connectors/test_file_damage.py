@@ -93,13 +93,13 @@ def test_no_thread_to_be_had_is_no_error(files, monkeypatch, decoded):
 def test_an_object_cut_off_while_it_is_read(files, directory, monkeypatch, size):  # C24
     key = files.put(encode(bytes(size)))
     os.chmod(f"{directory}/{key}", 0o600)
-    read = reading.read_frames
+    read = objects.Objects.read
 
-    def cut(descriptor, *arguments):
+    def cut(self, *arguments):
         os.truncate(f"{directory}/{key}", 60)
-        return read(descriptor, *arguments)
+        return read(self, *arguments)
 
-    monkeypatch.setattr(objects, "read_frames", cut)
+    monkeypatch.setattr(objects.Objects, "read", cut)
     os.utime(f"{directory}/{key}", (4e9, 4e9))  # an object with an expiry, far away
     with pytest.raises(PayloadError, match="cut off"):
         files.get(key)

@@ -33,15 +33,10 @@ def read_frames(descriptor: int, size: int, key: str, deadline: float) -> Frames
         PayloadError: It has become shorter.
         DeadlineError: Time was up.
     """
-    if size < PIPELINE_BYTES:
-        memory: memoryview | bytearray = bytearray(size)
-        if os.readv(descriptor, (memory,)) != size:
-            _read_into(descriptor, memoryview(memory), 0, key)
-        return Frames((memory,))
     view = allocate(size)
     arrived = _read_into(descriptor, view[:STEP_BYTES], 0, key)
     summing = None
-    if view[FLAGS_OFFSET] & HAS_CHECKSUM:
+    if size >= PIPELINE_BYTES and view[FLAGS_OFFSET] & HAS_CHECKSUM:
         summing = _Summing(view)
         summing.reach(arrived)
     try:
