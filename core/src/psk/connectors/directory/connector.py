@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from psk.connectors import Frames, Key, Payload
     from psk.connectors.directory.channel import Channel
-    from psk.connectors.directory.objects import Memory
     from psk.connectors.directory.waiting import Watcher
+    from psk.connectors.directory.writing import Memory
 
 
 class Allocation:

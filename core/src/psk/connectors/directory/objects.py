@@ -9,7 +9,7 @@ import re
 import stat
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from psk.connectors.arguments import expired
 from psk.connectors.comparison import HEADER_BYTES, is_same_payload
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from psk.connectors.directory.directory import Directory
     from psk.connectors.directory.expiry import Clock
+    from psk.connectors.directory.writing import Memory
     from psk.wire import Buffer
 
     T = TypeVar("T")
@@ -51,32 +52,6 @@ _is_claim_name = re.compile(r"[0-9a-f]{32}\.claim").fullmatch
 _is_draft_name = re.compile(r"[0-9a-f]{24}").fullmatch
 
 _MAKE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW
-
-
-class Memory(Protocol):
-    """Memory of a channel that becomes the object of a key: a `Draft`, or a segment of shared memory."""
-
-    descriptor: int
-    """Of its file."""
-
-    view: memoryview
-    """All of it, until `unmap`."""
-
-    def unmap(self) -> None:
-        """Give up the view; BufferError if anything still uses it."""
-        ...
-
-    def finish(self, name: str, nbytes: int, expires: int | None, clock: Clock, *, durable: bool) -> bool:
-        """Give it its name; see `Draft.finish`."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it, whether it became an object or not."""
-        ...
-
-    def forget(self) -> None:
-        """Let go of it in a forked child, where it is still the parent's."""
-        ...
 
 
 class Objects:

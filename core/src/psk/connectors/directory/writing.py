@@ -6,7 +6,7 @@ import errno
 import mmap
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from psk.connectors.arguments import expired
 from psk.connectors.directory.directory import CLOEXEC, NO_FOLLOW, READ_DIRECTORY, RENEWABLE_MODE, sync
@@ -33,6 +33,32 @@ _GROUP: Final = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 _UNNAMED: Final = getattr(os, "O_TMPFILE", 0) | os.O_RDWR | CLOEXEC
 _NAMED: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | NO_FOLLOW
 _NOT_SUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS})
+
+
+class Memory(Protocol):
+    """Memory of a channel that becomes the object of a key: a `Draft`, or a segment of shared memory."""
+
+    descriptor: int
+    """Of its file."""
+
+    view: memoryview
+    """All of it, until `unmap`."""
+
+    def unmap(self) -> None:
+        """Give up the view; BufferError if anything still uses it."""
+        ...
+
+    def finish(self, name: str, nbytes: int, expires: int | None, clock: Clock, *, durable: bool) -> bool:
+        """Give it its name; see `Draft.finish`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it, whether it became an object or not."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of it in a forked child, where it is still the parent's."""
+        ...
 
 
 class Draft:

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeVar
 
-    from psk.connectors.directory.objects import Memory
-    from psk.connectors.directory.writing import Draft
+    from psk.connectors.directory.writing import Draft, Memory
     from psk.connectors.shm.session import Space
     from psk.wire import Buffer
 
