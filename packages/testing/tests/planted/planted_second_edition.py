@@ -139,19 +139,12 @@ class Telling:
         self.present, self.tell, self.tell_no_more = space.present, space.tell, space.tell_no_more
 
 
-class MissingWhatIsThere(Watching):
+class MissingWhatIsThere(LocalConnector):
     def watcher(self):
-        return Blind(Telling(self._writable()), self.check_open)
+        return Later(self._writable(), self.check_open)
 
 
-class Blind(ToldWatcher):
-    def add(self, key, callback):
-        present, self._source.present = self._source.present, lambda keys: []
-        super().add(key, callback)
-        self._source.present = present
-
-
-class CallingForTheGone(Watching):
+class CallingForTheGone(LocalConnector):
     def watcher(self):
         space = Telling(self._writable())
         space.present = lambda keys: keys
@@ -159,6 +152,8 @@ class CallingForTheGone(Watching):
 
 
 class Later(ToldWatcher):
+    """Tells nothing of what is there already."""
+
     def add(self, key, callback):
         super().add(key, callback)
         self._arrived.clear()

@@ -9,6 +9,7 @@ import planted_powers
 import planted_rebuilding
 import planted_remote
 import planted_second_edition
+import planted_simple
 import pytest
 from psk_dictionary.server import DictionaryServer
 
@@ -98,6 +99,12 @@ class Mail(Planted):
         return f"mail://test-{os.urandom(6).hex()}"
 
 
+class Simple(Mail):
+    @pytest.fixture
+    def uri(self):
+        return f"simple://test-{os.urandom(6).hex()}"
+
+
 class Placed(Mail):
     @pytest.fixture
     def uri(self):
@@ -127,6 +134,7 @@ SECOND = {
     Limited: planted_second_edition.LOCAL,
     Mail: planted_second_edition.MAIL,
     Placed: planted_second_edition.PLACED,
+    Simple: planted_simple.CAUGHT_BY,
 }
 SUITES |= {suite_of(base, broken): caught for base, bugs in SECOND.items() for broken, caught in bugs.items()}
 TestHangingInNativeCode = suite_of(Local, planted_duties.HangingInNativeCode)

@@ -14,7 +14,7 @@ from psk.connectors.mixins import ContextManaged, Rebuilding
 from psk.connectors.multi.capabilities import with_capabilities
 from psk.connectors.multi.configuration import check_name, read_config, write_config
 from psk.connectors.multi.policy import Policy
-from psk.connectors.multi.routes import Child, Routes, Search, shared_time
+from psk.connectors.multi.routes import Child, Routes, shared_time
 from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError
 from psk.plugins.importing import on_demand
 
@@ -108,13 +108,14 @@ class MultiConnector(ContextManaged, Rebuilding):
             ConnectorError: No policy takes it, or as of the channel.
         """
         left = shared_time(timeout)
-        takers = self._routes.takers(payload.nbytes, hints)
-        search = Search(takers, ChannelFullError)
-        for child in takers:
+        full: list[ChannelFullError] = []
+        for child in self._routes.takers(payload.nbytes, hints):
             connector = child.connector()
-            with search:
+            try:
                 return child.named(connector.put(payload, ttl=ttl, timeout=left(), hints=hints), connector)
-        return cast("Key", search.end())
+            except ChannelFullError as error:
+                full.append(error)
+        raise full[0]
 
     def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
         """Fetch the payload from the channel that the key names; see `Connector.get`."""

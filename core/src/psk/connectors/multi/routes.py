@@ -267,6 +267,10 @@ class Routes:
             ConnectorError: None had an answer, and not all could be asked.
         """
         located = self.locate(key)
+        if len(located) == 1:
+            child, inner = located[0]
+            connector = child.connector() if capability is None else child.able(capability)
+            return getattr(connector, method)(inner, *arguments, timeout=timeout, **options)
         left = shared_time(timeout)
         search = Search(located)
         for child, inner in located:
