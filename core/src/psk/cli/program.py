@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import (
-    ArgumentError,
-    ArgumentParser,
-    RawDescriptionHelpFormatter,
-    _SubParsersAction,
-)
+from argparse import ArgumentError, ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAction
 from typing import TYPE_CHECKING, NoReturn
 
 from psk.cli.commands import COMMANDS, GROUPS, find_command, typed_name
@@ -18,7 +13,7 @@ from psk.errors import InvalidKeyError, UsageError
 from psk.plugins.builtin import FIRST_PARTY_COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from psk.cli.commands import Command
 
@@ -91,7 +86,7 @@ def _run(argv: Sequence[str]) -> int:
     name, rest = argv[0], argv[1:]
     if name in GROUPS:
         if not rest or rest[0] in HELP:
-            say(group_overview(name))
+            say(overview(name))
             return Exit.DONE if rest else Exit.USAGE
         name, rest = f"{name} {rest[0]}", rest[1:]
     return _run_command(name, find_command(name), rest)
@@ -139,33 +134,25 @@ def example_text(text: str) -> str:
     return "example:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
 
 
-def overview() -> str:
-    """Give the help of the program: its commands, and those of plug-ins, which are not imported for this."""
-    return "\n".join([*_page("psk", "Pass objects between processes by reference.", list(COMMANDS), _added(""))])
-
-
-def group_overview(group: str) -> str:
-    """Give the help of a group of commands."""
-    beginning = f"{group} "
-    own = [name for name in COMMANDS if name.startswith(beginning)]
-    return "\n".join(_page(f"psk {group}", GROUPS[group], own, _added(beginning)))
-
-
-def _page(prog: str, summary: str, names: list[str], added: dict[str, str]) -> Iterator[str]:
-    rows = {name: find_command(name).SUMMARY for name in names} | added
+def overview(group: str = "") -> str:
+    """Give the help of the program, or of a group of commands; plug-ins are not imported for this."""
+    beginning = f"{group} " if group else ""
+    rows = {name: find_command(name).SUMMARY for name in COMMANDS if name.startswith(beginning)} | _added(beginning)
     width = max(map(len, rows))
-    yield f"usage: {prog} COMMAND ..."
-    yield ""
-    yield summary
-    yield ""
-    yield "commands:"
-    for name, says in rows.items():
-        yield f"  {name.ljust(width)}  {says}"
-    yield ""
-    yield "Each takes --json, for one JSON document, and --help, which ends with an example."
-    yield "Exit codes: 0 done, 1 the answer is no or something is wrong, 2 wrong usage, 3 failed, 130 Ctrl-C."
-    yield ""
-    yield example_text(EXAMPLE)
+    lines = [
+        f"usage: psk {beginning}COMMAND ...",
+        "",
+        GROUPS.get(group, "Pass objects between processes by reference."),
+        "",
+        "commands:",
+        *(f"  {name.ljust(width)}  {summary}" for name, summary in rows.items()),
+        "",
+        "Each takes --json, for one JSON document, and --help, which ends with an example.",
+        "Exit codes: 0 done, 1 the answer is no or something is wrong, 2 wrong usage, 3 failed, 130 Ctrl-C.",
+        "",
+        example_text(EXAMPLE),
+    ]
+    return "\n".join(lines)
 
 
 def _added(beginning: str) -> dict[str, str]:
