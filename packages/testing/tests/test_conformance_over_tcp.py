@@ -1,11 +1,15 @@
-"""Can a connector over TCP be tested with the suite, faults of the network included?"""
+"""Can a connector to a server be tested with the suite, faults of network and server included?"""
 
 import os
+import socket
+import sys
 from typing import ClassVar
 
 import pytest
 
 from psk_testing import ConnectorTests
+from psk_testing.conformance.faults import Faults
+from psk_testing.servers import ServerProcess, free_port
 
 
 class Door:
@@ -61,3 +65,24 @@ class TestDictionary(ConnectorTests):
 
         with DictionaryServer(max_bytes=3_000_000) as server:
             yield self.uri_through(*server.address)
+
+
+@pytest.mark.usefixtures("_plugin_on_path")
+class TestDictionaryInAProcess(Faults):
+    """A server that the suite can freeze and kill, as for transports that no proxy can stand between."""
+
+    @pytest.fixture
+    def proxy(self, _plugin_on_path):
+        self.port = free_port()
+        path = os.pathsep.join(filter(None, sys.path))
+        command = [sys.executable, "-P", "-m", "psk_dictionary.server", f"{self.port}"]
+        with ServerProcess(command, self.is_ready, environment={"PYTHONPATH": path}) as server:
+            yield server
+
+    def is_ready(self):
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        return True
+
+    @pytest.fixture
+    def remote_uri(self, proxy):
+        return f"dict://127.0.0.1:{self.port}/faults"

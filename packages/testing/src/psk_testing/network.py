@@ -7,7 +7,7 @@ import contextlib
 import socket
 import struct
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -15,8 +15,41 @@ if TYPE_CHECKING:
 
 CHUNK = 65536
 PATIENCE_SECONDS = 10.0
+FROZEN_NAP = 0.01
 RESET = struct.pack("ii", 1, 0)
 """The value of SO_LINGER with which a closed socket tells its peer so by a reset."""
+
+
+class Disturbance(Protocol):
+    """Cause faults between a connector and its server: the fixture `proxy` of the conformance suite.
+
+    `FaultProxy` does it to TCP and Unix sockets, `psk_testing.servers.ServerProcess` by signals to the server.
+
+    Attributes:
+        faults: What it can cause. The suite knows, each with its amount:
+
+            - "latency": each piece of data is delayed by so many seconds;
+            - "drip": each connection passes on so many bytes per second;
+            - "cut": a connection ends after so many more bytes;
+            - "corrupt": one bit in each so-many-th byte of the answers is flipped;
+            - "black-hole": everything is swallowed, and connections stay open;
+            - "half-open": answers are swallowed;
+            - "freeze": nothing moves, and nothing is lost;
+            - "reset": all connections are reset now;
+            - "refuse": the server cannot be reached, and keeps what it has;
+            - "kill": the server dies; `calm` starts another one, perhaps without the objects.
+    """
+
+    @property
+    def faults(self) -> frozenset[str]: ...  # noqa: D102  above
+
+    def cause(self, fault: str, amount: float = 0) -> None:
+        """Cause one of `faults` from now on, beside those that last already."""
+        ...
+
+    def calm(self) -> None:
+        """End all faults: the server can be reached, and goes on. What was swallowed stays lost."""
+        ...
 
 
 class FaultProxy:
@@ -35,6 +68,7 @@ class FaultProxy:
         corrupt_requests_every: The same for what clients send.
         black_hole: Swallow everything, and keep the connection open.
         half_open: Pass on what the client sends and swallow what the server answers.
+        frozen: Pass on nothing, and lose nothing: clients and server have to wait.
         passed: Bytes passed on so far.
     """
 
@@ -45,11 +79,16 @@ class FaultProxy:
     corrupt_requests_every: int | None
     black_hole: bool
     half_open: bool
+    frozen: bool
+
+    faults: ClassVar[frozenset[str]] = frozenset(
+        {"latency", "drip", "cut", "corrupt", "black-hole", "half-open", "freeze", "reset", "refuse"}
+    )
 
     def __init__(self, target: tuple[str, int] | str) -> None:
         self.target = target
         self.passed = 0
-        self.calm()
+        self._pass_everything()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -57,11 +96,40 @@ class FaultProxy:
         self._address = ("127.0.0.1", 0)
         self._thread = threading.Thread(target=self._run, name="fault-proxy", daemon=True)
 
+    def cause(self, fault: str, amount: float = 0) -> None:
+        """Cause one of `faults`; see `Disturbance`."""
+        match fault:
+            case "latency":
+                self.latency = amount
+            case "drip":
+                self.drip = int(amount)
+            case "cut":
+                self.cut_after = int(amount)
+            case "corrupt":
+                self.corrupt_every = int(amount)
+            case "black-hole":
+                self.black_hole = True
+            case "half-open":
+                self.half_open = True
+            case "freeze":
+                self.frozen = True
+            case "reset":
+                self.reset()
+            case "refuse":
+                self.refuse()
+            case _:
+                message = f"a FaultProxy cannot cause {fault!r}, only {', '.join(sorted(self.faults))}"
+                raise ValueError(message)
+
     def calm(self) -> None:
-        """Let everything pass as it comes; what was swallowed stays lost."""
+        """Accept connections, and let everything pass as it comes; what was swallowed stays lost."""
+        self._pass_everything()
+        self.accept()
+
+    def _pass_everything(self) -> None:
         self.latency = 0.0
         self.drip = self.cut_after = self.corrupt_every = self.corrupt_requests_every = None
-        self.black_hole = self.half_open = False
+        self.black_hole = self.half_open = self.frozen = False
 
     @property
     def address(self) -> tuple[str, int]:
@@ -157,6 +225,8 @@ class FaultProxy:
                 await asyncio.sleep(self.latency)
             if self.drip is not None:
                 await asyncio.sleep(len(data) / self.drip)
+            while self.frozen:  # noqa: ASYNC110  other threads set it
+                await asyncio.sleep(FROZEN_NAP)
             if self._swallows(towards_server=towards_server):
                 continue
             passed = self._damaged(data, self.corrupt_requests_every if towards_server else self.corrupt_every)

@@ -1,6 +1,7 @@
 """Which bugs show only when the network fails?"""
 
 import threading
+import time
 
 from psk_dictionary.connector import DictionaryConnector
 from psk_dictionary.links import Links
@@ -115,6 +116,29 @@ class NeverConnectingAgain(Patched):
             super().drop(link)
 
 
+class SendingLater(Patched):
+    """Leaves it to a thread to send the caller's memory, as a library does that queues messages without a copy."""
+
+    class links_class(Links):  # noqa: N801
+        def exchange(self, link, parts, deadline):
+            sent = threading.Event()
+
+            def send():
+                link.settimeout(None)
+                link.sendall(parts[0])
+                for part in parts[1:]:
+                    link.sendall(part)
+                sent.set()
+
+            threading.Thread(target=send, daemon=True).start()
+            if not sent.wait(max(0.0, deadline - time.monotonic())):
+                raise TimeoutError
+            return super().exchange(link, [], deadline)
+
+        def drop(self, link):
+            KEPT.append(link)
+
+
 class BlockingTheLoop(Patched):
     async def aget(self, key, **options):
         return self.get(key, **options)
@@ -123,14 +147,15 @@ class BlockingTheLoop(Patched):
 CAUGHT_BY = {
     WithoutDeadline: ("test_every_call_ends_in_time[black-hole]", "C5"),
     WithADeadlineForEachPiece: ("test_every_call_ends_in_time[drip]", "C5"),
-    LosingObjects: ("test_a_server_is_gone_and_comes_back", "C22"),
+    LosingObjects: ("test_a_server_is_gone_and_comes_back[refuse]", "C22"),
     FindingNothing: ("test_a_channel_that_is_not_there_is_an_error", "C22"),
     MissingAFile: ("test_a_channel_that_is_not_there_is_an_error", "C5"),
     KeepingNothing: ("test_a_channel_that_is_not_there_is_an_error", "C22"),
-    LettingErrorsThrough: ("test_a_server_is_gone_and_comes_back", "C5"),
+    LettingErrorsThrough: ("test_a_server_is_gone_and_comes_back[refuse]", "C5"),
     HoldingALock: ("test_a_slow_transfer_holds_nobody_up", "C7"),
     KeepingConnections: ("test_calls_that_fail_keep_no_connections", "C11"),
     NeverConnectingAgain: ("test_a_connection_that_died_unused_is_replaced", "C5"),
+    SendingLater: ("test_a_put_that_failed_sends_nothing_later", "C17"),
     BlockingTheLoop: ("test_coroutines_never_block_the_loop", "C57"),
 }
 """What finds it, and the rules that it must name."""

@@ -1,7 +1,8 @@
-"""What does the server of a dictionary do? It keeps objects by name, in threads of whatever process it runs in."""
+"""Keep objects by name for clients, in threads of whatever process this is; `python server.py PORT` runs it alone."""
 
 import contextlib
 import socket
+import sys
 import threading
 import time
 
@@ -27,15 +28,16 @@ class DictionaryServer:
 
     Args:
         max_bytes: What all objects may have together; None does not limit.
+        port: Another port; 0 for any that is free.
     """
 
-    def __init__(self, max_bytes=None):
+    def __init__(self, max_bytes=None, *, port=0):
         self.max_bytes = max_bytes
         self.entries = {}
         self.changed = threading.Condition()
         self.running = True
         self.connections = set()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.address = self.listener.getsockname()
         self.listener.settimeout(LOOK_EVERY)
         self.thread = threading.Thread(target=self.accept, name="dictionary server", daemon=True)
@@ -151,3 +153,8 @@ class DictionaryServer:
             for name in names:
                 del self.entries[name]
         return f"cleared {len(names)}", ()
+
+
+if __name__ == "__main__":
+    with DictionaryServer(port=int(sys.argv[1])):
+        threading.Event().wait()
