@@ -1,6 +1,7 @@
 """Does the suite find each bug, and name the rule that it breaks? Broken connectors are tested in another process."""
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -65,6 +66,11 @@ def test_the_suite_names_the_rule_that_is_broken(failures, suite):
     assert [rule for rule in rules if not any(f"rule {rule} of docs/contract.md" in text for text in texts)] == []
     assert all("likely fix: " in text for text in texts)
     assert not any("Timeout (>" in text for text in texts)
+
+
+def test_a_hang_in_native_code_of_another_process_says_where(failures):
+    (text,) = failures["TestFilesHangingElsewhere"]
+    assert re.search(r"planted_files\.py.*, line \d+ in get", text)
 
 
 def test_a_hang_in_native_code_ends_the_run_and_says_where(tmp_path):

@@ -1,22 +1,29 @@
 """The program that other processes run: small jobs on a channel, for tests to start and to kill.
 
-Run by its path, so that it imports nothing but psk: `python peer.py <job> <arguments as JSON>`.
+Run by its path, so that it imports nothing but psk: `python peer.py <job> <arguments as JSON>`. At the signal
+SIGUSR1 it writes the stacks of all threads to its standard error, also where native code hangs.
 """
 
 from __future__ import annotations
 
 import base64
+import faulthandler
 import hashlib
 import json
+import os
 import pickle
 import random
+import signal
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors import Frames, Payload, open_connector
-from psk.errors import KeyExistsError
+from psk.errors import KeyExistsError, ProxyResolveError
+from psk.store import Store
 from psk.wire import decode, encode, new_object_id
 
 if TYPE_CHECKING:
@@ -179,14 +186,58 @@ def leave(uri: str, busy: bool) -> bool:
     return is_right(connector.get(key), key)
 
 
+def use_in_pool(proxy: bytes) -> list[str]:
+    """Resolve a proxy in each task of a forked pool; give a digest of each object, or the name of an error."""
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+        return list(pool.map(digest_of, [proxy] * 4))
+
+
+def digest_of(proxy: bytes) -> str:
+    """Use a pickled proxy as the bytes that it stands for, or give the name of the error that says why not."""
+    try:
+        return hashlib.sha256(bytes(pickle.loads(proxy))).hexdigest()  # noqa: S301  of the test's own
+    except ProxyResolveError as error:
+        return type(error.__cause__ or error).__name__
+
+
+def fork(uri: str) -> dict[str, Any]:
+    """Resolve a proxy in forked pools, of this process and of a forked child of it, while the store is open here.
+
+    Returns:
+        The digest of the object, what the tasks of both pools gave, and the exit code of the child, which ends as
+        an interpreter does.
+    """
+    store = Store("forked", open_connector(uri), register=True, cache_size=0)
+    KEPT.append(store)
+    value = content(new_object_id())
+    proxy = pickle.dumps(store.proxy_from_key(store.put(value)))
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, json.dumps(use_in_pool(proxy)).encode())
+        sys.exit()
+    os.close(write)
+    with os.fdopen(read) as said:
+        in_child = said.read()
+    _, status = os.waitpid(child, 0)
+    return {
+        "digest": hashlib.sha256(value).hexdigest(),
+        "pool": use_in_pool(proxy),
+        "pool of a child": json.loads(in_child or "[]"),
+        "exit code of the child": os.waitstatus_to_exitcode(status),
+    }
+
+
 JOBS: dict[str, Callable[..., object]] = {
-    job.__name__: job for job in (resolve, rebuild, write, race, take, wait, hold, mix, allocate, leave)
+    job.__name__: job for job in (resolve, rebuild, write, race, take, wait, hold, mix, allocate, leave, fork)
 }
 
 
 def main(arguments: list[str]) -> Iterator[str]:
     """Run a job; the last line is its answer, or the error's name and message."""
     name, options = arguments
+    if hasattr(faulthandler, "register"):  # not `dump_traceback_later`, for whose thread a forked child would wait
+        faulthandler.register(signal.SIGUSR1)
     try:
         yield json.dumps({"answer": JOBS[name](**json.loads(options))})
     except Exception as error:  # noqa: BLE001  told to the test

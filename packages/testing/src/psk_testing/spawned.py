@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 PEER = Path(__file__).with_name("peer.py")
 PATIENCE_SECONDS = 60.0
+"""How long a job may take: then the other process has to say where it is, and is killed."""
+
+LAST_WORDS_SECONDS = 0.2
 
 
 class PeerError(AssertionError):
@@ -53,6 +57,7 @@ class Spawned:
             stderr=self._complaints,
             text=True,
             env=environment,
+            start_new_session=True,  # so that what it forks can be killed with it, and holds no pipe open
         )
 
     def __enter__(self) -> Self:
@@ -61,7 +66,7 @@ class Spawned:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._process.kill()
+        self._end()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
@@ -72,7 +77,8 @@ class Spawned:
         """Wait for the next line that it says; empty when it has ended."""
         if self._process.stdout is None:
             return ""
-        return self._process.stdout.readline().rstrip("\n")
+        with timer(PATIENCE_SECONDS, self._give_up):
+            return self._process.stdout.readline().rstrip("\n")
 
     def await_ready(self) -> None:
         """Wait until it is ready.
@@ -114,9 +120,24 @@ class Spawned:
         self._process.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
         return self._rest().split("\n")[:-1]
 
+    def _give_up(self) -> None:
+        """Have it say where it is, and kill it."""
+        if hasattr(signal, "SIGUSR1"):
+            self._process.send_signal(signal.SIGUSR1)
+            time.sleep(LAST_WORDS_SECONDS)
+        self._end()
+
+    def _end(self) -> None:
+        """Kill it, and what it has forked."""
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        else:
+            self._process.kill()
+
     def _rest(self) -> str:
         # Not `communicate`, which knows nothing of what `line` has read ahead.
-        with timer(PATIENCE_SECONDS, self._process.kill):
+        with timer(PATIENCE_SECONDS, self._give_up):
             said = "" if self._process.stdout is None else self._process.stdout.read()
             self._process.wait()
         return said

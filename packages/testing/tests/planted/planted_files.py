@@ -1,6 +1,7 @@
 """Which bugs show only between processes, or on a disk?"""
 
 import atexit
+import ctypes
 import os
 import signal
 import sys
@@ -89,6 +90,31 @@ class ComplainingAtExit(EndingBadly):
         raise RuntimeError("the client is not connected any more")
 
 
+class EndingAForkedChildBadly(EndingBadly):
+    """Ends a process that has been forked from one with the channel open with an exit code of its own."""
+
+    scheme = "forked-badly"
+
+    def __init__(self, path, **options):
+        super().__init__(path, **options)
+        self.pid = os.getpid()
+
+    def end(self):
+        if os.getpid() != self.pid:
+            os._exit(3)
+
+
+class HangingElsewhere(FileConnector):
+    """Hangs in native code, with the interpreter's lock held, in any process but that of the tests."""
+
+    scheme = "hanging-elsewhere"
+
+    def get(self, key, **options):
+        while "pytest" not in sys.modules:
+            ctypes.PyDLL(None).pause()
+        return super().get(key, **options)
+
+
 CAUGHT_BY = {
     Torn: ("test_a_killed_writer_leaves_whole_objects_or_none", "C14", "C38"),
     Forgetful: ("test_a_take_has_one_winner_among_processes", "C47"),
@@ -96,6 +122,8 @@ CAUGHT_BY = {
     CrashingAtExit: ("test_a_process_ends_well_that_leaves_it_open", "C34"),
     HangingAtExit: ("test_a_process_ends_well_that_leaves_it_open", "C34"),
     ComplainingAtExit: ("test_a_process_ends_well_that_leaves_it_open", "C34"),
+    EndingAForkedChildBadly: ("test_forked_pools_resolve_and_every_process_ends_well", "C8", "C34"),
+    HangingElsewhere: ("test_another_process_opens_the_channel", "C5"),
     NeverFull: ("test_a_full_channel_says_so", "C20"),
 }
 """What finds it, and the rules that it must name."""

@@ -11,4 +11,6 @@ def psk_connectors():
         ConnectorPlugin(schemes=["crashing"], target="planted_files:CrashingAtExit"),
         ConnectorPlugin(schemes=["hanging"], target="planted_files:HangingAtExit"),
         ConnectorPlugin(schemes=["complaining"], target="planted_files:ComplainingAtExit"),
+        ConnectorPlugin(schemes=["forked-badly"], target="planted_files:EndingAForkedChildBadly"),
+        ConnectorPlugin(schemes=["hanging-elsewhere"], target="planted_files:HangingElsewhere"),
     ]

@@ -98,7 +98,19 @@ class PicklingObjects(LocalConnector):
         return rebuild, arguments, (None, {"held": held})
 
 
+class LookingAtEverything(LocalConnector):
+    """Looks at each object when the channel is opened."""
+
+    @classmethod
+    def from_config(cls, config):
+        opened = super().from_config(config)
+        for key in opened.keys():  # noqa: SIM118  no dictionary
+            opened.exists(key)
+        return opened
+
+
 CAUGHT_BY = {
+    LookingAtEverything: ("test_opening_costs_the_same_whatever_it_holds", "C64"),
     ShowingSecrets: ("test_a_secret_among_the_options_is_not_repeated", "C12"),
     SilentWhenClosed: ("test_a_closed_connector_says_so", "C10"),
     PromisingAnything: ("test_a_durability_that_nobody_keeps_is_refused", "C32"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import pickle
+import sys
 import time
 from collections.abc import Callable  # noqa: TC003  pytest reads the annotations of tests
 from contextlib import suppress
@@ -21,6 +23,9 @@ from psk_testing.residue import FEW, piled_up, residue
 
 LONGEST_INTERVAL = 60.0
 """Seconds between two looks at which nobody could wait any more."""
+
+SLACK = 20
+"""Calls that one opening may make more than another."""
 
 PLANTED = "planted-secret-5f3c"
 
@@ -154,6 +159,20 @@ class Configuration(Suite):
             wait([MISSING], timeout=patience)
         assert 1 <= len(looks) <= patience / interval + 2
 
+    @rule("C64", fix="look at nothing that the channel holds when it is opened; sweep later, or beside other calls")
+    def test_opening_costs_the_same_whatever_it_holds(self, connector: Any, opener: Callable[[str], Any]) -> None:
+        uri = format_uri(connector.config())
+
+        def hold(count: int) -> None:
+            for number in range(count):
+                connector.put(encode(number), ttl=1000 if has(connector, SupportsExpiry) and number % 2 else None)
+
+        hold(5)
+        opener(uri).close()  # imports what it needs
+        few = calls_of_opening(opener, uri)
+        hold(295)
+        assert calls_of_opening(opener, uri) <= few + SLACK
+
     @rule("C36", fix="read options with `read_options(config, scheme=..., readers=...)`")
     def test_an_unknown_option_lists_the_known(self, connector: Any) -> None:
         with pytest.raises(ConnectorConfigError, match="colour") as caught:
@@ -176,3 +195,26 @@ def counted(method: Callable[..., Any], looks: list[float]) -> Callable[..., Any
         return method(*positional, **options)
 
     return call
+
+
+def calls_of_opening(opener: Callable[[str], Any], uri: str) -> int:
+    """Count the calls of Python and C functions in this thread while a channel is opened: the fewest of three times."""
+    counts = []
+    for _ in range(3):
+        calls = 0
+
+        def count(_frame: object, event: str, _argument: object) -> None:
+            nonlocal calls
+            calls += event in {"call", "c_call"}
+
+        gc.collect()
+        gc.disable()  # finalisers of others would be counted
+        sys.setprofile(count)
+        try:
+            opened = opener(uri)
+        finally:
+            sys.setprofile(None)
+            gc.enable()
+        opened.close()
+        counts.append(calls)
+    return min(counts)

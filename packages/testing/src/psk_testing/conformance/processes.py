@@ -50,7 +50,7 @@ class Processes(Suite):
                 if self.crosses_processes or "PskError" not in error.classes:
                     raise
 
-    @rule("C36", "C37", fix="rebuild everything from `config()`; a socket or a lock cannot travel")
+    @rule("C5", "C36", "C37", fix="rebuild everything from `config()`; a socket or a lock cannot travel")
     def test_another_process_opens_the_channel(self, connector: Any, shared_uri: str) -> None:
         keys = [connector.put(payload_of(new_object_id())) for _ in range(5)]
         pickled = base64.b64encode(pickle.dumps(connector)).decode()
@@ -189,6 +189,21 @@ class Processes(Suite):
                 for outcomes in in_forked_children(calls, PROCESSES):
                     wrong = [name for name in calls if outcomes.get(name) not in {"True", "ForkedConnectorError"}]
                     assert wrong == [], outcomes
+
+    @rule(
+        "C8",
+        "C34",
+        fix="take nothing from a parent but what `os.fork` leaves usable, and end a child with its own exit code",
+    )
+    def test_forked_pools_resolve_and_every_process_ends_well(self, uri: str) -> None:
+        pytest.importorskip("fcntl", reason="there is no fork on this system")
+        with Spawned("fork", uri=uri) as peer:
+            outcome = peer.answer()
+            assert [line for line in peer.complaints().splitlines() if is_complaint(line)] == []
+        right = {outcome["digest"], "ForkedConnectorError"}
+        assert [outcome[pool] for pool in ("pool", "pool of a child") if not right.issuperset(outcome[pool])] == []
+        assert len(outcome["pool of a child"]) == len(outcome["pool"])
+        assert outcome["exit code of the child"] == 0
 
     @rule("C34", fix="stop threads by `atexit` or make them daemons, and let no finaliser wait, raise or take a lock")
     def test_a_process_ends_well_that_leaves_it_open(self, uri: str, count: Callable[[str], int]) -> None:
