@@ -119,7 +119,8 @@ def test_each_way_of_getting_is_heard_of_alike(heard, way):
     forget(store)
     told.clear()
     assert get(store, key) == OBJECT
-    assert counts(store) == {operation: 1, "connector.get": 1, "store.verify": 1, "store.deserialize": 1}
+    verified = {"store.verify": 1} if store.connector.leaves_host else {}
+    assert counts(store) == {operation: 1, "connector.get": 1, **verified, "store.deserialize": 1}
     assert store.metrics.nbytes == {"put": 0, "get": size}
     assert told == [(hook, key, size)]
 
@@ -131,7 +132,7 @@ def test_each_way_of_waiting_is_heard_of_alike(heard, way):
     forget(store)
     told.clear()
     assert store.wait(key) == [key] if way == "wait" else asyncio.run(store.await_key(key)) == key
-    assert counts(store) == {"store.wait": 1, "connector.wait": 1}
+    assert counts(store) == {"store.wait": 1}
     assert store.metrics.nbytes == {"put": 0, "get": 0}
     assert told == []
 

@@ -59,7 +59,7 @@ class ObjectStat:
 
 
 class _Unheard:
-    """Stands for the event of an operation that nobody hears of."""
+    """Stands for the event of a transfer that nobody hears of."""
 
     __slots__ = ()
 
@@ -81,13 +81,13 @@ _UNHEARD = _Unheard()
 class Channel:
     """A connector, the capabilities it has, and what stands in for those that it lacks.
 
-    Everything that a store asks of its connector goes through here, and is told as an event `connector.put`,
-    `connector.get`, ... if somebody subscribes. Keys are those of the connector, checked by it.
+    Everything that a store asks of its connector goes through here. If somebody subscribes to events, each transfer of
+    payloads is reported as `connector.put` or `connector.get`. The connector checks the keys.
 
     Args:
         connector: What moves the bytes.
         store: The store's name, for error messages.
-        events: Where operations are told; None if nobody subscribes.
+        events: Where the store reports what it does; None if nobody subscribes.
     """
 
     __slots__ = ("_capabilities", "_store", "connector", "events", "in_memory")
@@ -112,10 +112,6 @@ class Channel:
             found = self._capabilities = frozenset(kind.__name__ for kind in capabilities_of(self.connector))
         return found
 
-    def operation(self, name: str) -> Event | _Unheard:
-        """Return the event of an operation, which runs in a `with` block."""
-        return _UNHEARD if self.events is None else self.events.operation(name)
-
     def put(
         self,
         payload: Payload,
@@ -128,7 +124,7 @@ class Channel:
         if self.events is None:
             key: str = self.connector.put(payload, ttl=ttl, timeout=timeout, hints=hints)
             return key
-        with self.events.operation("connector.put") as event:
+        with self.events.transfer("connector.put") as event:
             key = self.connector.put(payload, ttl=ttl, timeout=timeout, hints=hints)
             event.moved(key, payload.nbytes)
         return key
@@ -138,27 +134,21 @@ class Channel:
         if self.events is None:
             frames: Frames | None = self.connector.get(key, size=size, timeout=timeout)
             return frames
-        with self.events.operation("connector.get") as event:
+        with self.events.transfer("connector.get") as event:
             frames = self.connector.get(key, size=size, timeout=timeout)
             _note(event, key, frames)
         return frames
 
     def exists(self, key: str, timeout: float | None = None) -> bool:
         """Tell whether the channel holds an object."""
-        if self.events is None:
-            present: bool = self.connector.exists(key, timeout=timeout)
-            return present
-        with self.events.operation("connector.exists"):
-            return bool(self.connector.exists(key, timeout=timeout))
+        present: bool = self.connector.exists(key, timeout=timeout)
+        return present
 
     def evict(self, key: str, timeout: float | None = None) -> None:
         """Delete an object; a missing one is not an error."""
-        if self.events is None:
-            self.connector.evict(key, timeout=timeout)
-            return
-        with self.events.operation("connector.evict") as event:
-            self.connector.evict(key, timeout=timeout)
-            event.moved(key, 0)
+        self.connector.evict(key, timeout=timeout)
+        if self.events is not None:
+            self.events.about(key)
 
     def put_batch(self, payloads: Sequence[Payload], **options: Any) -> list[str]:
         """Store payloads, together if the connector can; options as of `put`."""
@@ -171,7 +161,7 @@ class Channel:
                     self.evict_batch(keys)
                 raise
             return keys
-        with self.operation("connector.put") as event:
+        with self._transfer("connector.put") as event:
             keys = self.connector.put_batch(payloads, **options)
             for key, payload in zip(keys, payloads, strict=True):
                 event.moved(key, payload.nbytes)
@@ -181,7 +171,7 @@ class Channel:
         """Fetch payloads, together if the connector can; None for each missing one."""
         if "SupportsBatch" not in self.capabilities:
             return [self.get(key, None, timeout) for key in keys]
-        with self.operation("connector.get") as event:
+        with self._transfer("connector.get") as event:
             fetched: list[Frames | None] = self.connector.get_batch(keys, timeout=timeout)
             for key, frames in zip(keys, fetched, strict=True):
                 _note(event, key, frames)
@@ -193,10 +183,9 @@ class Channel:
             for key in keys:
                 self.evict(key, timeout=timeout)
             return
-        with self.operation("connector.evict") as event:
-            self.connector.evict_batch(keys, timeout=timeout)
-            for key in keys:
-                event.moved(key, 0)
+        self.connector.evict_batch(keys, timeout=timeout)
+        if self.events is not None:
+            self.events.about(*keys)
 
     def wait(self, keys: Sequence[str], *, timeout: float | None = None) -> list[str]:
         """Block until at least one key has an object, woken by the channel if it can, else by looking repeatedly.
@@ -212,7 +201,7 @@ class Channel:
             DeadlineError: None had one in time.
         """
         seconds = WAIT_SECONDS if timeout is None else timeout
-        with self.operation("connector.wait"), stepping_aside():
+        with stepping_aside():
             if "SupportsWait" in self.capabilities:
                 present: list[str] = self.connector.wait(keys, timeout=seconds)
                 return present
@@ -234,15 +223,14 @@ class Channel:
         if "SupportsRange" not in self.capabilities:
             frames = self.get(key, timeout=timeout)
             return None if frames is None else ObjectStat(key, Payload.parse(frames))
-        with self.operation("connector.stat"):
-            start = self.connector.get_range(key, 0, HEADER_REACH, timeout=timeout)
-            if start is None:
-                return None
-            try:
-                return ObjectStat(key, Header.read(start))
-            except PayloadError:
-                start = self.connector.get_range(key, 0, LONGEST_HEADER, timeout=timeout)
-                return None if start is None else ObjectStat(key, Header.read(start))
+        start = self.connector.get_range(key, 0, HEADER_REACH, timeout=timeout)
+        if start is None:
+            return None
+        try:
+            return ObjectStat(key, Header.read(start))
+        except PayloadError:
+            start = self.connector.get_range(key, 0, LONGEST_HEADER, timeout=timeout)
+            return None if start is None else ObjectStat(key, Header.read(start))
 
     def reserve(self, *, ttl: float | None = None, timeout: float | None = None) -> str:
         """Return the key of a new object id.
@@ -251,8 +239,7 @@ class Channel:
             CapabilityError: The channel chooses its keys itself.
         """
         connector = self._reserving()
-        with self.operation("connector.reserve"):
-            key: str = connector.reserve(new_object_id(), ttl=ttl, timeout=timeout)
+        key: str = connector.reserve(new_object_id(), ttl=ttl, timeout=timeout)
         return key
 
     def fulfil(self, key: str, payload: Payload, **options: Any) -> None:
@@ -262,7 +249,7 @@ class Channel:
             CapabilityError: The channel chooses its keys itself.
         """
         connector = self._reserving()
-        with self.operation("connector.put") as event:
+        with self._transfer("connector.put") as event:
             connector.fulfil(key, payload, **options)
             event.moved(key, payload.nbytes)
 
@@ -273,8 +260,7 @@ class Channel:
             CapabilityError: The channel does not keep expiry times.
         """
         connector = self._having("SupportsExpiry", "renew an object", "keep the object until it is evicted")
-        with self.operation("connector.renew"):
-            return bool(connector.renew(key, ttl, timeout=timeout))
+        return bool(connector.renew(key, ttl, timeout=timeout))
 
     def take(self, key: str, claim: str, **options: Any) -> Frames | None:
         """Claim an object and fetch it.
@@ -283,7 +269,7 @@ class Channel:
             CapabilityError: The channel cannot decide between claimants.
         """
         connector = self._having("SupportsTake", "take an object", "let one process read and evict the object")
-        with self.operation("connector.get") as event:
+        with self._transfer("connector.get") as event:
             frames: Frames | None = connector.take(key, claim, **options)
             _note(event, key, frames)
         return frames
@@ -295,7 +281,7 @@ class Channel:
             CapabilityError: The channel cannot swap.
         """
         connector = self._having("SupportsSwap", "swap an object", "put the new version under a key of its own")
-        with self.operation("connector.put") as event:
+        with self._transfer("connector.put") as event:
             connector.swap(key, payload, **options)
             event.moved(key, payload.nbytes)
 
@@ -306,8 +292,7 @@ class Channel:
             CapabilityError: The channel cannot list.
         """
         connector = self._listing("list its objects")
-        with self.operation("connector.keys"):
-            return [*connector.keys(timeout=timeout)]
+        return [*connector.keys(timeout=timeout)]
 
     def clear(self, *, timeout: float | None = None) -> int:
         """Delete every object that psk put, and return their number.
@@ -316,22 +301,24 @@ class Channel:
             CapabilityError: The channel cannot list.
         """
         connector = self._listing("clear itself")
-        with self.operation("connector.clear"):
-            return int(connector.clear(timeout=timeout))
+        return int(connector.clear(timeout=timeout))
 
     async def aput(self, payload: Payload, **options: Any) -> str:
         """Store a payload from a coroutine; only with SupportsAsync."""
-        with self.operation("connector.put") as event:
+        with self._transfer("connector.put") as event:
             key: str = await self.connector.aput(payload, **options)
             event.moved(key, payload.nbytes)
         return key
 
     async def aget(self, key: str, *, timeout: float | None = None) -> Frames | None:
         """Fetch a payload from a coroutine; only with SupportsAsync."""
-        with self.operation("connector.get") as event:
+        with self._transfer("connector.get") as event:
             frames: Frames | None = await self.connector.aget(key, timeout=timeout)
             _note(event, key, frames)
         return frames
+
+    def _transfer(self, name: str) -> Event | _Unheard:
+        return _UNHEARD if self.events is None else self.events.transfer(name)
 
     def _reserving(self) -> Any:
         wish = "name an object before it is put"

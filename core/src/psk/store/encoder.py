@@ -73,7 +73,7 @@ class Encoder:
         """
         if self._events is None:
             return self._encode(obj, serializer, expires, object_id, revision)
-        return self._events.call("store.serialize", self._encode, obj, serializer, expires, object_id, revision)
+        return self._events.step("store.serialize", self._encode, obj, serializer, expires, object_id, revision)
 
     def _encode(self, obj: Any, serializer: Any, expires: bool, object_id: bytes | None, revision: int) -> Payload:
         if self._signature_required:

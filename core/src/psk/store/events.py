@@ -23,29 +23,26 @@ T = TypeVar("T")
 
 
 class Event:
-    """One operation of a store, or of a part of it: a context manager while it runs, told to subscribers afterwards.
+    """A part of a store's call: a context manager while it runs, which subscribers get when it has ended.
 
     Attributes:
-        operation: What was done: `store.put`, `connector.get`, ... as in `StoreMetrics.times`.
+        operation: What was done: `connector.get`, `store.serialize`, ... as in `StoreMetrics.times`.
         seconds: How long it took.
         sizes: The keys of the objects it was about, with the bytes of each payload that moved; 0 if none did.
         failed: Whether it raised.
     """
 
-    __slots__ = ("_events", "_outer", "_start", "_token", "failed", "operation", "seconds", "sizes")
+    __slots__ = ("_events", "_start", "failed", "operation", "seconds", "sizes")
 
-    _token: Token[Event | None]
+    failed: bool
+    seconds: float
 
     def __init__(self, events: Events, operation: str) -> None:
         self._events = events
         self.operation = operation
         self.sizes: dict[str, int] = {}
-        self.seconds = 0.0
-        self.failed = False
 
     def __enter__(self) -> Self:
-        self._outer = _current.get()
-        self._token = _current.set(self)
         self._start = perf_counter()
         return self
 
@@ -54,60 +51,91 @@ class Event:
     ) -> None:
         self.seconds = perf_counter() - self._start
         self.failed = error is not None
-        _current.reset(self._token)
-        outer = self._outer
-        if outer is not None and self.operation.startswith("connector.") and outer.belongs_to(self._events):
-            for key, nbytes in self.sizes.items():
-                outer.moved(key, nbytes)
-        self._events.tell(self)
-
-    def belongs_to(self, events: Events) -> bool:
-        """Tell whether this is an operation of a certain store."""
-        return self._events is events
+        for subscriber in self._events.subscribers:
+            subscriber(self)
 
     def moved(self, key: str, nbytes: int) -> None:
-        """Note that the payload of a key moved, or with 0 bytes that the operation is about the key."""
-        self.sizes[key] = nbytes or self.sizes.get(key, 0)
+        """Note that the payload of a key moved, in this event and in that of the call in progress."""
+        self.sizes[key] = nbytes
+        call = _call.get()
+        if call is not None and call.is_of(self._events):
+            call.sizes[key] = nbytes
 
 
-_current: ContextVar[Event | None] = ContextVar("psk event", default=None)
-"""The innermost operation in progress."""
+class Call(Event):
+    """A call of a store: `store.put`, `store.get`, ... or `factory.resolve`, with all that moved in it."""
+
+    __slots__ = ("_token",)
+
+    _token: Token[Call | None]
+
+    def __enter__(self) -> Self:
+        self._token = _call.set(self)
+        self._start = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            _call.reset(self._token)
+        except ValueError:  # a coroutine that is closed, not awaited, ends in a context that is not its own
+            return
+        super().__exit__(kind, error, traceback)
+
+    def is_of(self, events: Events) -> bool:
+        """Tell whether this is a call of a certain store."""
+        return self._events is events
+
+
+#: The call in progress, of whatever store.
+_call: ContextVar[Call | None] = ContextVar("psk call", default=None)
 
 Subscriber: TypeAlias = "Callable[[Event], object]"
 
 
 class Events:
-    """Where the operations of one store are reported, and who hears of them."""
+    """Where one store reports what it does.
 
-    __slots__ = ("_subscribers",)
+    Args:
+        observers: A subscriber that asks which objects a call was about, so that calls keep account of them; or None.
 
-    def __init__(self, *subscribers: Subscriber) -> None:
-        self._subscribers = subscribers
+    Attributes:
+        subscribers: Functions that are called with each event when it has ended.
+    """
+
+    __slots__ = ("running", "subscribers")
+
+    def __init__(self, observers: Subscriber | None = None) -> None:
+        self.subscribers: tuple[Subscriber, ...] = () if observers is None else (observers,)
+        kind = Event if observers is None else Call
+        #: Make the event of a call of the store, which runs in a `with` block.
+        self.running: Callable[[str], Event] = partial(kind, self)
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Call a function with each event from now on, when its operation has ended."""
-        self._subscribers += (subscriber,)
-
-    def tell(self, event: Event) -> None:
-        """Call the subscribers with an event."""
-        for subscriber in self._subscribers:
-            subscriber(event)
-
-    def operation(self, name: str) -> Event:
-        """Return the event of an operation that runs in a `with` block."""
-        return Event(self, name)
+        """Call a function with each event from now on."""
+        self.subscribers += (subscriber,)
 
     def call(self, name: str, function: Callable[..., T], *args: Any, **options: Any) -> T:
-        """Call a function as an operation."""
-        with Event(self, name):
+        """Call a function as a call of the store."""
+        with self.running(name):
             return function(*args, **options)
 
+    def transfer(self, name: str) -> Event:
+        """Return the event of a transfer, which runs in a `with` block and is told what `moved`."""
+        return Event(self, name)
+
+    def step(self, name: str, function: Callable[..., T], *args: Any) -> T:
+        """Call a function as a part of the call in progress."""
+        with Event(self, name):
+            return function(*args)
+
     def about(self, *keys: str) -> None:
-        """Note that the operation in progress is about these keys, whether or not their payloads move."""
-        event = _current.get()
-        if event is not None and event.belongs_to(self):
+        """Note that the call in progress is about these keys, whether or not their payloads move."""
+        call = _call.get()
+        if call is not None and call.is_of(self):
             for key in keys:
-                event.moved(key, 0)
+                call.sizes.setdefault(key, 0)
 
 
 def events_of(store: str, *, wanted: bool) -> Events | None:

@@ -41,8 +41,10 @@ class Histogram:
         self.count += 1
         self.total += seconds
         self.last = seconds
-        self.minimum = min(self.minimum, seconds)
-        self.maximum = max(self.maximum, seconds)
+        if seconds < self.minimum:  # noqa: PLR1730  min() and max() would take as long as all the rest
+            self.minimum = seconds
+        if seconds > self.maximum:  # noqa: PLR1730  as above
+            self.maximum = seconds
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
 
     def quantile(self, fraction: float) -> float:
@@ -75,9 +77,8 @@ class StoreMetrics:
     Attributes:
         times: Durations by operation. `store.put`, `store.get`, ... are the calls of a user, the asynchronous ones
             included; `factory.resolve` is the resolution of a proxy. Within them are `store.serialize`,
-            `connector.put`, `connector.get`, `store.verify` (checksum and signature of what was fetched),
-            `store.deserialize` and the connector's other calls. A batch that the channel moves together is one call
-            of the connector.
+            `connector.put`, `connector.get`, `store.verify` (checksum and signature of what was fetched) and
+            `store.deserialize`. A batch that the channel moves together is one call of the connector.
         nbytes: Payload bytes by direction: `put` and `get`.
         failures: How often each operation raised.
     """
@@ -104,12 +105,15 @@ class StoreMetrics:
         """Count an event of the store: this is what subscribes to them."""
         direction = DIRECTIONS.get(event.operation, "")
         nbytes = sum(event.sizes.values()) if direction else 0
-        self.record(event.operation, event.seconds, direction, nbytes, failed=event.failed)
+        self._record(event.operation, event.seconds, direction, nbytes, event.failed)
 
     def record(
         self, operation: str, seconds: float, direction: str = "", nbytes: int = 0, *, failed: bool = False
     ) -> None:
         """Count one operation."""
+        self._record(operation, seconds, direction, nbytes, failed)
+
+    def _record(self, operation: str, seconds: float, direction: str, nbytes: int, failed: bool) -> None:
         with self._lock:
             histogram = self.times.get(operation)
             if histogram is None:

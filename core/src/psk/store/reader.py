@@ -204,10 +204,10 @@ class Reader:
 
     def _checked(self, key: str, frames: Frames) -> Payload | Snapshot:
         payload = Payload.parse(frames)
-        if self._events is None:
+        if self._events is not None and (payload.checksum is not None or payload.signed_by):
+            self._events.step("store.verify", self._checker.check, key, payload)
+        else:  # takes next to no time
             self._checker.check(key, payload)
-        else:
-            self._events.call("store.verify", self._checker.check, key, payload)
         if self._in_memory:
             return payload
         return self.cache.keep_payload(key, payload) or payload
@@ -231,12 +231,14 @@ class Reader:
             codecs = self._codecs
         if self._events is not None:
             arguments = (key, source, deserializer, codecs, limits)
-            return self._events.call("store.deserialize", self._decode_limited, *arguments)
+            return self._events.step("store.deserialize", self._decode_limited, *arguments)
         if limits or self._limits:
             return self._decode_limited(key, source, deserializer, codecs, limits)
         return self._decode(key, source, deserializer, codecs)
 
     def _decode_limited(self, key: str, payload: Payload, deserializer: Any, codecs: str, limits: Limits) -> Any:
+        if not (limits or self._limits):
+            return self._decode(key, payload, deserializer, codecs)
         with handing_on((*limits, *self._limits)):
             # An object whose proxies have limits is not for users whose proxies have none.
             return self._decode(key, payload, deserializer, codecs, share=not limits)

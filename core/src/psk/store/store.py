@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Generic, Never, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Never, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from psk.background import submit
 from psk.connectors import check_timeout, join_connector, open_connector
@@ -13,16 +14,7 @@ from psk.plugins.entry_points import is_mentioned
 from psk.plugins.importing import on_demand
 from psk.proxy import Proxy, ProxyLocker
 from psk.store.channel import Channel, ObjectStat
-from psk.store.config import (
-    DEFAULTS,
-    StoreConfig,
-    check_coder,
-    check_key,
-    check_kind,
-    is_proxy,
-    several,
-    ttl_of,
-)
+from psk.store.config import DEFAULTS, StoreConfig, check_coder, check_key, check_kind, is_proxy, several, ttl_of
 from psk.store.encoder import Encoder
 from psk.store.factory import ConnectorT_co, ProxyMaker, check_proxy_options, is_proxiable, store_factory
 from psk.store.reader import MISSING, Reader
@@ -31,6 +23,7 @@ from psk.store.registry import find_by_name, find_registered, opened_for_proxies
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -39,6 +32,9 @@ if TYPE_CHECKING:
     from psk.store.trust import Limits
     from psk.wire import Reference
 
+#: The name of a registered codec, or a function from object to bytes, or from bytes to object; None takes the default.
+Serializer: TypeAlias = "str | Callable[[Any], Any] | None"
+Deserializer: TypeAlias = "str | Callable[[bytes], Any] | None"
 T = TypeVar("T")
 MethodT = TypeVar("MethodT", bound="Callable[..., Any]")
 
@@ -125,8 +121,8 @@ class Store(Generic[ConnectorT_co]):
         name: str,
         connector: ConnectorT_co | str,
         *,
-        serializer: str | Callable[[Any], Any] | None = None,
-        deserializer: str | Callable[[bytes], Any] | None = None,
+        serializer: Serializer = None,
+        deserializer: Deserializer = None,
         cache_size: int = DEFAULTS["cache_size"],
         cache_bytes: int = DEFAULTS["cache_bytes"],
         cache: str = "payloads",
@@ -139,23 +135,9 @@ class Store(Generic[ConnectorT_co]):
         codecs: str = "any",
         trusted: Iterable[str] | None = None,
     ) -> None:
-        config = StoreConfig(
-            name,
-            connector,
-            serializer=serializer,
-            deserializer=deserializer,
-            cache=cache,
-            cache_size=cache_size,
-            cache_bytes=cache_bytes,
-            metrics=metrics,
-            populate_target=populate_target,
-            register=register,
-            verify=verify,
-            signing=signing,
-            signing_key=signing_key,
-            codecs=codecs,
-            trusted=trusted,
-        )
+        # Each keyword argument is the option of its name.
+        options = {option: value for option, value in locals().items() if option in DEFAULTS}
+        config = StoreConfig(name, connector, **options)
         opened = open_connector(connector) if isinstance(connector, str) else connector
         try:
             # A URI such as `local://` names no place until it is opened: proxies must carry the one that does.
@@ -292,7 +274,7 @@ class Store(Generic[ConnectorT_co]):
         obj: Any,
         *,
         lifetime: Lifetime | None = None,
-        serializer: str | Callable[[Any], Any] | None = None,
+        serializer: Serializer = None,
         ttl: float | None = None,
         timeout: float | None = None,
         hints: Mapping[str, object] | None = None,
@@ -328,7 +310,7 @@ class Store(Generic[ConnectorT_co]):
         objs: Iterable[Any],
         *,
         lifetime: Lifetime | None = None,
-        serializer: str | Callable[[Any], Any] | None = None,
+        serializer: Serializer = None,
         ttl: float | None = None,
         timeout: float | None = None,
         hints: Mapping[str, object] | None = None,
@@ -342,12 +324,7 @@ class Store(Generic[ConnectorT_co]):
         return keys
 
     def get(
-        self,
-        key: str,
-        *,
-        deserializer: str | Callable[[bytes], Any] | None = None,
-        default: Any = None,
-        timeout: float | None = None,
+        self, key: str, *, deserializer: Deserializer = None, default: Any = None, timeout: float | None = None
     ) -> Any:
         """Fetch an object; each call returns one that shares no memory with any other.
 
@@ -379,7 +356,7 @@ class Store(Generic[ConnectorT_co]):
         self,
         keys: Iterable[str],
         *,
-        deserializer: str | Callable[[bytes], Any] | None = None,
+        deserializer: Deserializer = None,
         default: Any = None,
         timeout: float | None = None,
     ) -> builtins.list[Any]:
@@ -506,7 +483,7 @@ class Store(Generic[ConnectorT_co]):
         key: str,
         obj: Any,
         *,
-        serializer: str | Callable[[Any], Any] | None = None,
+        serializer: Serializer = None,
         ttl: float | None = None,
         timeout: float | None = None,
     ) -> None:
@@ -546,7 +523,7 @@ class Store(Generic[ConnectorT_co]):
         claim: str,
         *,
         lease: float | None = None,
-        deserializer: str | Callable[[bytes], Any] | None = None,
+        deserializer: Deserializer = None,
         default: Any = None,
         timeout: float | None = None,
     ) -> Any:
@@ -576,7 +553,7 @@ class Store(Generic[ConnectorT_co]):
         obj: Any,
         *,
         revision: int,
-        serializer: str | Callable[[Any], Any] | None = None,
+        serializer: Serializer = None,
         ttl: float | None = None,
         timeout: float | None = None,
     ) -> None:
@@ -615,8 +592,8 @@ class Store(Generic[ConnectorT_co]):
         *,
         evict: bool = False,
         lifetime: Lifetime | None = None,
-        serializer: str | Callable[[Any], Any] | None = None,
-        deserializer: str | Callable[[bytes], Any] | None = None,
+        serializer: Serializer = None,
+        deserializer: Deserializer = None,
         populate_target: bool | None = None,
         skip_nonproxiable: bool = False,
         ttl: float | None = None,
@@ -665,8 +642,8 @@ class Store(Generic[ConnectorT_co]):
         *,
         evict: bool = False,
         lifetime: Lifetime | None = None,
-        serializer: str | Callable[[Any], Any] | None = None,
-        deserializer: str | Callable[[bytes], Any] | None = None,
+        serializer: Serializer = None,
+        deserializer: Deserializer = None,
         populate_target: bool | None = None,
         skip_nonproxiable: bool = False,
         ttl: float | None = None,
@@ -695,7 +672,7 @@ class Store(Generic[ConnectorT_co]):
         wait: bool = False,
         timeout: float | None = None,
         lifetime: Lifetime | None = None,
-        deserializer: str | Callable[[bytes], Any] | None = None,
+        deserializer: Deserializer = None,
     ) -> Proxy[Any]:
         """Return a proxy of an object that was put before, or reserved; only its first use asks whether it exists.
 
@@ -779,18 +756,13 @@ class Store(Generic[ConnectorT_co]):
     # bounded pool of daemon threads.
 
     async def aput(
-        self,
-        obj: Any,
-        *,
-        lifetime: Lifetime | None = None,
-        serializer: str | Callable[[Any], Any] | None = None,
-        **options: Any,
+        self, obj: Any, *, lifetime: Lifetime | None = None, serializer: Serializer = None, **options: Any
     ) -> str:
         """Store an object and return its key; arguments and errors as of `put`."""
         self._check_open()
         if "SupportsAsync" not in self._channel.capabilities:
             return await _in_background(self.put, obj, lifetime=lifetime, serializer=serializer, **options)
-        with self._channel.operation("store.put"):
+        with self._running("store.put"):
             options["ttl"] = ttl_of(lifetime, options.get("ttl"))
             payload = self._encoder.encode(obj, serializer, expires=options["ttl"] is not None)
             key = await self._channel.aput(payload, **options)
@@ -804,7 +776,7 @@ class Store(Generic[ConnectorT_co]):
         key = check_key(key)
         if options or key in self._reader.cache or "SupportsAsync" not in self._channel.capabilities:
             return await _in_background(self.get, key, default=default, timeout=timeout, **options)
-        with self._channel.operation("store.get"):
+        with self._running("store.get"):
             return self._reader.accept(key, await self._channel.aget(key, timeout=timeout), default)
 
     async def aproxy(self, obj: T, **options: Any) -> Proxy[T]:
@@ -832,6 +804,10 @@ class Store(Generic[ConnectorT_co]):
     def _reported(self, name: str, function: Callable[..., T], *args: Any, **options: Any) -> T:
         self._check_open()
         return cast("Events", self._channel.events).call(name, function, *args, **options)
+
+    def _running(self, name: str) -> AbstractContextManager[object]:
+        events = self._channel.events
+        return nullcontext() if events is None else events.running(name)
 
     def _check_open(self) -> None:
         if self._closed:
