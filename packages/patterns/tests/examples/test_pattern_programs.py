@@ -37,7 +37,7 @@ def saved(printed, label):
     return int(re.search(r"\((-?\d+)%\)$", line)[1])
 
 
-@pytest.mark.parametrize("executor", ["process", "thread", "fork"])
+@pytest.mark.parametrize("executor", ["process", "thread", pytest.param("fork", marks=SOAK)])
 def test_a_chain_is_the_same_by_value_and_by_future(executor):
     printed = run("task_chain.py", "--executor", executor)
     assert "(the same by value and by future)" in printed

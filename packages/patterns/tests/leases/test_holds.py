@@ -10,7 +10,7 @@ from psk.errors import CapabilityError, ChannelUnavailableError, InvalidArgument
 from psk_patterns.errors import LeaseLostError, LifetimeEndedError
 from psk_patterns.leases import LeaseHolder
 
-TTL = 1.0
+TTL = 0.6
 KINDS = ["local", "file", "shm", "redis"]
 
 
