@@ -1,12 +1,14 @@
 """Does docs/contract.md say what the code does: the map of capabilities, and the numbers that are cited?"""
 
 import re
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from psk import connectors, errors
-from psk.connectors import CAPABILITIES, find_connector
+from psk.connectors import CAPABILITIES, capabilities_of, find_connector, poll
 from psk.connectors.catalog import BUILT_IN
 
 ROOT = Path(__file__).parents[3]
@@ -39,6 +41,11 @@ def test_the_map_says_what_isinstance_says(connector, capability):  # C39
     assert isinstance(connector, capability) == all(row[channel.scheme] != "no" for channel in used)
 
 
+def test_all_capabilities_at_once_are_those_of_isinstance(connector):  # C39
+    expected = {capability for capability in CAPABILITIES if isinstance(connector, capability)}
+    assert capabilities_of(connector) == capabilities_of(type(connector)) == expected
+
+
 def test_durabilities_and_leaving_the_host_are_as_the_map_says(connector):
     header = next(row for row in ROWS if row[0] == "capability")
     promised, leaves = (
@@ -64,3 +71,15 @@ def test_rules_are_numbered_once_and_in_order():
 def test_every_public_name_is_there():
     assert all(hasattr(connectors, name) for name in connectors.__all__)
     assert all(find_connector(scheme).scheme == scheme for scheme in BUILT_IN)
+
+
+def test_an_interval_is_kept_between_two_looks():  # C61
+    looks = []
+
+    def look():
+        looks.append(time.monotonic())
+        return len(looks) == 4
+
+    assert poll(look, time.monotonic() + 10, interval=0.03)
+    assert all(later - earlier >= 0.03 for earlier, later in pairwise(looks))
+    assert poll(look, time.monotonic(), interval=30) is False

@@ -11,6 +11,7 @@ import pytest
 import documents
 from faults.distributions import install
 from faults.side_doors import FileDoor
+from psk.cli.plugins_show import options_of
 from psk.connectors import as_text, capabilities_of, open_connector
 from psk.connectors.toolkit import SimpleConnector
 from psk.errors import (
@@ -119,6 +120,15 @@ def test_options_are_read_defaulted_and_written(memory):  # C35, C36
     with pytest.raises(ConnectorConfigError, match="control characters"):
         Memory(authority="a\n")
     other.close()
+
+
+def test_its_options_are_shown():
+    options = {it["name"]: (it["type"], it["default"], it["required"]) for it in options_of(Memory)}
+    assert options == {
+        "authority": ("str", None, True),
+        "colour": ("str", "red", False),
+        "timeout": ("float", 600.0, False),
+    }
 
 
 def test_a_reader_creates_nothing():

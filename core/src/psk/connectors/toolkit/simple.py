@@ -19,7 +19,7 @@ from psk.connectors.arguments import (
     validate_plain_key,
 )
 from psk.connectors.comparison import is_same_payload
-from psk.connectors.config import as_seconds, format_uri, read_options
+from psk.connectors.config import as_count, as_flag, as_seconds, as_text, format_uri, read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.mixins import ContextManaged, Finalised, Rebuilding, Reserving
 from psk.connectors.toolkit.foreign import within
@@ -38,6 +38,7 @@ from psk.wire import Frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from inspect import Signature
 
     from psk.connectors.arguments import Key
     from psk.wire import Buffer, Payload
@@ -49,8 +50,28 @@ _NOT_AN_OBJECT: Final = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
 """What opening a link without following it, a FIFO or socket, and a directory give."""
 
 _UNOPENED: Final = object()
+_TYPES: Final[dict[object, str]] = {as_text: "str", as_seconds: "float", as_count: "int", as_flag: "bool"}
 _inherited: Final[list[Any]] = []
 """Channels of a parent process. They are never finalised here: that could end connections which the parent uses."""
+
+
+class _Signature:
+    """Give the class of a connector a signature with its options, for help texts and `psk plugins show`."""
+
+    def __get__(self, instance: object, owner: type[SimpleConnector]) -> Signature:
+        from inspect import Parameter, Signature  # takes 10 ms to import, and only help texts need it
+
+        defaults = owner.all_defaults()
+        parameters = [
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=defaults.get(name, Parameter.empty),
+                annotation=_TYPES.get(reader, Parameter.empty),
+            )
+            for name, reader in owner.all_options().items()
+        ]
+        return Signature(parameters)
 
 
 class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
@@ -88,6 +109,7 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
     keeps_deadlines: ClassVar[bool] = False
 
     settings: dict[str, Any]
+    __signature__ = _Signature()
     _channel: Any
     _lock: threading.RLock
 
@@ -228,7 +250,7 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
 
     def config(self) -> dict[str, object]:
         """Return the options that differ from their defaults."""
-        changed = {name: value for name, value in self.settings.items() if value != self._defaults().get(name)}
+        changed = {name: value for name, value in self.settings.items() if value != self.all_defaults().get(name)}
         return {"scheme": self.scheme, **changed}
 
     @classmethod
@@ -249,14 +271,20 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
         return f"{type(self).__name__}({masked_uri(self.uri())!r})"
 
     @classmethod
-    def _defaults(cls) -> dict[str, object]:
+    def all_options(cls) -> dict[str, Callable[[object], object]]:
+        """Return the options with those that every connector has."""
+        return {**cls.options, "timeout": as_seconds}
+
+    @classmethod
+    def all_defaults(cls) -> dict[str, object]:
+        """Return the defaults with those that every connector has."""
         return {"timeout": DEFAULT_TIMEOUT, **cls.defaults}
 
     def _begin(self, config: Mapping[str, object], *, create: bool) -> None:
         self._is_closed = True
         self._continue(None)
-        defaults = self._defaults()
-        readers = {"timeout": as_seconds, **self.options}
+        defaults = self.all_defaults()
+        readers = self.all_options()
         required = tuple(name for name in readers if name not in defaults)
         self.settings = {**defaults, **read_options(config, scheme=self.scheme, readers=readers, required=required)}
         self._timeout: float = self.settings["timeout"]
