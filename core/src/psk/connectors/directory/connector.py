@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from psk.connectors import (
-    ContextManaged,
-    Rebuilding,
     check_claim,
-    check_object_id,
     check_range,
     check_timeout,
     check_ttl,
     deadline_after,
     deadline_error,
-    format_uri,
-    key_of,
     listed,
     shown,
     validate_plain_key,
 )
 from psk.connectors.directory.objects import Objects
+from psk.connectors.mixins import AbortedAtEnd, ContextManaged, Rebuilding, Reserving
 from psk.errors import (
     ForkedConnectorError,
     InvalidArgumentError,
@@ -41,7 +37,7 @@ if TYPE_CHECKING:
     from psk.connectors.directory.writing import Memory
 
 
-class Allocation:
+class Allocation(AbortedAtEnd):
     """Memory of a channel that is being filled; see `psk.connectors.Allocation`.
 
     Args:
@@ -115,12 +111,6 @@ class Allocation:
             raise InvalidArgumentError("the allocation was committed or aborted", remedy="allocate anew")
         return self._held[0]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.abort()
-
     def __del__(self) -> None:
         if self._held:
             with suppress(Exception):  # a finaliser never raises
@@ -139,7 +129,7 @@ def _key_of_payload(buffer: memoryview) -> Key:
     return header.key
 
 
-class DirectoryConnector(ContextManaged, Rebuilding):
+class DirectoryConnector(ContextManaged, Rebuilding, Reserving):
     """What `file` and `shm` do alike; they differ in how they open a channel.
 
     Attributes:
@@ -213,22 +203,9 @@ class DirectoryConnector(ContextManaged, Rebuilding):
         """Name the channel, and the options that differ from the defaults."""
         return dict(self._config)
 
-    def uri(self) -> str:
-        """Return the URI that opens this channel elsewhere."""
-        return format_uri(self._config)
-
-    def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
-        """Name an object that does not exist yet; nothing is written."""
-        check_timeout(timeout)
-        if ttl is not None:
-            check_ttl(ttl)
+    def check_open(self) -> None:
+        """Raise ConnectorClosedError if the channel was closed."""
         self._channel.opened()
-        return key_of(object_id)
-
-    def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
-        """Put the object that was reserved."""
-        check_object_id(validate_plain_key(key), payload.object_id)
-        self.put(payload, ttl=ttl, timeout=timeout)
 
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
         """Return those keys that exist, after waiting for one: by notification on local file systems, else by looking.

@@ -523,7 +523,7 @@ class Objects:
             expires = self.locate(descriptor, os.fstat(descriptor).st_size)[1]
             if not self._is_over(expires) or not self._is_named(name, descriptor):
                 return expires
-            self.directory.remove(name)  # not for reuse: a segment that somebody reads would be kept for long
+            self.directory.remove(name)  # not for reuse: the segment may be read for long
             self.directory.remove(name + CLAIM_SUFFIX)
             return None
 

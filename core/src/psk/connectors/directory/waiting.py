@@ -120,7 +120,7 @@ class Inotify:
 def _library() -> ctypes.CDLL:
     try:
         import ctypes
-        import select  # noqa: F401  # by `events`: what cannot be imported must be known before somebody relies on it
+        import select  # noqa: F401  # by `events`: it must be known now whether it can be imported
 
         library = ctypes.CDLL(None, use_errno=True)
         library.inotify_init1  # noqa: B018  looked up: another system has none
@@ -137,7 +137,7 @@ def _last_error() -> OSError:
 
 
 LOOK_AGAIN_SECONDS: Final = 0.5
-"""How often the reader sees to what no event tells: directories that were removed, connectors that were closed."""
+"""How often the reader checks what no event tells: whether a directory was removed."""
 
 
 class Waiter:
@@ -174,7 +174,7 @@ class Waiter:
 
 
 class Watch:
-    """Who waits in one watched directory, and for which names."""
+    """The waiters of one watched directory, by the names that they wait for."""
 
     __slots__ = ("by_name", "waiters")
 
@@ -211,11 +211,11 @@ class Watch:
 
 
 class Arrivals:
-    """Share one inotify instance between all who wait in this process, in whichever directories.
+    """Share one inotify instance between all waiters of this process, in any directories.
 
-    A user has few instances (128 by default), so there is one for the process. A directory is watched only while
-    somebody waits in it: what happens at other times costs nobody anything. The instance stays open as long as one
-    of those lives, and was not closed, for whom somebody has waited: to close it takes 8 ms.
+    A user has few instances (128 by default), so there is one for the process. A directory is watched only while it has
+    a waiter, so puts at other times cost nothing. The instance stays open until the last channel in which there was a
+    waiter is closed or collected, since closing it takes 8 ms.
     """
 
     __slots__ = ("__weakref__", "_inotify", "_lock", "_looked", "_owners", "_reader", "_watches")
@@ -280,7 +280,7 @@ class Arrivals:
         return appeared, must_look
 
     def leave(self, waiter: Waiter) -> None:
-        """Wait no more; doing so twice, or without having joined, is no error."""
+        """End what `join` began; doing so twice, or without `join`, is not an error."""
         with self._lock:
             if self._reader is waiter:
                 self._reader = None
@@ -358,7 +358,7 @@ class Arrivals:
             found.call()
 
     def _look_around(self) -> None:
-        """Call those whose directory was removed: while it is open the kernel tells nobody."""
+        """Call the waiters whose directory was removed, which the kernel does not tell while it is open."""
         self._looked = time.monotonic()
         for watch in self._watches.values():
             waiter = next(iter(watch.waiters), None)
@@ -370,7 +370,7 @@ class Arrivals:
                 watch.call()
 
     def _call_reader(self, leaving: Waiter) -> None:
-        """Wake one waiter to read on, if nobody does."""
+        """Wake one waiter to read on, if none is reading."""
         if self._reader is None:
             for watch in self._watches.values():
                 for waiter in watch.waiters:
@@ -588,7 +588,7 @@ class Watcher:
     def _release(self) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
-            ARRIVALS.leave(waiter)  # first: whoever rings the bell has looked for it among those who wait
+            ARRIVALS.leave(waiter)  # first: after this no other thread rings the bell
         bell, self._bell = self._bell, -1
         close_shared(bell)
         if self._poll is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from psk.wire import Buffer
 
 PERMANENT_MODE: Final = 0o400
-"""The mode of a file that nobody needs to change; it says nothing else."""
+"""The mode of a file that needs no changes; it has no other meaning."""
 
 DRAFTS: Final = ".drafts"
 """The directory of files that are being written under a name, so that a sweep looks at nothing but these."""
@@ -65,7 +65,7 @@ class Draft:
     """A file that is being written, and that no reader can find yet.
 
     It has no name where the file system can do that, and a process that is killed leaves nothing. Else it has a
-    name in the directory of drafts, and is swept once nobody holds its lock any more.
+    name in the directory of drafts, and is swept once no process holds its lock.
 
     To be closed in a `finally`, also if `open` did not return: an interrupt may come at once after it.
 
@@ -204,7 +204,7 @@ class Draft:
 
 
 def open_drafts(directory: Directory, *, create: bool) -> int:
-    """Open the directory of drafts, and not through a link that somebody has put in its place.
+    """Open the directory of drafts, but not through a link in its place.
 
     Raises:
         OSError: It is something else, or is missing and not to be made.

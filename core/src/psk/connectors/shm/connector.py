@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from psk.connectors import DEFAULT_TIMEOUT, as_count, as_seconds, as_text, read_options, shown
 from psk.connectors.directory.connector import DirectoryConnector
 from psk.connectors.directory.directory import absolute, failure
+from psk.connectors.mixins import Finalised
 from psk.connectors.shm.liveness import ROOT, session_path, sweep_later
 from psk.connectors.shm.objects import SharedChannel
 from psk.connectors.shm.session import SHARED_SPACE, Space, enter_space, gone, is_token, leave_space
@@ -25,7 +26,7 @@ _is_session = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|~[0-9a-f]{16}").fullm
 _is_space = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}").fullmatch
 
 
-class ShmConnector(DirectoryConnector):
+class ShmConnector(DirectoryConnector, Finalised):
     """Keep objects in this host's shared memory; a reader gets its own copy-on-write view of them.
 
     Without a name they belong to this process, whichever process puts them, and go when it ends. The connector's URI
@@ -102,11 +103,10 @@ class ShmConnector(DirectoryConnector):
             self._channel = SharedChannel(
                 opened, create=create, max_bytes=max_bytes, reuse_bytes=reuse_bytes, uri=f"shm://{session}"
             )
-        except PskError:
+        except BaseException as error:
             self._leave()
-            raise
-        except (OSError, ImportError) as error:
-            self._leave()
+            if isinstance(error, PskError) or not isinstance(error, OSError | ImportError):
+                raise
             raise failure(error, "enter a session in", root) from error
 
     def _leave(self, objects: Objects | None = None) -> None:
@@ -130,15 +130,6 @@ class ShmConnector(DirectoryConnector):
         self._open(name, space, create=name is None, **options)  # type: ignore[arg-type]  # each was read as what it must be
         return self
 
-    def __del__(self) -> None:
-        # A finaliser never raises, and the instance may be half made. At the interpreter's end everything goes by
-        # itself, but locks may be held for ever, by threads that were stopped.
-        try:
-            if not sys.is_finalizing():
-                self.close()
-        except Exception:  # noqa: BLE001, S110  at the very end `suppress` has gone with its module
-            pass
-
 
 def check_joinable(options: Mapping[str, object]) -> None:
     """Make sure that a reader finds the session and space that options name.
@@ -157,7 +148,7 @@ def check_joinable(options: Mapping[str, object]) -> None:
             f"the store at shm://{name}/{space} was closed, and held no object then",
             remedy="keep the store open, or its objects there, until their last reader is done",
         )
-    raise gone(f"there is no session shm://{name} of this user here")
+    raise gone(f"this user has no session shm://{name} on this host")
 
 
 def _check_address(name: object, space: object) -> None:

@@ -135,10 +135,10 @@ def is_still_there(descriptor: int, path: str) -> bool:
 
 
 def check_private(descriptor: int, path: str, kind: int = stat.S_IFDIR) -> None:
-    """Make sure that nobody else made, or may write to, what was opened.
+    """Make sure that what was opened belongs to this user, and that no other may access it.
 
     Raises:
-        ChannelUnavailableError: Somebody did, or may.
+        ChannelUnavailableError: It does not, or another may.
     """
     found = os.fstat(descriptor)
     if stat.S_IFMT(found.st_mode) == kind and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
@@ -184,7 +184,7 @@ def set_aside(path: str) -> str | None:
         check_private(descriptor, path)
         if not try_lock(descriptor):
             return None
-        # With the lock held nobody can enter: who opened the directory before will find that it has no name.
+        # With the lock held nobody can enter: a process that has it open will find that it has no name.
         if not is_still_there(descriptor, path):
             return ""
         names = os.listdir(descriptor)  # noqa: PTH208  pathlib knows no descriptors
@@ -201,7 +201,7 @@ def set_aside(path: str) -> str | None:
 
 
 def remove_tree(path: str) -> bool:
-    """Remove a directory with all that is in it; False if somebody keeps putting things in."""
+    """Remove a directory with all that is in it; False if another process keeps putting files into it."""
     for _ in range(10):
         try:
             _remove(path, None)

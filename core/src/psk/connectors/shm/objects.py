@@ -7,7 +7,7 @@ import os
 import stat
 from contextlib import suppress
 from struct import Struct
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from psk.connectors import deadline_error
 from psk.connectors.directory.channel import Channel
@@ -88,27 +88,31 @@ class SharedObjects(Objects):
             DeadlineError: A writer held the lock until the deadline.
             ChannelDataError: Something that is not an object of psk has the name.
         """
-        attempts = None
-        while True:
-            opened = open_to_renew(self.directory, name) if writable else open_file(self.directory, name)
-            if opened is None:
-                return None
-            descriptor, before = opened
-            if before.st_size < SEGMENT_BYTES:
-                return opened  # never used again, so there is nothing to lock
-            try:
-                if try_share(descriptor) and (found := self.still_named(name, before)) is not None:
-                    descriptor = -1
-                    return opened[0], found
-            finally:
-                if descriptor >= 0:
-                    os.close(descriptor)
-            # Being placed at this instant, or gone, or there anew: the next look tells.
-            if attempts is None:
-                attempts = pauses(deadline)
-                next(attempts)
-            if next(attempts, self) is self:
-                raise deadline_error(f"waiting for the writer of {name}")
+        opened = self._open_locked(name, writable=writable)
+        if opened is not False:
+            return opened
+        for _ in pauses(deadline):
+            opened = self._open_locked(name, writable=writable)
+            if opened is not False:
+                return opened
+        raise deadline_error(f"waiting for the writer of {name}")
+
+    def _open_locked(self, name: str, *, writable: bool) -> tuple[int, os.stat_result] | Literal[False] | None:
+        """Do what `open` does; False if the object is being placed at this instant, or gone, or there anew."""
+        opened = open_to_renew(self.directory, name) if writable else open_file(self.directory, name)
+        if opened is None:
+            return None
+        descriptor, before = opened
+        if before.st_size < SEGMENT_BYTES:
+            return opened  # never used again, so there is nothing to lock
+        try:
+            if try_share(descriptor) and (found := self.still_named(name, before)) is not None:
+                descriptor = -1
+                return opened[0], found
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+        return False
 
     def still_named(self, name: str, opened: os.stat_result) -> os.stat_result | None:
         """Return what stat says of a name if it means the file that was opened; None otherwise."""

@@ -243,7 +243,7 @@ class Segment:
 
 
 class Free(NamedTuple):
-    """What the name of a free segment says; only a hint: whoever takes it looks at the file itself."""
+    """What the name of a free segment says: a hint, which is checked when the segment is taken."""
 
     name: str
     since: int
@@ -506,7 +506,7 @@ def free_segments(directory: Directory) -> list[Free]:
 
 
 def _unlink(directory: Directory, free: Free) -> bool:
-    """Remove a free segment, unless somebody is filling it; those who read it do not need its name."""
+    """Remove a free segment, unless a process is filling it; processes that read it do not need its name."""
     segment = Segment.adopt(directory, free.name)
     if segment is None:
         return True

@@ -275,7 +275,7 @@ class Session:
     def _leave_shared(self) -> bool:
         if self.spaces or self._has_objects():
             return False
-        # Nobody else may hold it now, but somebody may have put an object and gone: look again.
+        # With the lock: another process may have put an object and left since the first look.
         if try_lock(self._hold):
             if self._has_objects():
                 try_share(self._hold)
