@@ -124,14 +124,28 @@ def elsewhere(call):
     return value
 
 
-class Alarm:
-    """Raises KeyboardInterrupt at random instants of the main thread; not beside another user of the alarm clock."""
+class RandomInterrupts:
+    """Raise KeyboardInterrupt at random instants of the main thread, as a context manager.
 
-    def __init__(self, seed):
+    Args:
+        seed: Decides the instants.
+        longest: Seconds that a call takes at most, by a first guess; it follows what calls really take.
+        number: The signal. SIGALRM comes from the alarm clock, which the time limit of tests uses too; any other is
+            sent by a thread, which is less precise.
+    """
+
+    def __init__(self, seed, *, longest=0.001, number=signal.SIGALRM):
         self._random = random.Random(seed)
-        self._longest = 0.001
+        self._longest = longest
+        self._number = number
         self._armed = False
-        signal.signal(signal.SIGALRM, self._ring)
+
+    def __enter__(self):
+        self._before = signal.signal(self._number, self._ring)
+        return self
+
+    def __exit__(self, *_):
+        signal.signal(self._number, self._before)
 
     def _ring(self, *_):
         if self._armed:
@@ -140,9 +154,10 @@ class Alarm:
     def strike(self, call):
         """Call a function, which is interrupted unless it is quicker; tell whether it was."""
         start = time.perf_counter()
+        sender = self._sender(self._random.uniform(1e-6, self._longest))
         try:
             self._armed = True
-            signal.setitimer(signal.ITIMER_REAL, self._random.uniform(1e-6, self._longest))
+            sender.start()
             call()
             self._armed = False
         except KeyboardInterrupt:
@@ -150,7 +165,29 @@ class Alarm:
             return True
         finally:
             self._armed = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            sender.cancel()
+            sender.join()
         # As long as the calls that were not hit take, and half as long again.
         self._longest += (1.5 * (time.perf_counter() - start) - self._longest) / 16
         return False
+
+    def _sender(self, seconds):
+        if self._number == signal.SIGALRM:
+            return _AlarmClock(seconds)
+        return threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), self._number))
+
+
+class _AlarmClock:
+    """Send SIGALRM to this process, by the methods of a `threading.Timer`."""
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+
+    def start(self):
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+
+    def cancel(self):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def join(self):
+        pass

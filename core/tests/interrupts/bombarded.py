@@ -8,7 +8,7 @@ from pathlib import Path
 import psk
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
-from faults.interrupts import Alarm, elsewhere, steps
+from faults.interrupts import RandomInterrupts, elsewhere, steps
 
 LARGE = b"x" * 200_000
 URI = sys.argv[2]
@@ -76,15 +76,16 @@ def step(stride, seed):
 
 def bombard(count, seed):
     """Interrupt all operations at random instants."""
-    alarm, done = Alarm(seed), 0
-    while done < count:
-        for operation in OPERATIONS.values():
-            key = prepare()
-            if alarm.strike(lambda operation=operation, key=key: operation(key)):
-                done += 1
-                elsewhere(lambda key=key: check(key, gone=True))
-                check(prepare())
-        store.clear()
+    done = 0
+    with RandomInterrupts(seed) as interrupts:
+        while done < count:
+            for operation in OPERATIONS.values():
+                key = prepare()
+                if interrupts.strike(lambda operation=operation, key=key: operation(key)):
+                    done += 1
+                    elsewhere(lambda key=key: check(key, gone=True))
+                    check(prepare())
+            store.clear()
     print(done)  # noqa: T201
 
 

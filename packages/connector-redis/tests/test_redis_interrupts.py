@@ -2,16 +2,16 @@
 
 import gc
 import os
-import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 
+from faults.interrupts import RandomInterrupts
 from psk import Store
 
 # Not the one that the tests' own time limit uses.
@@ -25,22 +25,6 @@ def handling(handler):
         yield
     finally:
         signal.signal(SIGNAL, before)
-
-
-def interrupted(work, seconds):
-    """Do some work that a signal cuts short after so many seconds, if it is not done by then."""
-    me = threading.get_ident()
-    sender = threading.Timer(seconds, signal.pthread_kill, (me, SIGNAL))
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    with suppress(KeyboardInterrupt), handling(interrupt):
-        sender.start()
-        work()
-    with handling(signal.SIG_IGN):
-        sender.cancel()
-        sender.join()
 
 
 def use(store, data):
@@ -59,17 +43,16 @@ def use(store, data):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("connections", [1, 16])
 def test_a_call_cut_short_at_any_moment_leaves_a_connector_that_works(uri, scale, seed, connections):
-    instants = random.Random(seed)
     data = os.urandom(300_000)
     with Store.from_uri(f"{uri}&connections={connections}", cache_size=0) as store:
         use(store, data)
         start = time.monotonic()
         use(store, data)
-        span = time.monotonic() - start
-        for _ in range(scale("redis.interrupts")):
-            interrupted(lambda: use(store, data), instants.uniform(0, 1.2 * span))
-            # What an answer still due, a lost place in the pool or a lock left locked would break.
-            use(store, data)
+        with RandomInterrupts(seed, longest=1.2 * (time.monotonic() - start), number=SIGNAL) as interrupts:
+            for _ in range(scale("redis.interrupts")):
+                interrupts.strike(lambda: use(store, data))
+                # What an answer still due, a lost place in the pool or a lock left locked would break.
+                use(store, data)
         gc.collect()
         pools = store.connector._channel.server._pools.values()
         assert [len(pool._seats) for pool in pools] == [len(pool._idle) for pool in pools] == [1]
