@@ -2,7 +2,8 @@
 
 import asyncio
 import pickle
-from types import SimpleNamespace
+from contextvars import copy_context
+from types import SimpleNamespace, coroutine
 
 import pytest
 
@@ -172,6 +173,22 @@ def test_a_batch_shares_its_time_among_its_objects(heard):
     sizes = [store.stat(key).nbytes for key in keys]
     assert told == [("put", key, size) for key, size in zip(keys, sizes, strict=True)]
     assert store.metrics.nbytes["put"] == sum(sizes)
+
+
+def test_a_coroutine_that_is_closed_in_another_context_ends_quietly(heard, monkeypatch):
+    store, told = heard
+
+    @coroutine
+    def never(*_args, **_options):
+        yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._channel, "_capabilities", frozenset({"SupportsAsync"}))
+        patched.setattr(store._channel, "connector", SimpleNamespace(aget=never))
+        waiting = store.aget("0" * 32)
+        copy_context().run(waiting.send, None)
+        waiting.close()
+    assert told == []
 
 
 def test_a_store_that_nobody_listens_to_has_no_events():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from psk import Store
+from psk.connectors.local import LocalConnector
 from psk.errors import (
     CapabilityError,
     CodecError,
@@ -146,6 +147,20 @@ def test_a_failing_serializer_is_named(store):
         store.put(1, serializer=lambda obj: 1 / 0)
     with pytest.raises(SerializationError, match="bytes"):
         store.put(1, serializer=lambda obj: obj)
+
+
+@pytest.mark.parametrize("options", [{}, {"timeout": 3.0}])
+def test_the_connector_is_told_how_long_closing_may_take(options):
+    class Delivering(LocalConnector):
+        def close(self, timeout=None):
+            closings.append(timeout)
+            super().close()
+
+    closings = []
+    store = Store("closing", Delivering())
+    store.close(**options)
+    store.close(**options)
+    assert closings == [options.get("timeout")]
 
 
 def test_a_channel_that_cannot_list_says_so(store, monkeypatch):

@@ -255,10 +255,7 @@ class Store(Generic[ConnectorT_co]):
         self._closed, self._direct = True, False
         unregister_store(self)
         self._reader.cache.clear()
-        if timeout is None:
-            self._channel.connector.close()
-        else:
-            self._channel.connector.close(timeout=timeout)
+        self._channel.close(timeout)
 
     def supports(self, *capabilities: type) -> bool:
         """Tell whether the channel has all of these capabilities.
