@@ -14,7 +14,14 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
-EXAMPLES = ["accepted_uses.py", "rejected_uses.py", "false_alarms.py", "subjects.py", "subscripts.py"]
+EXAMPLES = [
+    "accepted_uses.py",
+    "connector_uses.py",
+    "rejected_uses.py",
+    "false_alarms.py",
+    "subjects.py",
+    "subscripts.py",
+]
 
 
 def expected(checker):

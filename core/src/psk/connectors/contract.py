@@ -125,7 +125,7 @@ class Connector(Protocol[KeyT_co]):
         ...
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
         """Close at the end of the block; an error of the block passes."""
         ...
