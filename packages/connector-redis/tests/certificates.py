@@ -1,4 +1,4 @@
-"""Who may speak TLS with whom? An authority of the tests, and certificates of a server and of a client, by openssl."""
+"""An authority of the tests, and certificates of a server and of a client, made by openssl."""
 
 from __future__ import annotations
 

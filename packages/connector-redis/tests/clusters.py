@@ -1,4 +1,4 @@
-"""Which groups of servers do the tests run against? A cluster that shares names, and sentinels that watch a primary."""
+"""Groups of servers for the tests: a cluster that shares names, and sentinels that watch a primary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the tests of the Redis connector share? Servers that run for the whole session, started when first needed."""
+"""Servers that run for the whole session, started when they are first needed."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Did every call of a connector end in time, in a value or a typed error, while something was wrong?"""
+"""Check that every call of a connector ends in time, in a value or a typed error, while something is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do tests use that interfere with calls? Channels, lost answers, small parts, a locked server, the log."""
+"""Fixtures that interfere with calls: channels, lost answers, small parts, a locked server, the log."""
 
 from __future__ import annotations
 

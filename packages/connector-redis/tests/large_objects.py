@@ -1,4 +1,4 @@
-"""What do tests of objects in parts put? Objects a little longer than what they take for a server's longest string."""
+"""Objects a little longer than what the tests take for a server's longest string."""
 
 from __future__ import annotations
 

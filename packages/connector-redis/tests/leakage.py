@@ -1,4 +1,4 @@
-"""Does a secret stand anywhere? What a connector says of itself, what errors carry, what processes show."""
+"""Look for a secret in what a connector says of itself, what errors carry, and what processes show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do clients do of a server that dies again and again? They put, get, take and evict, and write it all down."""
+"""Clients of a server that dies again and again: they put, get, take and evict, and record all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which servers do the tests and benchmarks run against? Real ones on loopback, each in a folder of its own."""
+"""Real servers on loopback for tests and benchmarks, each in a folder of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the Redis connector keep docs/contract.md on each kind of server, and by each way to it?"""
+"""The Redis connector keeps docs/contract.md on each kind of server, and by each way to it."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""Can a forged proxy make this process connect, log in or wait where its rules do not allow it?"""
+"""A forged proxy cannot make a process connect, log in or wait where its rules do not allow it."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What does it cost to import the connector, and do its arguments mean what a URI means?"""
+"""Importing the package costs little, and arguments mean what a URI means."""
 
 import contextlib
 import pickle

@@ -1,4 +1,4 @@
-"""Does a batch do for each of its objects what a single call does, in far fewer exchanges?"""
+"""A batch does for each of its objects what a single call does, in far fewer exchanges."""
 
 import os
 import threading

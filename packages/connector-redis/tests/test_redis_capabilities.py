@@ -1,4 +1,4 @@
-"""Does docs/contract.md say of Redis what the connector can do?"""
+"""docs/contract.md says of Redis what the connector can do."""
 
 import inspect
 import re

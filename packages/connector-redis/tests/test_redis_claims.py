@@ -1,4 +1,4 @@
-"""Does a claim hold where other clients or a lost answer interfere, and end with its object?"""
+"""A claim holds where other clients or a lost answer interfere, and ends with its object."""
 
 import threading
 

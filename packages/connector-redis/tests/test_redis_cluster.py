@@ -1,4 +1,4 @@
-"""Is each name asked of the node that holds it, also while slots move and nodes fail?"""
+"""Each name is asked of the node that holds it, also while slots move and nodes fail."""
 
 import random
 import re

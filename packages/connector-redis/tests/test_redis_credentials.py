@@ -1,4 +1,4 @@
-"""Does a process find its password where it should, in the right order, and is it then let in?"""
+"""A process finds its password where it should, in the right order, and is then let in."""
 
 import pytest
 from servers import RedisServer

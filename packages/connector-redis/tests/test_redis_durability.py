@@ -1,4 +1,4 @@
-"""Is a durability promised exactly where the server's own configuration keeps it?"""
+"""A durability is promised exactly where the server's own configuration keeps it."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Does each failure of a server, or of the way to it, arrive as the typed error that says what to do?"""
+"""Each failure of a server, or of the way to it, arrives as the typed error that names the remedy."""
 
 import contextlib
 import socket

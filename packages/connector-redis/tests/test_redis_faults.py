@@ -1,4 +1,4 @@
-"""Does each call end within its deadline and half a second, whatever the server or the way to it does (C5)?"""
+"""Each call ends within its deadline and half a second, whatever the server or the network does (C5)."""
 
 import time
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Does a process connect to the hosts alone that its environment names, before anything else is sent?"""
+"""A process connects only to the hosts that its environment names, before anything else is sent."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Do threads and forked children share an instance, and does it end with all its connections?"""
+"""Threads and forked children share an instance, which ends with all its connections."""
 
 import contextlib
 import gc

@@ -1,4 +1,4 @@
-"""Does a link read what was sent, whatever the pieces in which it arrives, and never wait for longer than it may?"""
+"""A connection reads what was sent, in whatever pieces it arrives, and never waits longer than it may."""
 
 import contextlib
 import os

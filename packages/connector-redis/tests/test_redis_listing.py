@@ -1,4 +1,4 @@
-"""Are lists complete, and does clear delete what psk wrote here and nothing else?"""
+"""Lists are complete, and `clear` deletes what psk wrote and nothing else."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Is a password refused, and not repeated, that was written where it does not belong (C12)?"""
+"""A password that was written in a wrong place is refused, and not repeated (C12)."""
 
 import pytest
 from leakage import SECRET, everything_about, leaks

@@ -1,4 +1,4 @@
-"""Do payloads in parts come back whole, and what is done where parts or their manifest are damaged?"""
+"""Payloads in parts come back whole; damaged parts and manifests are found."""
 
 import os
 

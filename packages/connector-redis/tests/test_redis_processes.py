@@ -1,4 +1,4 @@
-"""Do threads, processes and forked children share a store without losing, mixing or leaking anything?"""
+"""Threads, processes and forked children share a store without losing, mixing or leaking anything."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""Do the programs in documents that need a server run?"""
+"""The programs in documents that need a server run."""
 
 import pytest
 

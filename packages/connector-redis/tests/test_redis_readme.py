@@ -1,4 +1,4 @@
-"""Does the README say what the code does: options, rights, durabilities, powers, and the URIs it shows?"""
+"""The README agrees with the code: options, rights, durabilities, capabilities, and the URIs it shows."""
 
 import re
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Is a password not repeated that the server repeats, in whatever form (C12)?"""
+"""A password that the server repeats, in whatever form, is not repeated in messages (C12)."""
 
 import socket
 import threading

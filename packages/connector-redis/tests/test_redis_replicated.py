@@ -1,4 +1,4 @@
-"""Does every way to put wait until a replica has the object, where that was asked for?"""
+"""Every way to put waits until a replica has the object, where that was asked for."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Is nothing lost that was acknowledged, when the server is killed and started again under load?"""
+"""Nothing that was acknowledged is lost when the server is killed and restarted under load."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""Is a broken connection replaced, and is no answer ever taken for that to another question?"""
+"""A broken connection is replaced, and no answer is ever taken for that to another command."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Does the server decide what it must decide in one step, and leave everything alone that it refuses?"""
+"""The server decides in one step what it must, and leaves everything alone that it refuses."""
 
 import time
 

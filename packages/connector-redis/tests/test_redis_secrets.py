@@ -1,4 +1,4 @@
-"""Does a password that a process was given, in whichever way, appear anywhere it must not (C12)?"""
+"""A password that a process was given, in whichever way, appears nowhere that it must not (C12)."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Is the server used that the sentinels name, also after another one took over?"""
+"""The server that the sentinels name is used, also after another one took over."""
 
 import threading
 import time

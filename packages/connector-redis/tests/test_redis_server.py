@@ -1,4 +1,4 @@
-"""Are connections bounded, replaced when they died, closed when they should, and each process's own?"""
+"""Connections are bounded, replaced when they died, closed when they should be, and each process's own."""
 
 import contextlib
 import gc

@@ -1,4 +1,4 @@
-"""Does a URI mean what it says, in one canonical spelling, and does it refuse what makes no sense?"""
+"""A URI has one canonical spelling, and an invalid one is refused."""
 
 import pickle
 from dataclasses import fields

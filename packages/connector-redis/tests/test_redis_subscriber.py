@@ -1,4 +1,4 @@
-"""Does one connection tell all waits of a process, survive what happens to it, and go when nobody waits?"""
+"""One connection tells all waits of a process, survives what happens to it, and goes with the last wait."""
 
 import gc
 import os

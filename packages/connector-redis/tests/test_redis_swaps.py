@@ -1,4 +1,4 @@
-"""Does one version of an object follow the other, whatever its size, and whoever interferes?"""
+"""One version of an object follows the other, whatever its size, and whatever interferes."""
 
 import collections
 import os

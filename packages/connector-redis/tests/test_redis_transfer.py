@@ -1,4 +1,4 @@
-"""Do payloads cross to Redis and back in one exchange each, uncopied and summed on the way?"""
+"""Payloads cross to Redis and back in one exchange each, uncopied and summed on the way."""
 
 import os
 import zlib

@@ -1,4 +1,4 @@
-"""Is a payload in parts there as a whole or not at all, whatever ends in the midst of its upload?"""
+"""A payload in parts is visible as a whole or not at all, whatever ends during its upload."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Does a wait end with the put, on every kind of server, and for users with few rights?"""
+"""A wait ends with the put, on every kind of server, and for users with few rights."""
 
 import threading
 import time

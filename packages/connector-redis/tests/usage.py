@@ -1,4 +1,4 @@
-"""How do tests open a connector, read an object, and wait for what takes a moment?"""
+"""Open a connector, read an object, and wait for what takes a moment."""
 
 from __future__ import annotations
 

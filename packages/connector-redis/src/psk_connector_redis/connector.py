@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from psk.connectors import (
     DEFAULT_TIMEOUT,
+    ContextManaged,
+    Finalised,
+    Rebuilding,
+    Reserving,
     check_claim,
     check_object_id,
     check_range,
@@ -15,7 +19,7 @@ from psk.connectors import (
     listed,
     validate_plain_key,
 )
-from psk.connectors.toolkit import ContextManaged, Finalised, Rebuilding, Reserving, ToldWatcher, dismiss
+from psk.connectors.toolkit import ToldWatcher, dismiss
 from psk.errors import CapabilityError
 from psk_connector_redis import batches, objects
 from psk_connector_redis.channel import Channel, Server, milliseconds

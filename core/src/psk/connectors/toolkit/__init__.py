@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from psk.connectors.mixins import ContextManaged, Finalised, Rebuilding, Reserving
     from psk.connectors.toolkit.foreign import LoopThread, within
     from psk.connectors.toolkit.network import Address, tls_context
     from psk.connectors.toolkit.pool import Borrowed, Pool, Pooled
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Address": "psk.connectors.toolkit.network",
     "Borrowed": "psk.connectors.toolkit.pool",
-    "ContextManaged": "psk.connectors.mixins",
     "Feed": "psk.connectors.toolkit.subscriber",
-    "Finalised": "psk.connectors.mixins",
     "Listener": "psk.connectors.toolkit.subscriber",
     "LoopThread": "psk.connectors.toolkit.foreign",
     "Notice": "psk.connectors.toolkit.subscriber",
@@ -38,8 +35,6 @@ _MODULES = {
     "PerProcess": "psk.connectors.toolkit.process",
     "Pool": "psk.connectors.toolkit.pool",
     "Pooled": "psk.connectors.toolkit.pool",
-    "Rebuilding": "psk.connectors.mixins",
-    "Reserving": "psk.connectors.mixins",
     "Settable": "psk.connectors.watching",
     "SimpleConnector": "psk.connectors.toolkit.simple",
     "Subscriber": "psk.connectors.toolkit.subscriber",
@@ -60,9 +55,7 @@ _MODULES = {
 __all__ = [
     "Address",
     "Borrowed",
-    "ContextManaged",
     "Feed",
-    "Finalised",
     "Listener",
     "LoopThread",
     "Notice",
@@ -70,8 +63,6 @@ __all__ = [
     "PerProcess",
     "Pool",
     "Pooled",
-    "Rebuilding",
-    "Reserving",
     "Settable",
     "SimpleConnector",
     "Subscriber",
