@@ -9,12 +9,14 @@ import resource
 import signal
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
 from faults.killer import Victim
 from psk.connectors import SupportsAllocate, open_connector
+from psk.connectors.directory.locks import exclusively
 from psk.connectors.directory.objects import Objects
 from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.file import FileConnector
@@ -299,7 +301,9 @@ def test_two_processes_never_use_the_same_room(seed):
                 held.append(guest.allocate(chance.choice([100_000, MEGABYTE])))
             if len(held) > 4:
                 held.pop(chance.randrange(len(held))).abort()
-            used = used_bytes(guest._channel.opened().directory)
+            directory = guest._channel.opened().directory
+            # Locked, so that nothing is allocated between two looks of one count.
+            used = exclusively(directory, time.monotonic() + 10, "counting", partial(used_bytes, directory))
             if used > 10 * MEGABYTE:
                 report(str(used))
 

@@ -22,7 +22,7 @@ def test_no_command_that_reads_makes_a_directory(psk, tmp_path, command):
 def test_no_command_that_reads_begins_a_session(psk):
     done = psk("ls", "shm://not-there")
     assert done.code == Exit.FAILED
-    assert "this user has no session shm://not-there on this host" in done.err
+    assert "this user has no session shm://not-there here" in done.err
 
 
 def test_putting_makes_the_directory(psk, put, source, tmp_path):

@@ -148,7 +148,7 @@ def check_joinable(options: Mapping[str, object]) -> None:
             f"the store at shm://{name}/{space} was closed, and held no object then",
             remedy="keep the store open, or its objects there, until their last reader is done",
         )
-    raise gone(f"this user has no session shm://{name} on this host")
+    raise gone(f"this user has no session shm://{name} here")
 
 
 def _check_address(name: object, space: object) -> None:

@@ -207,6 +207,7 @@ class SharedObjects(Objects):
 
     def reserve(self, nbytes: int, deadline: float) -> Memory:
         """Return mapped memory for an object of so many bytes; with a limit, other processes count it from now on."""
+        self._unchecked = 0  # what this process may put without counting others do not know of
         if nbytes > LARGEST_COPIED:
             filling = self._filling(nbytes, deadline)
             try:
@@ -219,7 +220,6 @@ class SharedObjects(Objects):
             return self.mapped_draft(nbytes)
 
         def counted() -> Draft:
-            self._unchecked = 0  # others do not know what this process may put without counting
             self._check_limit(nbytes)
             return self.mapped_draft(nbytes, named=True)
 

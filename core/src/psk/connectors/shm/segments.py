@@ -457,8 +457,9 @@ def most_reused(directory: Directory) -> int:
 
 def used_bytes(directory: Directory) -> int:
     """Return the memory of a space: of its objects, its free segments, and what is allocated and not an object yet."""
-    total = 0
-    for place in (".", FREE, DRAFTS):
+    sizes = {}
+    # By inode, and in this order: what is renamed meanwhile, to become an object or free, is counted once.
+    for place in (DRAFTS, FREE, ".", FREE):
         try:
             descriptor = directory.open(place, READ_DIRECTORY)
         except FileNotFoundError:
@@ -468,10 +469,10 @@ def used_bytes(directory: Directory) -> int:
                 for entry in entries:
                     with suppress(FileNotFoundError):  # evicted meanwhile
                         if entry.is_file(follow_symlinks=False):
-                            total += whole_pages(entry.stat(follow_symlinks=False).st_size)
+                            sizes[entry.inode()] = whole_pages(entry.stat(follow_symlinks=False).st_size)
         finally:
             os.close(descriptor)
-    return total
+    return sum(sizes.values())
 
 
 def free_name(inode: int, capacity: int) -> str:
