@@ -208,24 +208,27 @@ def test_a_forked_child_leaves_the_parents_memory_alone(channel, size, in_child,
     assert decoded(channel.get(payload.key)) == bytes(size)
 
 
-def allocate_and_wait(report, uri, size, moment):
+def allocate_and_wait(_, uri, size, moment, ready):
     connector = open_connector(uri)
     payload = encode(bytes(size))
     allocation = connector.allocate(payload.nbytes)
     if moment == "filled":
         allocation.buffer[:] = payload.tobytes()
-    report("held")
+    os.write(ready, b".")
     time.sleep(60)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("moment", ["allocated", "filled"])
 def test_a_process_killed_in_the_middle_leaves_nothing(channel, size, moment, decoded):  # C67
-    victim = Victim(allocate_and_wait, channel.uri(), size, moment)
-    time.sleep(0.05)
+    read, ready = os.pipe()
+    victim = Victim(allocate_and_wait, channel.uri(), size, moment, ready)
+    os.read(read, 1)
     with type(channel).from_config(channel.config()) as again:  # a sweep beside the living touches nothing
         assert list(again.keys()) == []
-    assert victim.kill(0.2) == ["held"]
+    victim.kill(0.0)
+    os.close(read)
+    os.close(ready)
     type(channel).from_config(channel.config()).close()
     assert list(channel.keys()) == []
     assert leftovers(channel) == set()
