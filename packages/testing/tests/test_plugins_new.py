@@ -11,7 +11,7 @@ import pytest
 from psk.cli.output import Exit
 from psk_testing.scaffold import LONGEST_NAME, requirement
 
-CORE = Path(__file__).parents[2]
+CORE = Path(__file__).parents[3] / "core"
 LONG_NAME = "a-connector-of-some-kind"
 
 

@@ -31,8 +31,8 @@ LONGEST_NAME = 24
 is_name = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*").fullmatch
 _find_words = re.compile(r"@(\w+)@").sub
 DETAILS = """
-The folder psk-connector-NAME gets a connector that keeps objects in a SQLite file, a plug-in module, the suite
-as its tests, packaging, README and CI. Put your own channel in the place of SQLite, and see what the suite says.
+The folder psk-connector-NAME gets a connector that keeps objects in a SQLite file, in five methods over bytes; a plug-in
+module, the conformance suite as its tests, packaging, README and CI. Replace SQLite with your own channel.
 """
 
 
@@ -91,7 +91,7 @@ def _lines(project: Project, written: list[str]) -> Iterator[str]:
     yield "  pytest"
     yield f"  psk plugins check {project.name}:///tmp/{project.name}.db"
     yield ""
-    yield f"Then put your channel into src/{project.package}/channel.py."
+    yield f"Then put your channel into src/{project.package}/connector.py."
 
 
 class Project:

@@ -24,6 +24,9 @@ from psk_testing.residue import FEW, piled_up, residue
 LONGEST_INTERVAL = 60.0
 """Seconds between two looks at which nobody could wait any more."""
 
+MANY = 300
+"""More objects than an opening may look at."""
+
 SLACK = 20
 """Calls that one opening may make more than another."""
 
@@ -159,7 +162,7 @@ class Configuration(Suite):
             wait([MISSING], timeout=patience)
         assert 1 <= len(looks) <= patience / interval + 2
 
-    @rule("C64", fix="look at nothing that the channel holds when it is opened; sweep later, or beside other calls")
+    @rule("C64", fix="look at a limited number of objects when the channel is opened; sweep the others later")
     def test_opening_costs_the_same_whatever_it_holds(self, connector: Any, opener: Callable[[str], Any]) -> None:
         uri = format_uri(connector.config())
 
@@ -167,11 +170,11 @@ class Configuration(Suite):
             for number in range(count):
                 connector.put(encode(number), ttl=1000 if has(connector, SupportsExpiry) and number % 2 else None)
 
-        hold(5)
+        hold(MANY)
         opener(uri).close()  # imports what it needs
-        few = calls_of_opening(opener, uri)
-        hold(295)
-        assert calls_of_opening(opener, uri) <= few + SLACK
+        before = calls_of_opening(opener, uri)
+        hold(MANY)
+        assert calls_of_opening(opener, uri) <= before + SLACK
 
     @rule("C36", fix="read options with `read_options(config, scheme=..., readers=...)`")
     def test_an_unknown_option_lists_the_known(self, connector: Any) -> None:
