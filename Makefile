@@ -10,7 +10,7 @@ BENCH_RAY := .bench-ray
 TORCH ?= torch==2.13.0+cpu
 PACKAGES := core $(wildcard packages/*)
 
-.PHONY: help setup demo test soak bench lint format servers clean
+.PHONY: help setup demo test soak bench lint format servers release-check clean
 
 help:
 	@echo "make demo     run the main job, by value and by proxy, and compare"
@@ -18,6 +18,7 @@ help:
 	@echo "make soak     run every test at full counts"
 	@echo "make bench    measure psk beside ProxyStore 1.1, Ray and redis-py; draw the README's chart and table"
 	@echo "make lint     ruff, mypy --strict, import contracts"
+	@echo "make release-check  build and install every distribution, and check what it says about itself"
 	@echo "make servers  install the servers that tests need"
 
 setup: $(READY)
@@ -80,6 +81,9 @@ servers:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server openssl libfaketime; \
 	else echo "redis-server or libfaketime is missing, and only root can install them with apt-get:" \
 		"tests that need them are skipped"; fi
+
+release-check: setup
+	$(BIN)/python .ci/release_check.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) $(BENCH_RAY) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

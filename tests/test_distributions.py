@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager
@@ -15,6 +16,10 @@ from faults.pythons import uv
 from faults.temporary import bare_environment
 
 ROOT = Path(__file__).parents[1]
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(ROOT / ".ci")
+    import release
+    import release_check
 DISTRIBUTIONS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))]
 pytestmark = pytest.mark.timeout(600)
 
@@ -177,10 +182,19 @@ def test_the_core_and_a_connector_written_elsewhere(environment, tmp_path, capsy
     try_channel(environment, f"outside://{tmp_path}/channel.db")
 
 
-def test_every_wheel_holds_its_types_and_nothing_stray(wheels):
-    import zipfile
+@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
+def test_a_distribution_is_fit_to_be_released(folder, tmp_path):
+    (distribution,) = [it for it in release.distributions().values() if it.folder == folder]
+    assert list(release_check.problems(release_check.build(distribution, tmp_path))) == []
 
-    for wheel in wheels.glob("*.whl"):
-        found = zipfile.ZipFile(wheel).namelist()
-        package = next(name for name in found if name.endswith("py.typed")).partition("/")[0]
-        assert {name.partition("/")[0] for name in found} == {package, wheel.name.rsplit("-", 3)[0] + ".dist-info"}
+
+def test_what_is_amiss_in_a_distribution_is_found(tmp_path):
+    distribution = release.distributions()["psk-bench"]
+    broken = tmp_path / "bench"
+    shutil.copytree(distribution.folder, broken, ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    (broken / "LICENSE").write_text("none")
+    (broken / "src/psk_bench/py.typed").unlink()
+    project = (broken / "pyproject.toml").read_text()
+    (broken / "pyproject.toml").write_text(project.replace('license = "MIT"', 'license = "BSD-2-Clause"'))
+    found = list(release_check.problems(release_check.build(distribution._replace(folder=broken), tmp_path / "dist")))
+    assert found == ["licence 'BSD-2-Clause'", "no py.typed", "another licence than that of the repository"]

@@ -39,11 +39,3 @@ def test_the_core_installs_itself_alone_and_does_its_main_job(python):
         check=False,
     )
     assert example.returncode == 0, example.stderr
-
-
-def test_the_wheel_holds_the_types_and_nothing_stray(wheel):
-    import zipfile
-
-    names = zipfile.ZipFile(wheel).namelist()
-    assert "psk/py.typed" in names
-    assert {name.partition("/")[0] for name in names} == {"psk", wheel.name.rsplit("-", 3)[0] + ".dist-info"}

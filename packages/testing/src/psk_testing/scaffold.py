@@ -31,8 +31,8 @@ LONGEST_NAME = 24
 is_name = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*").fullmatch
 _find_words = re.compile(r"@(\w+)@").sub
 DETAILS = """
-The folder psk-connector-NAME gets a connector that keeps objects in a SQLite file, in five methods over bytes; a plug-in
-module, the conformance suite as its tests, packaging, README and CI. Replace SQLite with your own channel.
+The folder psk-connector-NAME gets a connector that keeps objects in a SQLite file, in five methods over bytes; a
+plug-in module, the conformance suite as its tests, packaging, README and CI. Replace SQLite with your own channel.
 """
 
 
