@@ -180,7 +180,7 @@ class Session:
             if dead is None:  # the owner is still dying, and holds its lock
                 return now + PULSE_SECONDS if now < self._ended_at + PATIENCE else None
             if dead:
-                remove_tree(dead)
+                REMOVALS.add([dead])  # which is completed at the end of the process, if it comes first
         return None
 
     def leave(self) -> bool:
