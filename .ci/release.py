@@ -91,7 +91,7 @@ def check(distribution: Distribution, out: Path, place: Path) -> None:
     listed = json.loads(run(place / "bin/psk", "plugins", "list", "--load", "--json"))
     if broken := [row for row in listed if row["status"] not in {"ok", "not loaded yet"}]:
         refuse(f"plug-ins that do not load: {broken}")
-    run(*install, "--project", ROOT, "--group", "test", "--group", "engines", "--group", "examples")
+    run(*install, "psk-testing", "--project", ROOT, "--group", "test", "--group", "engines", "--group", "examples")
     tests = sorted(map(str, distribution.folder.glob("tests/**/test_conformance*.py")))
     if not tests:
         # No connector: all its tests, on every channel of the workspace.
