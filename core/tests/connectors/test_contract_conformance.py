@@ -1,7 +1,6 @@
 """Does each built-in channel keep docs/contract.md?"""
 
 import gc
-from typing import ClassVar
 
 import pytest
 
@@ -48,9 +47,6 @@ class TestLocal(BuiltIn):
 
 class TestFile(BuiltIn):
     channel = "file"
-    expected_failures: ClassVar = {
-        "test_opening_costs_the_same_whatever_it_holds": "an opening lists the names of the directory, and sweeps 256"
-    }
     unreachable = "file://{}"
 
     @pytest.fixture
