@@ -132,6 +132,15 @@ def test_tls_sentinels_and_clusters_tell_too(tls_server, cluster, sentinels, pre
         connector.close()
 
 
+def test_messages_of_tls_itself_do_not_hold_up_the_end_of_a_wait(tls_server, prefix):
+    connector = opened(joined(tls_server.uri, f"prefix={prefix}"))
+    for _ in range(5):
+        with pytest.raises(DeadlineError):
+            connector.wait([MISSING], timeout=0.01)
+    connector.close()
+    assert eventually(lambda: not subscribers(), 2)
+
+
 def test_a_thousand_wait_at_once(connector, uri, scale):
     count = scale("waiting.waiters")
     payloads = [encode(number) for number in range(count)]

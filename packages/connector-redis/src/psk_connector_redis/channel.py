@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from psk.connectors import deadline_after
+from psk.connectors import deadline_after, validate_plain_key
 from psk.connectors.toolkit import Patience, Pool
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, DeadlineError, PskError
 from psk_connector_redis.connection import Connection, Dialer
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from psk_connector_redis.credentials import CredentialProvider
     from psk_connector_redis.durability import Facts
     from psk_connector_redis.protocol import Buffer
-    from psk_connector_redis.routing import Topology
     from psk_connector_redis.scripts import Script
     from psk_connector_redis.settings import Settings
 
     T = TypeVar("T")
 
+_is_key = re.compile(r"[0-9a-f]{32}").fullmatch
 _match_object = re.compile(rb"\{([0-9a-f]{32})\}").fullmatch
 _match_companion = re.compile(rb"\{([0-9a-f]{32})\}:(?:claim|part:[0-9a-z]+:[0-9]+)").fullmatch
 _SPECIAL: Final = re.compile(rb"([\\*?\[\]])")
@@ -310,7 +310,7 @@ class Server:
         topology = self._topology
         return self.settings.addresses[0] if topology is None else topology.address_of(name, deadline)
 
-    def _topology_of(self, settings: Settings) -> Topology | None:
+    def _topology_of(self, settings: Settings) -> Sentinels | Cluster | None:
         if settings.cluster:
             return Cluster(settings.addresses, self._borrow)
         if settings.sentinel is not None:
@@ -367,7 +367,13 @@ class Channel:
 
     def deadline(self, timeout: float | None) -> float:
         """Return when a call must be over; see `deadline_after`."""
+        if timeout is None:
+            return time.monotonic() + self.settings.timeout
         return deadline_after(timeout, self.settings.timeout)
+
+    def checked(self, key: object) -> Key:
+        """Return a key that is an object id; any other is an InvalidKeyError, see `validate_plain_key`."""
+        return key if isinstance(key, str) and _is_key(key) else validate_plain_key(key)
 
     def run_script(self, script: Script, names: Sequence[bytes], *arguments: bytes, deadline: float, doing: str) -> Any:
         """Run a script on the server that holds its first name; all of them are of one object.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import time
 from contextlib import suppress
 from functools import partial
@@ -16,7 +17,6 @@ from psk.connectors.toolkit import gather_send, receive_into, seconds_left, tls_
 from psk_connector_redis.protocol import LONGEST_STRING, GarbledError, Refusal, accepted, pack
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Sequence
 
     from psk.connectors.toolkit import Address
@@ -29,8 +29,7 @@ LONGEST_HEAD: Final = 32
 
 END: Final = b"\r\n"
 
-_SHORT_BYTES: Final = 64 * 1024
-_RECEIVED_BYTES: Final = 64 * 1024
+_MOST_BYTES: Final = 64 * 1024  # of one system call; longer buffers are not joined
 _NOT_YET: Final = object()
 
 
@@ -53,7 +52,7 @@ class Connection:
 
     def send(self, buffers: Sequence[Buffer], deadline: float) -> None:
         """Send packed commands, given as buffers that follow each other."""
-        if self._is_tls or sum(map(len, buffers)) >= _SHORT_BYTES:
+        if self._is_tls or sum(map(len, buffers)) >= _MOST_BYTES:
             gather_send(self._socket, buffers, deadline)
         else:
             self._limit(deadline)
@@ -127,9 +126,16 @@ class Connection:
 
     def has_received(self) -> bool:
         """Tell whether something has arrived of which the descriptor says nothing any more."""
-        if self._reader.has_data():
-            return True
-        return self._is_tls and self._socket.pending() > 0  # type: ignore[attr-defined]  # TLS has read it already
+        return bool(self._reader.has_data())
+
+    def take_in(self) -> bool:
+        """Read, without waiting, what has made the descriptor readable; False for a message of TLS itself."""
+        self._socket.settimeout(0)
+        try:
+            self._reader.feed(_not_the_end(self._socket.recv(_MOST_BYTES)))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        return True
 
     def close(self) -> None:
         """Close the connection; in a forked child, its copy of the descriptor alone."""
@@ -180,10 +186,13 @@ class Connection:
 
     def _receive(self, deadline: float) -> bytes:
         self._limit(deadline)
-        received = self._socket.recv(_RECEIVED_BYTES)
-        if not received:
-            raise ConnectionResetError("the server closed the connection")
-        return received
+        return _not_the_end(self._socket.recv(_MOST_BYTES))
+
+
+def _not_the_end(received: bytes) -> bytes:
+    if not received:
+        raise ConnectionResetError("the server closed the connection")
+    return received
 
 
 def _string_length(head: bytes) -> int | None:

@@ -17,7 +17,6 @@ from psk.connectors import (
     check_ttl,
     deadline_error,
     listed,
-    validate_plain_key,
 )
 from psk.connectors.toolkit import ToldWatcher, dismiss
 from psk.errors import CapabilityError
@@ -153,17 +152,17 @@ class RedisConnector(ContextManaged, Finalised, Rebuilding, Reserving):
     ) -> Frames | None:
         """Fetch the payload into private memory; see `Connector.get`."""
         channel = self._channel
-        return get_object(channel, validate_plain_key(key), channel.deadline(timeout))
+        return get_object(channel, channel.checked(key), channel.deadline(timeout))
 
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:
         """Tell whether the server holds the object."""
         channel = self._channel
-        return objects.exists(channel, validate_plain_key(key), channel.deadline(timeout))
+        return objects.exists(channel, channel.checked(key), channel.deadline(timeout))
 
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
         """Remove the object and its claim, or whatever else has its name."""
         channel = self._channel
-        objects.evict(channel, validate_plain_key(key), channel.deadline(timeout))
+        objects.evict(channel, channel.checked(key), channel.deadline(timeout))
 
     def close(self, timeout: float | None = None) -> None:
         """Close the connections of this process, and end its waits; the objects stay. It does not wait."""
@@ -189,7 +188,7 @@ class RedisConnector(ContextManaged, Finalised, Rebuilding, Reserving):
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
         """Return those keys that exist, after waiting for one; see `SupportsWait.wait`."""
         channel = self._channel
-        wanted = [validate_plain_key(key) for key in keys]
+        wanted = [self._channel.checked(key) for key in keys]
         if found := await_any(channel, wanted, channel.deadline(timeout)):
             return found
         raise deadline_error(f"waiting for {listed(wanted)} in {channel.server.describe()}")
@@ -221,24 +220,24 @@ class RedisConnector(ContextManaged, Finalised, Rebuilding, Reserving):
         timeout: float | None = None,
     ) -> list[Frames | None]:
         """Get each key; small objects come many in one packet."""
-        wanted = [validate_plain_key(key) for key in keys]
+        wanted = [self._channel.checked(key) for key in keys]
         return batches.get_objects(self._channel, wanted, self._channel.deadline(timeout))
 
     def exists_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[bool]:
         """Tell for each key whether the server holds its object."""
-        wanted = [validate_plain_key(key) for key in keys]
+        wanted = [self._channel.checked(key) for key in keys]
         return batches.objects_exist(self._channel, wanted, self._channel.deadline(timeout))
 
     def evict_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> None:
         """Evict each key."""
-        wanted = [validate_plain_key(key) for key in keys]
+        wanted = [self._channel.checked(key) for key in keys]
         batches.evict_objects(self._channel, wanted, self._channel.deadline(timeout))
 
     def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let the object expire `ttl` seconds from now, or never; its claim ends with it."""
         channel = self._channel
         left = b"" if ttl is None else milliseconds(check_ttl(ttl))
-        return objects.renew_object(channel, validate_plain_key(key), left, channel.deadline(timeout))
+        return objects.renew_object(channel, channel.checked(key), left, channel.deadline(timeout))
 
     def take(
         self,
@@ -252,7 +251,7 @@ class RedisConnector(ContextManaged, Finalised, Rebuilding, Reserving):
         """Claim the object and fetch it; see `SupportsTake.take`."""
         channel = self._channel
         deadline = channel.deadline(timeout)
-        validate_plain_key(key)
+        channel.checked(key)
         claimant = check_claim(claim).encode()
         left = b"" if lease is None else milliseconds(check_ttl(lease, "lease"))
         if channel.server.evicts:
@@ -266,14 +265,14 @@ class RedisConnector(ContextManaged, Finalised, Rebuilding, Reserving):
         """Replace the object by its next version; see `SupportsSwap.swap`."""
         channel = self._channel
         deadline = channel.deadline(timeout)
-        check_object_id(validate_plain_key(key), payload.object_id)
+        check_object_id(channel.checked(key), payload.object_id)
         Swap(channel, payload, b"same" if ttl is None else milliseconds(check_ttl(ttl)), deadline).run()
 
     def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
         """Fetch a part of the payload."""
         check_range(offset, length)
         channel = self._channel
-        return get_range(channel, validate_plain_key(key), offset, length, channel.deadline(timeout))
+        return get_range(channel, channel.checked(key), offset, length, channel.deadline(timeout))
 
     def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
         """Iterate over the keys of the objects."""

@@ -135,9 +135,6 @@ class Credentials:
             kind = type(error).__name__
         raise ChannelUnavailableError(f"credential_provider= failed with {kind}", remedy="correct the provider")
 
-    def __repr__(self) -> str:
-        return "Credentials(...)"
-
 
 def _matches(address: Address, place: str) -> bool:
     if address.is_socket:

@@ -47,7 +47,6 @@ _DISTRUST: Final = ("CERT", "UNKNOWN_CA", "VERSION", "HANDSHAKE", "KEY_VALUES", 
 _LOGIN_CODES: Final = frozenset({"NOAUTH", "WRONGPASS"})
 _CROWDED: Final = "max number of clients"
 _ARGUMENTS: Final = ", with args beginning with"
-_LONGEST_ANSWER: Final = 200
 
 
 def classify(error: Exception, settings: Settings) -> Trouble:
@@ -114,7 +113,7 @@ def _refused(refusal: Refusal, doing: str, place: str, nbytes: int) -> Connector
     if _CROWDED in text:
         remedy = "raise the server's maxclients, or give fewer connections="
     # Without what the server repeats of a command, which may be anything.
-    answer = ascii(text.partition(_ARGUMENTS)[0][:_LONGEST_ANSWER])[1:-1]
+    answer = ascii(text.partition(_ARGUMENTS)[0][:200])[1:-1]
     return ChannelUnavailableError(f"{place} refused {doing}: {answer}", remedy=remedy)
 
 

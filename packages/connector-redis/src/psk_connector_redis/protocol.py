@@ -34,8 +34,7 @@ class GarbledError(ConnectionError):
 
 def pack(*arguments: bytes) -> bytes:
     """Write a command whose arguments are short."""
-    packed: bytes = hiredis.pack_command(arguments)  # type: ignore[arg-type]  # takes any number of them
-    return packed
+    return bytes(hiredis.pack_command(arguments))  # type: ignore[arg-type]  # takes any number of them
 
 
 def pack_around(

@@ -1,10 +1,14 @@
-"""Find the server that holds a name, where there are several: the primary of a service, or a node of a cluster."""
+"""Find the server that holds a name, where there are several: the primary of a service, or a node of a cluster.
+
+Both classes are thread-safe: what they know is replaced as a whole. Methods that ask servers raise what an exchange
+with them raises, see `Connection`.
+"""
 
 from __future__ import annotations
 
 import time
 from binascii import crc_hqx
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from psk.connectors import deadline_error, shown
 from psk.connectors.toolkit import Address
@@ -21,31 +25,6 @@ if TYPE_CHECKING:
 SLOTS: Final = 16384
 _ASK_FOR_SLOTS: Final = pack(b"CLUSTER", b"SLOTS")
 _ASK_FOR_ROLE: Final = pack(b"ROLE")
-
-
-class Topology(Protocol):
-    """Know which of several servers holds a name, and learn when that changes.
-
-    Thread-safe: what is known is replaced as a whole.
-
-    Methods that ask servers raise what an exchange with them raises, see `Connection`.
-    """
-
-    def address_of(self, name: bytes | None, deadline: float) -> Address:
-        """Return the server that holds a Redis name; for None, any."""
-        ...
-
-    def primaries(self, deadline: float) -> Sequence[Address]:
-        """Return every server that holds objects."""
-        ...
-
-    def learn(self, refusal: Refusal | None) -> None:
-        """Take note that a server refused to answer for a name, or (None) did not answer at all."""
-        ...
-
-    def check(self, connection: Connection, deadline: float) -> None:
-        """Make sure that a new connection leads to a server that holds objects; raise a `Refusal` if not."""
-        ...
 
 
 class Sentinels:

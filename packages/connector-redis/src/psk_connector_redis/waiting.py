@@ -63,7 +63,10 @@ class RedisFeed:
 
     def receive(self) -> Notice | None:
         """Return the next notice; None if what arrived is something else."""
-        answer = self._connection.reply(time.monotonic() + ANSWER_SECONDS)
+        connection = self._connection
+        if not connection.has_received() and not connection.take_in():
+            return None
+        answer = connection.reply(time.monotonic() + ANSWER_SECONDS)
         if isinstance(answer, Refusal):
             raise SubscriptionRefusedError from answer
         if not isinstance(answer, list) or len(answer) <= 2:  # noqa: PLR2004  kind, channel and more; a pong has less

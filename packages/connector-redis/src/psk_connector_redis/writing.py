@@ -38,7 +38,6 @@ IN_SCRIPT_BYTES: Final = 64 * 1024
 _SPARE_SECONDS: Final = 60
 _CLEANING_SECONDS: Final = 0.3
 _MOST_UPLOADS: Final = 3
-_COMMITTED: Final = 1
 _NO_ROOM: Final = "give the server more memory, or let it evict nothing (maxmemory-policy noeviction)"
 
 
@@ -91,7 +90,7 @@ def _put_parts(channel: Channel, payload: Payload, ttl: bytes, deadline: float) 
 
     def commit(connection: Connection) -> bool:
         names = [name, *manifest.names(channel.names, key)]
-        if COMMIT.run(connection, names, manifest.write(), ttl, deadline=deadline) != _COMMITTED:
+        if COMMIT.run(connection, names, manifest.write(), ttl, deadline=deadline) != 1:
             return False
         connection.send((pack(b"PUBLISH", channel.names.news(key), b""),), deadline)
         connection.reply(deadline)
