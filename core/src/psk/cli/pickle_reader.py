@@ -6,7 +6,7 @@ from pickletools import opcodes
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PROTOCOL = b"\x80"
 """The first byte of pickles of protocol 2 and later."""
@@ -17,21 +17,9 @@ LARGEST_ARGUMENT = 64 * 1024
 MOST_INSTRUCTIONS = 3_000_000
 """In all pickles of a file: a large file of small instructions would take hours to read."""
 
-_INSTRUCTIONS = {it.code: it for it in opcodes}
-#: Bytes before the data that hold its length, for each of the negative numbers that pickletools has for them.
-_LENGTH_BYTES = {-2: 1, -3: 4, -4: 4, -5: 8}
-_UP_TO_NEWLINE = -1
-_SIGNED = -3
-_NUMBERS = frozenset({"LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "INT"})
-_TWO_LINES = "stringnl_noescape_pair"
 #: Where proxies and factories of stores say how they are rebuilt: from a URI and the body of a reference.
 RESTORERS = frozenset({"psk.store.restore_proxy", "psk.store.restore_factory"})
 
-_EFFECTS = {it.name: (it.stack_before, it.stack_after) for it in opcodes}
-#: What pushes a text or bytes that are written in the pickle.
-_TEXTS_AND_BYTES = frozenset(
-    it.name for it in opcodes if it.arg and {"str", "bytes", "bytes_or_str"} & {made.name for made in it.stack_after}
-)
 #: A pickle that repeats long texts by number names much more in its few bytes than anybody could want to read.
 LONGEST_NAME = 500
 MOST_NAMES = 10_000
@@ -46,8 +34,12 @@ class DamagedPickleError(ValueError):
     """The instructions end too early or are not valid."""
 
 
+class _LongArgumentError(Exception):
+    """An argument is longer than any of interest; it has been skipped."""
+
+
 class Cursor:
-    """Read bytes from a place on, as the readers of `pickletools` do; never beyond the end.
+    """Read bytes from a place on, for the readers of `pickletools`; never beyond the end, and never much at once.
 
     Args:
         view: Where to read.
@@ -69,90 +61,92 @@ class Cursor:
         return self.view.nbytes - self.at
 
     def read(self, count: int) -> bytes:
-        """Return up to `count` bytes."""
-        data = bytes(self.view[self.at : self.at + count])
-        self.at += len(data)
-        return data
-
-    def readline(self) -> bytes:
-        """Return the bytes up to and with the next newline, or as many as an argument of interest may have."""
-        line = bytes(self.view[self.at : self.at + LARGEST_ARGUMENT])
-        line = line[: line.find(b"\n") + 1 or None]
-        self.at += len(line)
-        return line
-
-    def skip(self, count: int) -> None:
-        """Pass over bytes.
+        """Return the next bytes, exactly so many.
 
         Raises:
             DamagedPickleError: There are not so many.
         """
-        if not 0 <= count <= self.left:
+        if count > self.left:
             raise DamagedPickleError(f"it is cut off: {count:,} bytes claimed, {self.left:,} left")
-        self.at += count
+        return self._pass(count)
 
-    def skip_line(self) -> None:
-        """Pass over the next newline.
+    def readline(self) -> bytes:
+        """Return the bytes up to and with the next newline.
 
         Raises:
             DamagedPickleError: There is none.
         """
-        while line := self.readline():
-            if line.endswith(b"\n"):
-                return
+        for start in range(self.at, self.view.nbytes, LARGEST_ARGUMENT):
+            newline = bytes(self.view[start : start + LARGEST_ARGUMENT]).find(b"\n")
+            if newline >= 0:
+                return self._pass(start + newline + 1 - self.at)
         raise DamagedPickleError("it is cut off in a line")
 
+    def _pass(self, count: int) -> bytes:
+        start = self.at
+        self.at += count
+        if count > LARGEST_ARGUMENT:
+            raise _LongArgumentError
+        return bytes(self.view[start : self.at])
 
-def instructions(cursor: Cursor) -> Iterator[tuple[str, Any]]:
-    """Iterate over the instructions up to the next STOP: name and argument.
+
+def _two_names(cursor: Cursor) -> tuple[str, ...]:
+    # Not with the standard library's reader: it joins the two with a space, which either may contain.
+    try:
+        return tuple(cursor.readline()[:-1].decode("utf-8", "backslashreplace") for _ in range(2))
+    except _LongArgumentError:
+        raise DamagedPickleError("a name is longer than any") from None
+
+
+def _skip_line(cursor: Cursor) -> object:
+    # No number is of interest, and Python refuses to read a long one.
+    cursor.readline()
+    return UNKNOWN
+
+
+_OPCODES = {ord(it.code): it for it in opcodes}
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **{it.name: it.arg.reader for it in opcodes if it.arg is not None},
+    **dict.fromkeys(("GLOBAL", "INST"), _two_names),
+    **dict.fromkeys(("INT", "LONG", "FLOAT"), _skip_line),
+}
+#: What pushes a text or bytes that are written in the pickle.
+_TEXTS_AND_BYTES = frozenset(
+    it.name for it in opcodes if it.arg and {"str", "bytes", "bytes_or_str"} & {made.name for made in it.stack_after}
+)
+
+
+def instructions(cursor: Cursor) -> Iterator[tuple[Any, Any]]:
+    """Iterate over the instructions up to the next STOP: opcode, as of `pickletools`, and argument.
 
     Raises:
         DamagedPickleError: The next byte is not an instruction, or the instruction is truncated.
     """
     while cursor.instructions < MOST_INSTRUCTIONS:
         cursor.instructions += 1
-        code = cursor.read(1)
-        if not code:
+        if not cursor.left:
             raise DamagedPickleError("it is cut off: there is no STOP")
-        instruction = _INSTRUCTIONS.get(code.decode("latin-1"))
-        if instruction is None:
+        code = cursor.read(1)
+        opcode = _OPCODES.get(code[0])
+        if opcode is None:
             raise DamagedPickleError(f"{code!r} is not an instruction")
-        yield instruction.name, _argument(cursor, instruction)
-        if instruction.name == "STOP":
+        yield opcode, _argument(cursor, opcode.name)
+        if opcode.name == "STOP":
             return
     raise DamagedPickleError(f"it has more than {MOST_INSTRUCTIONS:,} instructions: the others were not read")
 
 
-def _argument(cursor: Cursor, instruction: Any) -> Any:
-    descriptor = instruction.arg
-    if descriptor is None:
+def _argument(cursor: Cursor, name: str) -> Any:
+    if name not in _READERS:
         return None
-    if descriptor.name == _TWO_LINES:
-        # Not with the standard library's reader: it joins the two with a space, which either may contain.
-        return tuple(_line(cursor).decode("utf-8", "backslashreplace") for _ in range(2))
-    start, width = cursor.at, _LENGTH_BYTES.get(descriptor.n)
-    if width is not None:
-        cursor.skip(width)
-        length = int.from_bytes(cursor.view[start : cursor.at], "little", signed=descriptor.n == _SIGNED)
-        cursor.skip(length)
-    elif descriptor.n == _UP_TO_NEWLINE:
-        cursor.skip_line()
-    else:
-        cursor.skip(descriptor.n)
-    if cursor.at - start > LARGEST_ARGUMENT or instruction.name in _NUMBERS:
-        return UNKNOWN
-    cursor.at = start
     try:
-        return descriptor.reader(cursor)
+        return _READERS[name](cursor)
+    except _LongArgumentError:
+        return UNKNOWN
+    except DamagedPickleError:
+        raise
     except Exception as error:  # noqa: BLE001  # whatever the standard library's readers stumble over
-        raise DamagedPickleError(f"the argument of {instruction.name} makes no sense: {error}") from None
-
-
-def _line(cursor: Cursor) -> bytes:
-    line = cursor.readline()
-    if not line.endswith(b"\n"):
-        raise DamagedPickleError("a name is cut off, or longer than any")
-    return line[:-1]
+        raise DamagedPickleError(f"the argument of {name} makes no sense: {error}") from None
 
 
 class _Global:
@@ -195,78 +189,71 @@ class Machine:
             DamagedPickleError: It is cut off, or makes no sense.
         """
         self._stack, self._memo = [], {}
-        for name, argument in instructions(cursor):
-            self._step(name, argument)
+        for opcode, argument in instructions(cursor):
+            taken = self._take([it.name for it in opcode.stack_before])
+            value = self._do(opcode.name, argument, taken)
+            self._stack.extend(value for _ in opcode.stack_after)
 
-    def _step(self, name: str, argument: Any) -> None:  # noqa: C901, PLR0912  # one case for each instruction that matters
+    def _take(self, kinds: list[str]) -> list[Any]:
+        """Pop what an instruction takes, given as in `pickletools`; return it without the mark, if there is one."""
+        taken: list[Any] = []
+        if "mark" in kinds:
+            while (item := self._pop()) is not MARK:
+                taken.append(item)
+            kinds = kinds[: kinds.index("mark")]
+        taken += [self._pop() for _ in kinds]
+        return taken[::-1]
+
+    def _pop(self) -> Any:
+        if not self._stack:
+            raise DamagedPickleError("it takes a value from an empty stack")
+        return self._stack.pop()
+
+    def _do(self, name: str, argument: Any, taken: list[Any]) -> Any:  # noqa: C901, PLR0911, PLR0912  # one case for each instruction that matters
+        """Return what an instruction pushes, given what it took."""
         match name:
-            case "MEMOIZE":
-                self._memo[len(self._memo)] = self._top()
-            case "PUT" | "BINPUT" | "LONG_BINPUT":
-                self._memo[argument] = self._top()
-            case "GET" | "BINGET" | "LONG_BINGET":
-                self._stack.append(self._memo.get(argument, UNKNOWN))
+            case "PROTO":
+                self.protocol = max(self.protocol, argument)
+            case "NEXT_BUFFER":
+                self.buffers += 1
+            case "PERSID" | "BINPERSID":
+                self.persistent += 1
             case "MARK":
-                self._stack.append(MARK)
-            case "POP":
-                self._pop()
-            case "DUP":
-                self._stack.append(self._top())
-            case "READONLY_BUFFER":
-                self._top()
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                items = [self._pop() for _ in range(int(name[-1]))]
-                self._stack.append(tuple(reversed(items)))
-            case "TUPLE":
-                items = self._pop_to_mark()
-                self._stack.append(tuple(items) if len(items) <= _LONGEST_TUPLE else UNKNOWN)
+                return MARK
+            case "DUP" | "READONLY_BUFFER":
+                return taken[0]
+            case "MEMOIZE":
+                self._memo[len(self._memo)] = taken[0]
+                return taken[0]
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                self._memo[argument] = self._pop()
+                self._stack.append(self._memo[argument])
+            case "GET" | "BINGET" | "LONG_BINGET":
+                return self._memo.get(argument, UNKNOWN)
+            case "EMPTY_TUPLE" | "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                return tuple(taken) if len(taken) <= _LONGEST_TUPLE else UNKNOWN
             case "GLOBAL":
-                self._fetch(*argument)
+                return self._fetch(*argument)
             case "STACK_GLOBAL":
-                qualified_name, module = self._pop(), self._pop()
-                self._fetch(module, qualified_name)
-            case "INST":
-                arguments = self._pop_to_mark()
-                self._fetch(*argument)
-                self._stack.append(self._call(self._pop(), tuple(arguments)))
-            case "OBJ":
-                function, *arguments = self._pop_to_mark() or [UNKNOWN]
-                self._stack.append(self._call(function, tuple(arguments)))
-            case "EMPTY_TUPLE":
-                self._stack.append(())
+                return self._fetch(*taken)
             case "EXT1" | "EXT2" | "EXT4":
-                self._fetch("copyreg", f"extension {argument}")
+                return self._fetch("copyreg", f"extension {argument}")
+            case "INST":
+                return self._call(self._fetch(*argument), tuple(taken))
+            case "OBJ" if taken:
+                return self._call(taken[0], tuple(taken[1:]))
             case "REDUCE":
-                arguments, function = self._pop(), self._pop()
-                self._stack.append(self._call(function, arguments))
+                return self._call(*taken)
             case _ if name in _TEXTS_AND_BYTES:
-                self._stack.append(argument)
-            case _:
-                self._do(name, argument)
+                return argument
+        return UNKNOWN
 
-    def _do(self, name: str, argument: Any) -> None:
-        """Do what the instructions do that matter only for the stack's height."""
-        if name == "PROTO":
-            self.protocol = max(self.protocol, argument)
-        elif name == "NEXT_BUFFER":
-            self.buffers += 1
-        elif name in {"PERSID", "BINPERSID"}:
-            self.persistent += 1
-        before, after = _EFFECTS[name]
-        names = [it.name for it in before]
-        if "mark" in names:
-            self._pop_to_mark()
-            before = before[: names.index("mark")]
-        for _ in before:
-            self._pop()
-        self._stack.extend(UNKNOWN for _ in after)
-
-    def _fetch(self, module: Any, qualified_name: Any) -> None:
+    def _fetch(self, module: Any, qualified_name: Any) -> _Global:
         name = ".".join(_shortened(it) if isinstance(it, str) else "?" for it in (module, qualified_name))
         if len(self.imports) == MOST_NAMES and name not in self.imports:
             raise DamagedPickleError(f"it imports more than {MOST_NAMES:,} names: the others were not read")
         self.imports[name] = self.imports.get(name, 0) + 1
-        self._stack.append(_Global(name))
+        return _Global(name)
 
     def _call(self, function: Any, arguments: Any) -> Any:
         name = function.name if isinstance(function, _Global) else ""
@@ -279,22 +266,6 @@ class Machine:
             # How protocols 0 to 2, which know no bytes, write them.
             return pair[0].encode("latin-1", "replace")
         return UNKNOWN
-
-    def _top(self) -> Any:
-        if not self._stack:
-            raise DamagedPickleError("it takes a value from an empty stack")
-        return self._stack[-1]
-
-    def _pop(self) -> Any:
-        self._top()
-        return self._stack.pop()
-
-    def _pop_to_mark(self) -> list[Any]:
-        items = []
-        while (item := self._pop()) is not MARK:
-            items.append(item)
-        items.reverse()
-        return items
 
 
 def _shortened(name: str) -> str:
