@@ -92,6 +92,14 @@ def check_outlives(uri: str) -> None:
         )
 
 
+def _is_held(config: dict[str, object]) -> bool:
+    """Tell whether any process has the session of a configuration open."""
+    from psk.connectors.shm import is_alive
+
+    place = {"root": str(config["root"])} if "root" in config else {}
+    return "authority" in config and is_alive(str(config["authority"]), **place)
+
+
 def missing(uri: str, *keys: str) -> MissingKeyError:
     """Build the error for keys without an object."""
     named = keys[0] if len(keys) == 1 else f"for {len(keys)} of the keys, {keys[0]} the first of them,"
@@ -99,16 +107,6 @@ def missing(uri: str, *keys: str) -> MissingKeyError:
         f"there is no object {named} in {without_secrets(uri)}",
         remedy=f"psk ls {without_secrets(uri)} lists the keys",
     )
-
-
-def _is_held(config: dict[str, object]) -> bool:
-    """Tell whether a session of shared memory is alive, after removing those of dead processes."""
-    from psk.connectors.shm.liveness import ROOT, session_path, sweep
-
-    root = str(config.get("root", ROOT))
-    sweep(root)
-    name = config.get("authority")
-    return name is not None and os.path.isdir(session_path(root, str(name)))  # noqa: PTH112  pathlib costs 10 ms
 
 
 def read_content(path: str) -> memoryview:

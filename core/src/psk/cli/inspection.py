@@ -22,8 +22,6 @@ SHOWN = 20
 """The number of frames, names and references that are shown; the JSON document has all of them."""
 LONGEST_SHOWN = 200
 PICKLED = frozenset({"pickle", "cloudpickle"})
-PAGE_BYTES = 4096
-"""A large object in shared memory occupies whole pages, at most twice what it needs; the rest has no meaning."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -121,6 +119,7 @@ def _exact(nbytes: int) -> str:
 
 def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]:
     """Describe the payload at the start of a buffer, and add what is wrong with it to the problems."""
+    from psk.connectors.shm import may_be_file_of
     from psk.errors import PayloadError
     from psk.wire import Header, Payload
     from psk.wire.header import VERSION
@@ -142,7 +141,7 @@ def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]
         "checksum": None if header.checksum is None else "not checked",
         "signed_by": header.signed_by or None,
     }
-    whole = view[: header.nbytes] if _is_kept_in(view, header.nbytes) else view
+    whole = view[: header.nbytes] if may_be_file_of(header.nbytes, view.nbytes) else view
     try:
         payload = Payload.parse(whole)
     except PayloadError as error:
@@ -161,17 +160,6 @@ def describe_payload(view: memoryview, problems: list[str]) -> dict[str, object]
     if payload.codec in PICKLED and payload.frame_sizes:
         document["pickle"] = describe_pickle(payload.frame_views()[0], problems, place=" in its first frame")
     return document
-
-
-def _is_kept_in(view: memoryview, nbytes: int) -> bool:
-    """Tell whether a connector stores a payload of `nbytes` bytes like this: with its expiry, or in whole pages."""
-    from psk.connectors.directory.expiry import RECORD_BYTES, record_offset
-    from psk.connectors.shm.segments import LARGEST_COPIED, whole_pages
-
-    if view.nbytes == record_offset(nbytes) + RECORD_BYTES:
-        return True
-    in_pages = nbytes > LARGEST_COPIED and view.nbytes % PAGE_BYTES in {0, RECORD_BYTES}
-    return in_pages and nbytes <= view.nbytes <= 2 * whole_pages(nbytes)
 
 
 def describe_pickle(view: memoryview, problems: list[str], *, place: str = "") -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psk.connectors.arguments import expired
 from psk.connectors.directory.directory import CLOEXEC, FULL, NO_DESCRIPTORS, NO_FOLLOW, READ_DIRECTORY
-from psk.connectors.directory.expiry import NEVER, write_record
+from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, record_offset, write_record
 from psk.connectors.directory.locks import close_shared, try_lock, try_share, unlock
 from psk.connectors.directory.writing import DRAFTS, write_all
 from psk.connectors.shm.mapping import HUGE_BYTES, PAGE_BYTES, Mapping
@@ -447,6 +447,17 @@ class Filling:
 def whole_pages(nbytes: int) -> int:
     """Return how much memory so many bytes of a file use: the size of a segment for them."""
     return -(-nbytes // PAGE_BYTES) * PAGE_BYTES
+
+
+def may_be_file_of(nbytes: int, size: int) -> bool:
+    """Tell whether an object of `nbytes` bytes may have a longer file, of `size` bytes: by a record, or whole pages.
+
+    Only a large object has whole pages, at most twice what it needs; what follows the object there has no meaning.
+    """
+    if size == record_offset(nbytes) + RECORD_BYTES:
+        return True
+    in_pages = nbytes > LARGEST_COPIED and size % PAGE_BYTES in {0, RECORD_BYTES}
+    return in_pages and nbytes <= size <= 2 * whole_pages(nbytes)
 
 
 def most_reused(directory: Directory) -> int:
