@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, Union
 
-from psk.proxy.functions import ProxyLocker, aresolve, extract, get_factory, is_resolved, resolve, resolve_async
 from psk.proxy.proxy import make_proxy, protocols_of, rebuild_proxy
-from psk.proxy.target import is_hashed_by_value
+from psk.proxy.target import (
+    ProxyLocker,
+    aresolve,
+    extract,
+    get_factory,
+    is_hashed_by_value,
+    is_proxy,
+    is_resolved,
+    known_class,
+    resolve,
+    resolve_async,
+)
 
 if TYPE_CHECKING:
     from psk.proxy.stub import Proxy
@@ -31,7 +41,9 @@ __all__ = [
     "extract",
     "get_factory",
     "is_hashed_by_value",
+    "is_proxy",
     "is_resolved",
+    "known_class",
     "make_proxy",
     "protocols_of",
     "rebuild_proxy",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from psk.connectors import shown, validate_key
 from psk.errors import CodecNotPortableError, InvalidArgumentError, InvalidKeyError, StoreConfigError
 from psk.plugins.importing import on_demand
-from psk.proxy import Proxy, extract, is_resolved
+from psk.proxy import extract, is_proxy, is_resolved, known_class
 from psk.store.trust import read_patterns
 
 if TYPE_CHECKING:
@@ -250,25 +250,13 @@ def check_key(key: Any) -> str:
     """
     if type(key) is str or not is_proxy(key):
         return validate_key(key)
-    if is_resolved(key) or _known_class(key) is str:
+    if is_resolved(key) or known_class(key) is str:
         target = extract(key)
         if isinstance(target, str):
             return validate_key(target)
     raise InvalidKeyError(
         "a proxy is not a key", remedy="pass psk.get_key(proxy), or use the proxy itself as if it were the object"
     )
-
-
-def _known_class(proxy: Any) -> object:
-    try:
-        return object.__getattribute__(proxy, "__proxy_default_class__")
-    except AttributeError:
-        return None
-
-
-def is_proxy(value: object) -> bool:
-    """Tell whether something is a proxy, without asking its target."""
-    return issubclass(type(value), Proxy)
 
 
 def ttl_of(lifetime: Any, ttl: float | None) -> float | None:

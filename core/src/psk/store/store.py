@@ -12,9 +12,9 @@ from psk.connectors import check_timeout, join_connector, open_connector
 from psk.errors import InvalidKeyError, PatternMissingError, StoreClosedError, StoreConfigError, StoreExistsError
 from psk.plugins.entry_points import is_mentioned
 from psk.plugins.importing import on_demand
-from psk.proxy import Proxy, ProxyLocker
+from psk.proxy import Proxy, ProxyLocker, is_proxy
 from psk.store.channel import Channel, ObjectStat
-from psk.store.config import DEFAULTS, StoreConfig, check_coder, check_key, check_kind, is_proxy, several, ttl_of
+from psk.store.config import DEFAULTS, StoreConfig, check_coder, check_key, check_kind, several, ttl_of
 from psk.store.encoder import Encoder
 from psk.store.factory import ConnectorT_co, ProxyMaker, check_proxy_options, is_proxiable, store_factory
 from psk.store.reader import MISSING, Reader
