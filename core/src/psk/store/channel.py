@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Any
 
 from psk.background import stepping_aside
 from psk.connectors import deadline_after, poll
@@ -13,11 +13,11 @@ from psk.plugins.importing import on_demand
 from psk.wire import HEADER_REACH, Header, Payload, new_object_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from psk.connectors import Connector
-    from psk.store.events import Event, Events
+    from psk.store.events import Events
     from psk.wire import Frames
 
 #: Seconds that a wait may take by default.
@@ -58,31 +58,15 @@ class ObjectStat:
         return f"ObjectStat({', '.join(f'{name}={getattr(self, name)!r}' for name in ('key', 'nbytes', 'codec'))})"
 
 
-class _Unheard:
-    """Stands for the event of a transfer that nobody hears of."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
-
-    def moved(self, key: str, nbytes: int) -> None:
-        """Note nothing."""
-
-
-_UNHEARD = _Unheard()
+#: Stands for the event of a transfer that nobody hears of.
+_UNHEARD: AbstractContextManager[Callable[[str, int], None]] = nullcontext(lambda _key, _nbytes: None)
 
 
 class Channel:
     """A connector, the capabilities it has, and what stands in for those that it lacks.
 
-    Everything that a store asks of its connector goes through here. If somebody subscribes to events, each transfer of
-    payloads is reported as `connector.put` or `connector.get`. The connector checks the keys.
+    If somebody subscribes to events, each transfer of payloads is reported as `connector.put` or `connector.get`. The
+    connector checks the keys.
 
     Args:
         connector: What moves the bytes.
@@ -90,12 +74,14 @@ class Channel:
         events: Where the store reports what it does; None if nobody subscribes.
     """
 
-    __slots__ = ("_capabilities", "_store", "connector", "events", "in_memory")
+    __slots__ = ("_capabilities", "_store", "connector", "events", "in_memory", "shortest")
 
     def __init__(self, connector: Connector, store: str, events: Events | None = None) -> None:
         # Any: which capabilities it has shows at run time.
         self.connector: Any = connector
         self.events = events
+        #: What to call for a single object: the connector itself, unless somebody hears of it.
+        self.shortest: Any = connector if events is None else self
         #: Whether `get` costs nothing, so that there is nothing to save by caching payloads or sharing fetches.
         self.in_memory: bool = getattr(connector, "in_memory", False)
         self._store = store
@@ -112,69 +98,52 @@ class Channel:
             found = self._capabilities = frozenset(kind.__name__ for kind in capabilities_of(self.connector))
         return found
 
-    def put(
-        self,
-        payload: Payload,
-        *,
-        ttl: float | None = None,
-        timeout: float | None = None,
-        hints: Mapping[str, object] | None = None,
-    ) -> str:
-        """Store a payload and return its key."""
-        if self.events is None:
-            key: str = self.connector.put(payload, ttl=ttl, timeout=timeout, hints=hints)
-            return key
-        with self.events.transfer("connector.put") as event:
-            key = self.connector.put(payload, ttl=ttl, timeout=timeout, hints=hints)
-            event.moved(key, payload.nbytes)
+    def put(self, payload: Payload, **options: Any) -> str:
+        """Store a payload and return its key; options as of the connector's method."""
+        with self._transfer("connector.put") as moved:
+            key: str = self.connector.put(payload, **options)
+            moved(key, payload.nbytes)
         return key
 
-    def get(self, key: str, size: int | None = None, timeout: float | None = None) -> Frames | None:
+    def get(self, key: str, **options: Any) -> Frames | None:
         """Fetch a payload; None if there is none."""
-        if self.events is None:
-            frames: Frames | None = self.connector.get(key, size=size, timeout=timeout)
-            return frames
-        with self.events.transfer("connector.get") as event:
-            frames = self.connector.get(key, size=size, timeout=timeout)
-            _note(event, key, frames)
-        return frames
+        return self._fetched(key, self.connector.get, key, **options)
 
-    def exists(self, key: str, timeout: float | None = None) -> bool:
+    def exists(self, key: str, *, timeout: float | None = None) -> bool:
         """Tell whether the channel holds an object."""
-        present: bool = self.connector.exists(key, timeout=timeout)
-        return present
+        return bool(self.connector.exists(key, timeout=timeout))
 
-    def evict(self, key: str, timeout: float | None = None) -> None:
+    def evict(self, key: str, *, timeout: float | None = None) -> None:
         """Delete an object; a missing one is not an error."""
         self.connector.evict(key, timeout=timeout)
-        if self.events is not None:
-            self.events.about(key)
+        self._about(key)
 
     def put_batch(self, payloads: Sequence[Payload], **options: Any) -> list[str]:
         """Store payloads, together if the connector can; options as of `put`."""
         keys: list[str] = []
         if "SupportsBatch" not in self.capabilities:
             try:
-                keys.extend(self.put(payload, **options) for payload in payloads)
+                keys.extend(self.shortest.put(payload, **options) for payload in payloads)
             except BaseException:
                 with suppress(PskError):  # nobody else has these keys
                     self.evict_batch(keys)
                 raise
             return keys
-        with self._transfer("connector.put") as event:
+        with self._transfer("connector.put") as moved:
             keys = self.connector.put_batch(payloads, **options)
             for key, payload in zip(keys, payloads, strict=True):
-                event.moved(key, payload.nbytes)
+                moved(key, payload.nbytes)
         return keys
 
     def get_batch(self, keys: Sequence[str], *, timeout: float | None = None) -> list[Frames | None]:
         """Fetch payloads, together if the connector can; None for each missing one."""
         if "SupportsBatch" not in self.capabilities:
-            return [self.get(key, None, timeout) for key in keys]
-        with self._transfer("connector.get") as event:
+            return [self.shortest.get(key, timeout=timeout) for key in keys]
+        with self._transfer("connector.get") as moved:
             fetched: list[Frames | None] = self.connector.get_batch(keys, timeout=timeout)
             for key, frames in zip(keys, fetched, strict=True):
-                _note(event, key, frames)
+                if frames is not None:
+                    moved(key, frames.nbytes)
         return fetched
 
     def evict_batch(self, keys: Sequence[str], *, timeout: float | None = None) -> None:
@@ -184,8 +153,7 @@ class Channel:
                 self.evict(key, timeout=timeout)
             return
         self.connector.evict_batch(keys, timeout=timeout)
-        if self.events is not None:
-            self.events.about(*keys)
+        self._about(*keys)
 
     def wait(self, keys: Sequence[str], *, timeout: float | None = None) -> list[str]:
         """Block until at least one key has an object, woken by the channel if it can, else by looking repeatedly.
@@ -249,9 +217,9 @@ class Channel:
             CapabilityError: The channel chooses its keys itself.
         """
         connector = self._reserving()
-        with self._transfer("connector.put") as event:
+        with self._transfer("connector.put") as moved:
             connector.fulfil(key, payload, **options)
-            event.moved(key, payload.nbytes)
+            moved(key, payload.nbytes)
 
     def renew(self, key: str, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let an object expire `ttl` seconds from now.
@@ -269,10 +237,7 @@ class Channel:
             CapabilityError: The channel cannot decide between claimants.
         """
         connector = self._having("SupportsTake", "take an object", "let one process read and evict the object")
-        with self._transfer("connector.get") as event:
-            frames: Frames | None = connector.take(key, claim, **options)
-            _note(event, key, frames)
-        return frames
+        return self._fetched(key, connector.take, key, claim, **options)
 
     def swap(self, key: str, payload: Payload, **options: Any) -> None:
         """Replace an object by its next version.
@@ -281,9 +246,9 @@ class Channel:
             CapabilityError: The channel cannot swap.
         """
         connector = self._having("SupportsSwap", "swap an object", "put the new version under a key of its own")
-        with self._transfer("connector.put") as event:
+        with self._transfer("connector.put") as moved:
             connector.swap(key, payload, **options)
-            event.moved(key, payload.nbytes)
+            moved(key, payload.nbytes)
 
     def keys(self, *, timeout: float | None = None) -> list[str]:
         """List the keys of all objects.
@@ -312,20 +277,32 @@ class Channel:
 
     async def aput(self, payload: Payload, **options: Any) -> str:
         """Store a payload from a coroutine; only with SupportsAsync."""
-        with self._transfer("connector.put") as event:
+        with self._transfer("connector.put") as moved:
             key: str = await self.connector.aput(payload, **options)
-            event.moved(key, payload.nbytes)
+            moved(key, payload.nbytes)
         return key
 
     async def aget(self, key: str, *, timeout: float | None = None) -> Frames | None:
         """Fetch a payload from a coroutine; only with SupportsAsync."""
-        with self._transfer("connector.get") as event:
+        with self._transfer("connector.get") as moved:
             frames: Frames | None = await self.connector.aget(key, timeout=timeout)
-            _note(event, key, frames)
+            if frames is not None:
+                moved(key, frames.nbytes)
         return frames
 
-    def _transfer(self, name: str) -> Event | _Unheard:
+    def _transfer(self, name: str) -> AbstractContextManager[Callable[[str, int], None]]:
         return _UNHEARD if self.events is None else self.events.transfer(name)
+
+    def _fetched(self, key: str, fetch: Callable[..., Frames | None], *arguments: Any, **options: Any) -> Frames | None:
+        with self._transfer("connector.get") as moved:
+            frames = fetch(*arguments, **options)
+            if frames is not None:
+                moved(key, frames.nbytes)
+        return frames
+
+    def _about(self, *keys: str) -> None:
+        if self.events is not None:
+            self.events.about(*keys)
 
     def _reserving(self) -> Any:
         wish = "name an object before it is put"
@@ -342,8 +319,3 @@ class Channel:
                 remedy=remedy,
             )
         return self.connector
-
-
-def _note(event: Event | _Unheard, key: str, frames: Frames | None) -> None:
-    if frames is not None:
-        event.moved(key, frames.nbytes)

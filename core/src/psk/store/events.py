@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from psk.plugins import installed, load
 from psk.plugins.discovery import NOT_ALLOWED
@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 class Event:
     """A part of a store's call: a context manager while it runs, which subscribers get when it has ended.
+
+    The `with` block gets `moved`, to be called with each payload that moves.
 
     Attributes:
         operation: What was done: `connector.get`, `store.serialize`, ... as in `StoreMetrics.times`.
@@ -42,9 +44,9 @@ class Event:
         self.operation = operation
         self.sizes: dict[str, int] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Callable[[str, int], None]:
         self._start = perf_counter()
-        return self
+        return self.moved
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -69,10 +71,9 @@ class Call(Event):
 
     _token: Token[Call | None]
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Callable[[str, int], None]:
         self._token = _call.set(self)
-        self._start = perf_counter()
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -116,13 +117,8 @@ class Events:
         """Call a function with each event from now on."""
         self.subscribers += (subscriber,)
 
-    def call(self, name: str, function: Callable[..., T], *args: Any, **options: Any) -> T:
-        """Call a function as a call of the store."""
-        with self.running(name):
-            return function(*args, **options)
-
     def transfer(self, name: str) -> Event:
-        """Return the event of a transfer, which runs in a `with` block and is told what `moved`."""
+        """Return the event of a transfer, which runs in a `with` block."""
         return Event(self, name)
 
     def step(self, name: str, function: Callable[..., T], *args: Any) -> T:

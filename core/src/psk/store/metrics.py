@@ -103,25 +103,15 @@ class StoreMetrics:
 
     def hear(self, event: Event) -> None:
         """Count an event of the store: this is what subscribes to them."""
-        direction = DIRECTIONS.get(event.operation, "")
-        nbytes = sum(event.sizes.values()) if direction else 0
-        self._record(event.operation, event.seconds, direction, nbytes, event.failed)
-
-    def record(
-        self, operation: str, seconds: float, direction: str = "", nbytes: int = 0, *, failed: bool = False
-    ) -> None:
-        """Count one operation."""
-        self._record(operation, seconds, direction, nbytes, failed)
-
-    def _record(self, operation: str, seconds: float, direction: str, nbytes: int, failed: bool) -> None:
+        operation = event.operation
         with self._lock:
             histogram = self.times.get(operation)
             if histogram is None:
                 histogram = self.times[operation] = Histogram()
-            histogram.add(seconds)
-            if direction:
-                self.nbytes[direction] += nbytes
-            if failed:
+            histogram.add(event.seconds)
+            if operation in DIRECTIONS:
+                self.nbytes[DIRECTIONS[operation]] += sum(event.sizes.values())
+            if event.failed:
                 self.failures[operation] = self.failures.get(operation, 0) + 1
 
     def as_dict(self) -> dict[str, Any]:

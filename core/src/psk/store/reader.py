@@ -94,11 +94,13 @@ class Reader:
         "_in_memory",
         "_limits",
         "_shares_objects",
+        "_source",
         "cache",
     )
 
     def __init__(self, channel: Channel, config: StoreConfig) -> None:
         self._channel = channel
+        self._source = channel.shortest
         self._events = channel.events
         # Where a fetch costs nothing, there is nothing to save by caching payloads or sharing fetches.
         self._in_memory = channel.in_memory
@@ -153,7 +155,7 @@ class Reader:
         if source is None:
             size = None if reference is None else reference.nbytes
             if self._in_memory:  # as `_fetch`, without its call
-                frames = self._channel.get(key, size, timeout)
+                frames = self._source.get(key, size=size, timeout=timeout)
                 source = MISSING if frames is None else self._checked(key, frames)
             else:
                 source = self._flights.run(key, self._fetch, (key, size, timeout), share=_shareable, timeout=timeout)
@@ -199,7 +201,7 @@ class Reader:
 
     def _fetch(self, key: str, size: int | None, timeout: float | None) -> Any:
         """Fetch and check a payload; return it, the cache entry made of it, or `MISSING`."""
-        frames = self._channel.get(key, size, timeout)
+        frames = self._source.get(key, size=size, timeout=timeout)
         return MISSING if frames is None else self._checked(key, frames)
 
     def _checked(self, key: str, frames: Frames) -> Payload | Snapshot:

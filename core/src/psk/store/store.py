@@ -296,7 +296,7 @@ class Store(Generic[ConnectorT_co]):
         if lifetime is not None:
             ttl = ttl_of(lifetime, ttl)
         payload = self._encoder.encode(obj, serializer, expires=ttl is not None)
-        key = self._channel.put(payload, ttl=ttl, timeout=timeout, hints=hints)
+        key: str = self._channel.shortest.put(payload, ttl=ttl, timeout=timeout, hints=hints)
         if lifetime is not None:
             lifetime.add_key(key, store=self)
         return key
@@ -371,8 +371,8 @@ class Store(Generic[ConnectorT_co]):
         if type(key) is not str:
             key = check_key(key)
         if self._direct:
-            return self._channel.exists(key, timeout)
-        return self._reported("store.exists", self._channel.exists, key, timeout)
+            return bool(self._channel.connector.exists(key, timeout=timeout))
+        return self._reported("store.exists", self._channel.exists, key, timeout=timeout)
 
     def evict(self, key: str, *, timeout: float | None = None) -> None:
         """Delete an object from the channel and the cache; a missing one is not an error.
@@ -384,9 +384,9 @@ class Store(Generic[ConnectorT_co]):
             key = check_key(key)
         self._reader.cache.drop(key)
         if self._direct:
-            self._channel.evict(key, timeout)
+            self._channel.connector.evict(key, timeout=timeout)
         else:
-            self._reported("store.evict", self._channel.evict, key, timeout)
+            self._reported("store.evict", self._channel.evict, key, timeout=timeout)
 
     @_operation("store.evict_batch")
     def evict_batch(self, keys: Iterable[str], *, timeout: float | None = None) -> None:
@@ -627,7 +627,7 @@ class Store(Generic[ConnectorT_co]):
         if not is_proxiable(obj, skip_nonproxiable):
             return obj  # type: ignore[return-value]  # the caller asked for objects that cannot be proxied as they are
         payload = self._encoder.encode(obj, serializer, expires=ttl is not None)
-        key = self._channel.put(payload, ttl=ttl, timeout=timeout, hints=hints)
+        key: str = self._channel.shortest.put(payload, ttl=ttl, timeout=timeout, hints=hints)
         if lifetime is not None:
             lifetime.add_key(key, store=self)
         return self._proxies.of_object(self, obj, key, payload, evict, serializer, deserializer, populate_target)
@@ -800,7 +800,8 @@ class Store(Generic[ConnectorT_co]):
 
     def _reported(self, name: str, function: Callable[..., T], *args: Any, **options: Any) -> T:
         self._check_open()
-        return cast("Events", self._channel.events).call(name, function, *args, **options)
+        with cast("Events", self._channel.events).running(name):
+            return function(*args, **options)
 
     def _running(self, name: str) -> AbstractContextManager[object]:
         events = self._channel.events

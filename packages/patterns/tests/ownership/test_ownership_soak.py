@@ -31,8 +31,9 @@ def test_two_owners_are_noticed(uris, seed):
 
 def test_an_orphan_is_noticed(uris, seed, monkeypatch):
     monkeypatch.setattr(psk.Store, "renew", lambda store, key, ttl, **options: True)
-    put = "psk.store.channel.Channel.put"
-    monkeypatch.setattr(put, lambda channel, payload, **options: channel.connector.put(payload))
+    for name in ("put", "proxy"):
+        made = getattr(psk.Store, name)
+        monkeypatch.setattr(psk.Store, name, lambda *given, made=made, ttl=None, **options: made(*given, **options))
     complaints = hops.run_transfers(uris[:1], 1, seed, patience=0.1)
     assert any("orphan" in line or "still has" in line for line in complaints)
 
