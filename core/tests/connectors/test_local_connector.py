@@ -92,6 +92,36 @@ def test_expiry_goes_by_a_clock_that_nobody_sets(local, monkeypatch):  # C44
     assert local.exists(key)
 
 
+@pytest.fixture
+def busy_reaper(monkeypatch):
+    """The reaper comes late, as on a busy machine: each test removes expired objects itself."""
+    for method in ("watch", "forget"):
+        monkeypatch.setattr(type(space.REAPER), method, lambda *_: None)
+
+
+@pytest.mark.usefixtures("busy_reaper")
+def test_an_expired_object_that_is_still_in_memory_is_not_counted(local):  # C44, C56
+    key = local.put(encode("gone"), ttl=0.001)
+    local.put(encode("here"))
+    time.sleep(0.01)
+    assert key in local._space.objects
+    assert local.clear() == 1
+
+
+@pytest.mark.usefixtures("busy_reaper")
+def test_an_expired_object_that_is_removed_during_a_get_is_not_found(local):  # C44
+    key = local.put(encode("gone"), ttl=0.001)
+    time.sleep(0.01)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(local.get(key)))
+    with local._space.lock:
+        thread.start()
+        thread.join(0.1)  # it has seen that the object is expired, and waits for the lock
+        local._space.remove(key)
+    thread.join()
+    assert found == [None]
+
+
 class Worker:
     """One thread's objects, and what was wrong with them."""
 

@@ -102,13 +102,11 @@ class LocalConnector(ContextManaged, Finalised, Rebuilding, Reserving):
         if timeout is not None:
             check_timeout(timeout)
         try:
-            frames = space.objects.get(key)
+            frames = space.find(key) if space.expiries else space.objects.get(key)
         except TypeError:  # not hashable
             frames = None
         if frames is None:
             validate_plain_key(key)
-        elif space.expiries and space.remove_expired(key):
-            return None
         return frames
 
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:

@@ -75,10 +75,10 @@ class Space:
 
     def find(self, key: str) -> Frames | None:
         """Return the object, unless it is missing or has expired."""
-        frames = self.objects.get(key)
-        if frames is not None and self.expiries and self.remove_expired(key):
-            return None
-        return frames
+        # The expiry before the object: another thread may remove an expired one, and then its expiry, at any moment.
+        if self.expiries:
+            self.remove_expired(key)
+        return self.objects.get(key)
 
     def present(self, keys: Sequence[str]) -> list[str]:
         """Return those keys that have an object."""
@@ -93,17 +93,15 @@ class Space:
                 REAPER.forget(self)
             return there
 
-    def remove_expired(self, key: str) -> bool:
-        """Remove the object if its time has come; tell whether it had."""
+    def remove_expired(self, key: str) -> None:
+        """Remove the object if its time has come."""
         expires = self.expiries.get(key)
         if expires is None or time.monotonic() < expires:
-            return False
+            return
         with self.lock:
             # Looked up again: it may have been renewed while we waited for the lock.
-            if self.expiries.get(key, float("inf")) > time.monotonic():
-                return False
-            self.remove(key)
-            return True
+            if self.expiries.get(key, float("inf")) <= time.monotonic():
+                self.remove(key)
 
     def reap(self) -> float | None:
         """Remove all that has expired; return when the next one does."""
@@ -162,9 +160,9 @@ class Space:
             REAPER.watch(self, expires)
 
     def clear(self) -> int:
-        """Remove everything; return how many objects there were."""
+        """Remove everything; return how many unexpired objects there were."""
         with self.lock:
-            count = sum(self.remove(key) for key in list(self.objects))
+            count = sum(map(self.remove, self.present(list(self.objects))))
             self.claims.clear()
         return count
 
