@@ -14,7 +14,7 @@ from psk import Store
 from psk_patterns import LeaseLifetime, StoreExecutor, future, leases
 from psk_patterns.deferred_cleanup import flush
 from psk_patterns.futures.state import HeldClaim
-from psk_patterns.ownership.owned import claimed
+from psk_patterns.ownership.title import claimed
 
 # What interrupts a finaliser can be raised nowhere.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -1,4 +1,4 @@
-"""Are the rules of ownership kept, each by its error at the call that breaks it, on every channel?"""
+"""The rules of ownership on every channel, each with its error at the call that breaks it."""
 
 import copy
 import json
@@ -237,6 +237,8 @@ def test_a_plain_proxy_gets_an_owner_once(store):
     del proxy
     owner.append(2)
     update(owner)  # under a new key: the first version may be in caches
+    with pytest.raises(AlreadyOwnedError):
+        into_owned(store.proxy_from_key(get_factory(owner).key))
     owner.append(3)
     update(owner)
     assert borrow(owner) == [1, 2, 3]

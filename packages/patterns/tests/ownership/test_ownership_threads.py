@@ -1,4 +1,4 @@
-"""Do the rules of ownership hold between threads and across forks, and cost the same however much is owned?"""
+"""The rules of ownership between threads and across forks, and what owning leaves behind."""
 
 import atexit
 import copy
@@ -11,7 +11,7 @@ from psk import get_factory
 from psk.errors import InvalidArgumentError, MissingKeyError, PskError
 from psk_patterns import borrow, clone, into_owned, owned_proxy, release, update
 from psk_patterns.errors import AlreadyOwnedError
-from psk_patterns.ownership import accept, owned
+from psk_patterns.ownership import accept, title
 
 
 def test_of_threads_that_make_an_owner_at_once_one_does(open_channel, scale):
@@ -47,16 +47,6 @@ def test_who_failed_to_make_an_owner_may_try_again(local_store):
     for _ in range(2):
         with pytest.raises(MissingKeyError):
             into_owned(plain)
-
-
-def test_an_object_is_known_as_owned_under_the_key_of_its_version(open_channel):
-    store = open_channel("file")
-    owner = owned_proxy(store, [1])
-    owner.append(2)
-    update(owner)
-    with pytest.raises(AlreadyOwnedError):
-        into_owned(store.proxy_from_key(get_factory(owner).key))
-    release(owner)
 
 
 def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent(open_channel):
@@ -96,4 +86,4 @@ def test_what_was_owned_leaves_nothing_behind(local_store, scale):
     for _ in range(scale("patterns_ownership.races")):
         release(owned_proxy(local_store, [1]))
     assert atexit._ncallbacks() == before
-    assert not any((owned._titles, owned._places, owned._claims))
+    assert not any((title._titles, title._places, title._claims))

@@ -338,10 +338,7 @@ class FutureState:
         if stored is not None and stored.number == claim.number:
             return True  # another thread of this process wrote it
         if stored is not None and stored.is_cancellation:
-            outcome = self.finish_cancelling(stored)
-            failure = outcome.failure(self.name) if outcome is not None and _is_cancellation(outcome) else None
-            if failure is not None:
-                raise failure
+            self.finish_cancelling(stored)
         if self.store().exists(self.result_key):
             raise self._ended_error()
         if stored is None or stored.is_cancellation:

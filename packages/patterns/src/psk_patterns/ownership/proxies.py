@@ -17,8 +17,7 @@ from psk_patterns.errors import OwnershipError, ReferenceInvalidError, Reference
 from psk_patterns.leases import LeaseHolder, reopened
 from psk_patterns.ownership.borrowing import Loan, SentBorrow, first_link
 from psk_patterns.ownership.offer import Offer
-from psk_patterns.ownership.owned import claimed
-from psk_patterns.ownership.title import Title
+from psk_patterns.ownership.title import Title, claimed
 
 if TYPE_CHECKING:
     from psk import Store

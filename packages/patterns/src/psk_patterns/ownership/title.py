@@ -1,7 +1,8 @@
-"""The title of one process to an object: its lease, its loans, its offer, and its end."""
+"""The titles of this process to objects: each one's lease, loans, offer and end, and the end of all at exit."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from contextlib import contextmanager, suppress
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from psk import get_factory
 from psk.connectors import SupportsExpiry
 from psk.errors import PskError
-from psk_patterns.deferred_cleanup import later
+from psk.fork import after_fork_in_child
+from psk_patterns.deferred_cleanup import flush, later
 from psk_patterns.errors import (
+    AlreadyOwnedError,
     BorrowedError,
     MutableBorrowError,
     OwnershipError,
@@ -21,7 +24,6 @@ from psk_patterns.errors import (
     ReferenceNotOwnedError,
 )
 from psk_patterns.leases import LeaseHolder, reopened
-from psk_patterns.ownership import owned
 from psk_patterns.ownership.borrowing import Loan, Loans, close_link, next_version
 from psk_patterns.ownership.offer import ACCEPTED, WITHDRAWN, Offer
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 RELEASED: Final = "it was released"
 MOVED: Final = "it was moved to the process that unpickled it, which accepted it"
+
+SHORT_EXIT: Final = 0.15
+"""Seconds that exit waits here; `deferred_cleanup` waits longer, but by then sessions may have ended."""
 
 
 class State(Enum):
@@ -92,7 +97,7 @@ class Title:
         self.holder: LeaseHolder | None = None
         if store is not None:
             self._renew_lease(store)
-        owned.note(self)
+        _note(self)
 
     @property
     def key(self) -> str:
@@ -108,11 +113,6 @@ class Title:
     def is_accepted(self) -> bool:
         """Whether this process has opened the object's channel."""
         return self.state is not State.ARRIVED
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the object is not owned here any more."""
-        return self.state is State.ENDED
 
     @property
     def store(self) -> Store:
@@ -258,8 +258,8 @@ class Title:
         self._store, self._offer = store, None
         self._renew_lease(store)
         self.state = State.OWNED
-        owned.note(self)
-        owned.tell_moved(self)
+        _note(self)
+        _tell_moved(self)
         self._clear(offer)
 
     def _refuse(self, reason: str) -> NoReturn:
@@ -269,11 +269,6 @@ class Title:
     def _clear(self, offer: Offer) -> None:
         with suppress(PskError):  # what is left expires
             offer.clear(self.store)
-
-    def lose_offered(self) -> None:
-        """Note that the object on offer was accepted; without the lock held."""
-        if self.state is State.OFFERED:
-            self.end(MOVED)
 
     def adopt(self, store: Store, key: str) -> None:
         """Replace the object by a new version.
@@ -290,7 +285,7 @@ class Title:
         if self.holder is not None:
             self.holder.add(key, guard=partial(self.is_wanted, key))
         self.factory = made
-        owned.note(self)
+        _note(self)
         if self.holder is not None:
             self.holder.discard(before)
         with suppress(PskError):  # it expires
@@ -409,7 +404,7 @@ class Title:
     def end(self, reason: str) -> None:
         """Give the title up; the object is left to others, or to expire."""
         self.state, self.reason = State.ENDED, reason
-        owned.forget(self)
+        _forget(self)
         if self.holder is not None:
             self.holder.close()
 
@@ -418,3 +413,102 @@ class Title:
 
     def __reduce__(self) -> NoReturn:
         raise OwnershipError(f"the title to {self!r} cannot be pickled by itself", remedy="pickle the owned proxy")
+
+
+#: Every title that has not ended, by URI and key of its object: several copies of an owner may have arrived.
+_titles: dict[tuple[str, str], set[Title]] = {}
+#: The place of each of them in that table.
+_places: dict[Title, tuple[str, str]] = {}
+#: The places of objects that a thread is making an owner of.
+_claims: set[tuple[str, str]] = set()
+#: The channels for which `_leave_all` was registered, and whether they had been opened.
+_channels: set[tuple[str, bool]] = set()
+#: Protects the tables. Re-entrant: a finaliser may run in between and release its object. Updates that an interrupt
+#: must not separate have no call in between; an interrupt may leave an empty set.
+_lock = threading.RLock()
+
+
+def _note(title: Title) -> None:
+    """Remember a title, under the key that it has now, until it has ended."""
+    place = title.place
+    channel = place[0], title.is_accepted
+    with _lock:
+        _forget(title)
+        if title.state is State.ENDED:
+            return
+        there = _titles.setdefault(place, set())
+        _places[title] = place
+        there.add(title)
+        if channel not in _channels:
+            _channels.add(channel)
+            # The function registered last runs first: before the channel that was opened last ends its session.
+            atexit.unregister(_leave_all)
+            atexit.register(_leave_all)
+
+
+def _forget(title: Title) -> None:
+    """Forget a title that has ended; one that was not noted is ignored."""
+    with _lock:
+        if title not in _places:
+            return
+        place = _places[title]
+        there = _titles[place]
+        del _places[title]
+        there.discard(title)
+        if not there:
+            del _titles[place]
+
+
+@contextmanager
+def claimed(uri: str, key: str) -> Iterator[None]:
+    """Prevent other threads from becoming the owner of an object during the block.
+
+    Args:
+        uri: Its channel.
+        key: Its key.
+
+    Raises:
+        AlreadyOwnedError: This process has a title to it, or another thread is in such a block.
+    """
+    place = uri, key
+    is_ours = False
+    try:
+        with _lock:
+            if _titles.get(place) or place in _claims:
+                from psk.wire import Reference  # needed by failures only
+
+                raise AlreadyOwnedError(
+                    f"object {key} of {Reference(uri, key).shown_uri} has an owner in this process",
+                    remedy="use that owner, or borrow from it",
+                )
+            is_ours = True
+            _claims.add(place)
+        yield
+    finally:
+        if is_ours:
+            _claims.discard(place)  # one call in C: an interrupt cannot prevent it
+
+
+def _tell_moved(accepted: Title) -> None:
+    """End the sender's title, if it is in this process too, as it would at its next renewal; without its lock held."""
+    with _lock:
+        there = tuple(_titles.get(accepted.place, ()))
+    for title in there:
+        if title is not accepted and title.state is State.OFFERED:
+            title.end(MOVED)
+
+
+def _leave_all() -> None:
+    with _lock:
+        titles = tuple(_places)
+    for title in titles:
+        later(title.leave)
+    flush(SHORT_EXIT)
+
+
+@after_fork_in_child
+def _reset() -> None:
+    global _lock  # noqa: PLW0603  its holder does not exist in the child
+    _lock = threading.RLock()
+    for table in (_titles, _places, _claims, _channels):  # the titles are the parent's
+        table.clear()
