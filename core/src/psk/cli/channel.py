@@ -117,7 +117,7 @@ def read_content(path: str) -> memoryview:
         UsageError: It is neither a file nor a pipe, or gives too much.
     """
     if path == "-":
-        return _pour(sys.stdin.fileno(), "standard input")
+        return _read_pipe(sys.stdin.fileno())
     from mmap import ACCESS_READ, mmap
 
     # Do not wait for the writer of a FIFO.
@@ -131,10 +131,12 @@ def read_content(path: str) -> memoryview:
     raise UsageError(f"{path} is not a file", remedy="give a file, or - and pipe the bytes in")
 
 
-def _pour(descriptor: int, name: str) -> memoryview:
+def _read_pipe(descriptor: int) -> memoryview:
     content = bytearray()
     while chunk := os.read(descriptor, 1 << 20):
         content += chunk
         if len(content) > MOST_PIPED:
-            raise UsageError(f"{name} gives more than {MOST_PIPED:,} bytes", remedy="write them to a file first")
+            raise UsageError(
+                f"standard input gives more than {MOST_PIPED:,} bytes", remedy="write them to a file first"
+            )
     return memoryview(content)

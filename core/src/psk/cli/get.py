@@ -15,7 +15,6 @@ from psk.errors import UsageError
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
-    from typing import BinaryIO
 
     from psk.store import Store
     from psk.wire import Frames, Payload
@@ -129,61 +128,40 @@ def write_to(path: str | None, parts: Sequence[memoryview]) -> None:
         UsageError: They are not text, and stdout is a terminal.
         OSError: They cannot be written.
     """
-    if path in {None, "-"}:
-        if path is None:
-            _spare_terminal(parts)
-        _print(parts)
+    if path is None:
+        _spare_terminal(parts)
+    if path is None or path == "-":
+        if sys.stdout is not None:
+            sys.stdout.flush()
+            sys.stdout.buffer.writelines(parts)
         return
     try:
-        _write_file(str(path), parts)
+        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  pathlib costs 10 ms of import
+            with open(path, "wb") as file:  # noqa: PTH123  as above
+                file.writelines(parts)
+        else:
+            _place(path, parts)
     except OSError as error:
         # Name the user's file, not the temporary one; a failed write names none.
         raise OSError(error.errno, error.strerror, path) from error
 
 
-def _write_file(path: str, parts: Sequence[memoryview]) -> None:
-    if _is_special(path):
-        with open(path, "wb") as file:  # noqa: PTH123  pathlib costs 10 ms of import
-            file.writelines(parts)
-    else:
-        _place(path, parts)
-
-
 def _place(path: str, parts: Sequence[memoryview]) -> None:
-    """Write a temporary file, and rename it when it is complete."""
+    """Write a temporary file with the permissions of the one that it replaces, and rename it when it is complete."""
     # Replace the file that a link points to, not the link.
     target = os.path.realpath(path)
     temporary = f"{target}.{os.urandom(4).hex()}.part"
+    mode = 0o666
+    with suppress(FileNotFoundError):
+        mode = stat.S_IMODE(os.stat(target).st_mode) & mode  # noqa: PTH116  as above
     try:
-        with _new_file(temporary, like=target) as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.writelines(parts)
-        os.replace(temporary, target)  # noqa: PTH105  pathlib costs 10 ms of import
+        os.replace(temporary, target)  # noqa: PTH105  as above
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108  as above
         raise
-
-
-def _new_file(path: str, *, like: str) -> BinaryIO:
-    """Create a file with the permissions of the file that it will replace."""
-    mode = 0o666
-    with suppress(FileNotFoundError):
-        mode = stat.S_IMODE(os.stat(like).st_mode) & mode  # noqa: PTH116  as above
-    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
-
-
-def _is_special(path: str) -> bool:
-    """Tell whether a path is something else than a regular file: a device, a pipe, a directory."""
-    try:
-        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116  as above
-    except FileNotFoundError:
-        return False
-
-
-def _print(parts: Sequence[memoryview]) -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-        sys.stdout.buffer.writelines(parts)
 
 
 def _spare_terminal(parts: Sequence[memoryview]) -> None:

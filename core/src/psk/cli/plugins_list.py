@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from psk.cli.output import Exit, answer, plain, table
@@ -34,7 +35,8 @@ def run(arguments: Namespace) -> int:
     if arguments.load:
         for record in records:
             if record.status == NOT_LOADED:
-                _try(record)
+                with suppress(PskError):  # `installed` keeps why
+                    load_thing(record.kind, record.name)
         records = _listed(arguments)
     answer(arguments, [record.as_dict() for record in records], _lines(records))
     return Exit.NO if arguments.load and any(record.status in WRONG for record in records) else Exit.DONE
@@ -42,13 +44,6 @@ def run(arguments: Namespace) -> int:
 
 def _listed(arguments: Namespace) -> list[InstalledPlugin]:
     return [record for record in all_plugins() if arguments.kind in {None, record.kind}]
-
-
-def _try(record: InstalledPlugin) -> None:
-    try:
-        load_thing(record.kind, record.name)
-    except PskError:
-        return  # `installed` keeps why
 
 
 def _lines(records: list[InstalledPlugin]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psk.errors import ShortageError
 
@@ -22,21 +22,18 @@ FOLDERS = (".dist-info", ".egg-info")
 USUAL_FINDERS = {"_frozen_importlib_external", "importlib_metadata"}
 
 
-class Source:
+class Source(NamedTuple):
     """The metadata of one distribution.
 
-    Args:
+    Attributes:
         place: Its name in messages: the folder's path.
         entry_points: The contents of its entry_points.txt, or the error if it cannot be read.
         read: Gives the contents of another file of the metadata, None if it does not exist.
     """
 
-    __slots__ = ("entry_points", "place", "read")
-
-    def __init__(self, place: str, entry_points: bytes | OSError, read: Callable[[str], bytes | None]) -> None:
-        self.place = place
-        self.entry_points = entry_points
-        self.read = read
+    place: str
+    entry_points: bytes | OSError
+    read: Callable[[str], bytes | None]
 
 
 def sources(word: bytes) -> Iterator[Source]:

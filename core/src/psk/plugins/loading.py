@@ -177,13 +177,16 @@ def _describe(record: InstalledPlugin) -> tuple[Any, ...]:
             remedy=f"pip install pluggy; {record.distribution} should depend on it",
         ) from error
     hooks = hooks_of(module, record)
+    needed = OBSERVER_HOOKS if record.kind == "observer" else HOOKS[record.kind][:1]
+    if not any(is_implemented(hooks, hook) for hook in needed):
+        raise BrokenPluginError(
+            f"{record.title} implements none of the hooks of its kind in {record.value}",
+            found=needed,
+            remedy="write a function of that name and mark it with psk.hookimpl",
+        )
     if record.kind == "observer":
-        if not any(is_implemented(hooks, hook) for hook in OBSERVER_HOOKS):
-            raise _without_hook(record, OBSERVER_HOOKS)
         return (hooks,)
     hook, expected = HOOKS[record.kind]
-    if not is_implemented(hooks, hook):
-        raise _without_hook(record, (hook,))
     try:
         described = tuple(one for answer in getattr(hooks, hook)() for one in answer)
     except (Exception, SystemExit) as error:
@@ -225,14 +228,6 @@ def _provider(record: InstalledPlugin, module: str) -> str:
 def _fault(record: InstalledPlugin, what: str, remedy: str = "") -> BrokenPluginError:
     return BrokenPluginError(
         f"{record.title} {what}", remedy=remedy or f"upgrade or remove {record.distribution}, or tell its author"
-    )
-
-
-def _without_hook(record: InstalledPlugin, hooks: tuple[str, ...]) -> BrokenPluginError:
-    return BrokenPluginError(
-        f"{record.title} implements none of the hooks of its kind in {record.value}",
-        found=hooks,
-        remedy="write a function of that name and mark it with psk.hookimpl",
     )
 
 

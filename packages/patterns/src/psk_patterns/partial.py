@@ -8,16 +8,13 @@ from psk import Proxy, extract
 from psk.errors import InvalidArgumentError, StoreConfigError
 from psk_patterns.arguments import check_lifetime, check_store
 from psk_patterns.policies import DEFAULT_BYTES, check_policy
-from psk_patterns.traversal import is_structure, transform
+from psk_patterns.traversal import PLAIN, is_structure, transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from psk import Store
     from psk.store import Lifetime
-
-#: Types that contain no proxy, and nothing that could become one.
-PLAIN = frozenset({int, float, complex, bool, str, bytes, bytearray, type(None)})
 
 
 def scatter(

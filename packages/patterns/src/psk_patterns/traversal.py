@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _SEQUENCES = frozenset({list, tuple})
 _MAPPINGS = frozenset({dict, OrderedDict, defaultdict})
-_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+#: Types that contain no proxy, and nothing that could become one.
+PLAIN = frozenset({int, float, complex, bool, str, bytes, bytearray, type(None)})
 
 
 def transform(obj: Any, function: Callable[[Any], Any], *, leaves_only: bool = True) -> Any:
@@ -59,7 +60,7 @@ def transform(obj: Any, function: Callable[[Any], Any], *, leaves_only: bool = T
             if parts is None or answer is not value:
                 done[mark] = value, answer
                 continue
-        if _PLAIN.issuperset(map(type, parts)):  # a fast path for long lists of numbers
+        if PLAIN.issuperset(map(type, parts)):  # a fast path for long lists of numbers
             for part in parts:
                 if id(part) not in done:
                     done[id(part)] = part, function(part)

@@ -14,9 +14,9 @@ from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.futures import Future
 from psk_patterns.leases import reopened
 from psk_patterns.ownership import borrow, is_borrowed, is_owned, mark_refs_out_of_scope, withdraw
-from psk_patterns.partial import PLAIN, Placement, Selection, is_proxy
+from psk_patterns.partial import Placement, Selection, is_proxy
 from psk_patterns.policies import ProxyNever
-from psk_patterns.traversal import is_structure, leaves, transform
+from psk_patterns.traversal import PLAIN, is_structure, leaves, transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
