@@ -1,5 +1,6 @@
 """Does a policy take what it says, refuse what makes no sense, and travel as text?"""
 
+import pickle
 import socket
 import sys
 
@@ -89,6 +90,9 @@ def test_a_policy_is_a_value():
     policy = Policy(3, "node.*", 1, 9, ["a"], ["b"])
     assert policy == Policy(**policy.as_dict()) != Policy()
     assert hash(policy) == hash(Policy(**policy.as_dict()))
+    assert pickle.loads(pickle.dumps(policy)) == policy
+    with pytest.raises(AttributeError):
+        policy.priority = 4
     assert repr(Policy(2, max_size_bytes=5)) == "Policy(priority=2, max_size_bytes=5)"
 
 

@@ -1,29 +1,35 @@
-"""Route each object to one of several channels, and keep the contract with the channels there are."""
+"""Route each object to one of several channels, and keep the contract with the channels there are.
+
+The configuration is flat. `authority` lists the names in order; the options of the channel at place N, from 1, end in
+N: `multi://memory,disk?max1=65536&to1=local://x&to2=file:///scratch`.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Self, cast
 
 from psk.connectors.arguments import shown
 from psk.connectors.catalog import join_connector, open_connector
-from psk.connectors.config import format_uri
+from psk.connectors.config import as_text, format_uri, read_options
 from psk.connectors.contract import DURABILITIES
 from psk.connectors.mixins import ContextManaged, Rebuilding
 from psk.connectors.multi.capabilities import with_capabilities
-from psk.connectors.multi.configuration import check_name, read_config, write_config
 from psk.connectors.multi.policy import Policy
 from psk.connectors.multi.routes import Child, Routes, shared_time
 from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
     from psk.wire import Frames, Payload
+
+_is_name = re.compile(r"[a-z0-9-]{1,16}").fullmatch
 
 
 class MultiConnector(ContextManaged, Rebuilding):
@@ -58,7 +64,7 @@ class MultiConnector(ContextManaged, Rebuilding):
         try:
             for name, channel, policy in _channels(connectors):
                 children.append(Child(name, policy, channel, open_child or open_connector))
-            format_uri(write_config(children))  # says now, not at the first proxy, if that is too long
+            format_uri(_write_config(children))  # says now, not at the first proxy, if that is too long
             self._routes = Routes(children)
             self.__class__ = with_capabilities(type(self), children)
         except BaseException:
@@ -138,12 +144,12 @@ class MultiConnector(ContextManaged, Rebuilding):
 
     def config(self) -> dict[str, object]:
         """Describe every channel with its policy."""
-        return write_config(self._routes.children)
+        return _write_config(self._routes.children)
 
     @classmethod
     def from_config(cls, config: Mapping[str, object], *, open_child: Callable[[str], Connector] | None = None) -> Self:
         """Rebuild the connector; a channel is opened when the first of its objects is needed."""
-        return cls(read_config(config), open_child=open_child)
+        return cls(_read_config(config), open_child=open_child)
 
     @classmethod
     def join(cls, config: Mapping[str, object]) -> Self:
@@ -173,5 +179,92 @@ def _channels(connectors: object) -> list[tuple[str, Connector | str, Policy]]:
                 f"the channel {shown(name)} of a multi connector cannot be {shown(given)}",
                 remedy="give a connector or its URI, alone or as (connector, Policy(...))",
             )
-        channels.append((check_name(name), channel, policy))
+        channels.append((_name(name), channel, policy))
     return channels
+
+
+def _name(name: object) -> str:
+    if isinstance(name, str) and _is_name(name):
+        return name
+    raise ConnectorConfigError(
+        f"{shown(name)} is not a name of a channel of a multi connector",
+        remedy="use 1 to 16 lower-case letters, digits and -",
+    )
+
+
+def _write_config(children: Iterable[Child]) -> dict[str, object]:
+    """Describe channels as a flat configuration, without the defaults of policies."""
+    children = list(children)
+    config: dict[str, object] = {"scheme": "multi", "authority": ",".join(child.name for child in children)}
+    for place, child in enumerate(children, 1):
+        config[f"to{place}"] = child.uri
+        for argument, value in child.policy.changes().items():
+            config[f"{_option(argument)}{place}"] = value if isinstance(value, int) else _join(value)
+    return config
+
+
+def _read_config(config: Mapping[str, object]) -> dict[str, tuple[str, Policy]]:
+    """Read what `_write_config` wrote, from plain values or from text.
+
+    Returns:
+        URI and policy of each channel, by name and in order.
+
+    Raises:
+        ConnectorConfigError: An option is unknown, missing or not valid; the known ones are listed.
+    """
+    readers: dict[str, Callable[[object], object]] = {"authority": _names}
+    known = read_options(
+        {"authority": config["authority"]} if "authority" in config else {},
+        scheme="multi",
+        readers=readers,
+        required=("authority",),
+    )
+    names: list[str] = known["authority"]  # type: ignore[assignment]  # as _names returned it
+    places = range(1, len(names) + 1)
+    for place in places:
+        readers[f"to{place}"] = as_text
+        readers |= {f"{_option(argument)}{place}": _READERS[argument] for argument in Policy._fields}
+    values = read_options(config, scheme="multi", readers=readers, required=tuple(f"to{place}" for place in places))
+    channels = {}
+    for place, name in zip(places, names, strict=True):
+        given = {argument: values.get(f"{_option(argument)}{place}") for argument in Policy._fields}
+        policy = Policy(**{argument: value for argument, value in given.items() if value is not None})  # type: ignore[arg-type]  # as _READERS returned them
+        channels[name] = (str(values[f"to{place}"]), policy)
+    return channels
+
+
+def _names(value: object) -> list[str]:
+    names = [_name(name) for name in as_text(value).split(",")]
+    if len(set(names)) == len(names):
+        return names
+    message = "each name once"
+    raise ValueError(message)
+
+
+def _option(argument: str) -> str:
+    """Return the option for an argument of `Policy`: its first word."""
+    return argument.partition("_")[0]
+
+
+def _number(value: object) -> object:
+    """Read a number that is given as text; `Policy` checks it."""
+    try:
+        return int(value) if isinstance(value, str) else value
+    except ValueError:  # also what has thousands of digits
+        message = "a whole number"
+        raise ValueError(message) from None
+
+
+def _join(values: Iterable[str]) -> str:
+    # Commas separate, so the few within a value are written as in a URI.
+    return ",".join(value.replace("%", "%25").replace(",", "%2C") for value in values)
+
+
+def _split(value: object) -> list[str]:
+    return [part.replace("%2C", ",").replace("%25", "%") for part in as_text(value).split(",")]
+
+
+_READERS: Final[dict[str, Callable[[object], object]]] = {
+    argument: _split if argument in {"host_pattern", "subset_tags", "superset_tags"} else _number
+    for argument in Policy._fields
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from psk.connectors.arguments import shown
 from psk.errors import ConnectorConfigError
@@ -13,20 +13,21 @@ from psk.plugins.importing import on_demand
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-DEFAULTS: Final[dict[str, object]] = {
-    "priority": 0,
-    "host_pattern": None,
-    "min_size_bytes": 0,
-    "max_size_bytes": sys.maxsize,
-    "subset_tags": (),
-    "superset_tags": (),
-}
 LONGEST_TEXT = 256
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 
 
-class Policy:
-    """Say which objects a channel takes; treated as immutable. Names and meaning are those of ProxyStore.
+class _Values(NamedTuple):
+    priority: int
+    host_pattern: tuple[str, ...] | None
+    min_size_bytes: int
+    max_size_bytes: int
+    subset_tags: tuple[str, ...]
+    superset_tags: tuple[str, ...]
+
+
+class Policy(_Values):
+    """Say which objects a channel takes; immutable. Names and meaning are those of ProxyStore.
 
     Args:
         priority: Of several channels that take an object, the one with the highest priority gets it.
@@ -41,28 +42,33 @@ class Policy:
         ConnectorConfigError: A value is not valid.
     """
 
-    __slots__ = ("host_pattern", "max_size_bytes", "min_size_bytes", "priority", "subset_tags", "superset_tags")
+    __slots__ = ()
 
-    def __init__(  # noqa: PLR0917  names and places are those that users know from ProxyStore
-        self,
+    def __new__(  # noqa: PLR0917  names and places are those that users know from ProxyStore
+        cls,
         priority: int = 0,
         host_pattern: str | Iterable[str] | None = None,
         min_size_bytes: int = 0,
         max_size_bytes: int = sys.maxsize,
         subset_tags: Iterable[str] = (),
         superset_tags: Iterable[str] = (),
-    ) -> None:
-        self.priority = whole("priority", priority, at_least=-sys.maxsize)
-        self.min_size_bytes = whole("min_size_bytes", min_size_bytes)
-        self.max_size_bytes = whole("max_size_bytes", max_size_bytes)
+    ) -> Self:
+        """Check the values."""
+        self = super().__new__(
+            cls,
+            _whole("priority", priority, at_least=-sys.maxsize),
+            None if host_pattern is None else _patterns(host_pattern),
+            _whole("min_size_bytes", min_size_bytes),
+            _whole("max_size_bytes", max_size_bytes),
+            tags("subset_tags", subset_tags, ConnectorConfigError),
+            tags("superset_tags", superset_tags, ConnectorConfigError),
+        )
         if self.min_size_bytes > self.max_size_bytes:
             raise ConnectorConfigError(
-                f"a policy takes nothing from {self.min_size_bytes} to {self.max_size_bytes} bytes",
+                f"a policy takes nothing from {min_size_bytes} to {max_size_bytes} bytes",
                 remedy="give a min_size_bytes that is not above max_size_bytes",
             )
-        self.subset_tags = tags("subset_tags", subset_tags, ConnectorConfigError)
-        self.superset_tags = tags("superset_tags", superset_tags, ConnectorConfigError)
-        self.host_pattern = None if host_pattern is None else _patterns(host_pattern)
+        return self
 
     def is_valid(
         self,
@@ -94,22 +100,20 @@ class Policy:
         host = gethostname()
         return any(re.fullmatch(pattern, host) for pattern in self.host_pattern)
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """Return every argument by name; `Policy(**policy.as_dict())` equals the policy."""
-        return {name: getattr(self, name) for name in DEFAULTS}
+        return self._asdict()
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Policy) and self.as_dict() == other.as_dict()
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.as_dict().values()))
+    def changes(self) -> dict[str, Any]:
+        """Return the arguments that differ from their defaults, by name."""
+        defaults = Policy().as_dict()
+        return {name: value for name, value in self.as_dict().items() if value != defaults[name]}
 
     def __repr__(self) -> str:
-        changed = {name: value for name, value in self.as_dict().items() if value != DEFAULTS[name]}
-        return f"Policy({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+        return f"Policy({', '.join(f'{name}={value!r}' for name, value in self.changes().items())})"
 
 
-def whole(name: str, value: object, *, at_least: int = 0) -> int:
+def _whole(name: str, value: object, *, at_least: int = 0) -> int:
     """Return a number of a policy.
 
     Raises:
