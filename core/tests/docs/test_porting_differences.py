@@ -130,9 +130,9 @@ def test_a_key_cached_twice_is_held_once():
         for _ in range(2):
             payload = Payload.parse(store.connector.get(keys[0]))
             cache.keep_object(keys[0], [0], payload)
-        assert len(cache) == 1
+        assert len(cache.entries) == 1
         assert [store.get(key) for key in keys * 2] == [[0], [1], [2], [3]] * 2
-        assert len(cache) == 2
+        assert len(cache.entries) == 2
         store.clear()
 
 

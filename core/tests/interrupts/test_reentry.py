@@ -101,7 +101,7 @@ def test_an_object_that_leaves_the_cache_may_use_it(leave):
         store.get(key)
         elsewhere(make_it_leave)
         assert seen == [[1]] if leave != "clear" else len(seen) == 1
-        assert len(store._reader.cache) <= 2
+        assert len(store._reader.cache.entries) <= 2
         store.clear()
         assert store._reader.cache.nbytes == 0
 

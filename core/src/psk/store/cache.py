@@ -98,7 +98,7 @@ class Cache:
         payloads: Keep payloads, not only decoded objects.
 
     Attributes:
-        entries: What it holds by key, only to be asked whether it has one.
+        entries: What it holds by key; only to be asked for their number, or whether it has one.
         hits: How many lookups found their key.
         misses: How many did not.
         nbytes: Bytes of all entries together.
@@ -124,12 +124,6 @@ class Cache:
         self._seen: OrderedDict[str, bool] = OrderedDict()
         self._dropped: OrderedDict[str, None] = OrderedDict()
         self.nbytes = self.hits = self.misses = 0
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.entries
 
     def get(self, key: str) -> Any:
         """Return the entry of a key, or None; the entry becomes the most recently used one."""

@@ -268,13 +268,6 @@ class Channel:
         connector = self._listing("clear itself")
         return int(connector.clear(timeout=timeout))
 
-    def close(self, timeout: float | None = None) -> None:
-        """Close the connector, which waits for accepted deliveries for `timeout` seconds."""
-        if timeout is None:
-            self.connector.close()
-        else:
-            self.connector.close(timeout=timeout)
-
     async def aput(self, payload: Payload, **options: Any) -> str:
         """Store a payload from a coroutine; only with SupportsAsync."""
         with self._transfer("connector.put") as moved:

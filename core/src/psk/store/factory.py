@@ -18,7 +18,7 @@ from psk.errors import (
 from psk.proxy import Proxy, get_factory, is_hashed_by_value, make_proxy, protocols_of
 from psk.store.config import check_coder
 from psk.store.registry import store_for
-from psk.store.trust import get_policy, limits_in_force
+from psk.store.trust import check_limits, get_policy, limits_in_force
 from psk.wire import Reference, code_of, codec_for, is_builtin_code, portable_hash, type_of
 
 if TYPE_CHECKING:
@@ -75,10 +75,6 @@ class StoreFactory(Generic[ConnectorT_co, T]):
         # Those of the stores in whose objects the reference was found.
         self._limits: Limits = limits_in_force() if store is None else ()
 
-    def __call__(self) -> T:
-        """Resolve, as every factory does when it is called."""
-        return self.resolve()
-
     def __repr__(self) -> str:
         return f"StoreFactory({self.reference.shown_uri!r}, {self.reference.key!r})"
 
@@ -91,8 +87,8 @@ class StoreFactory(Generic[ConnectorT_co, T]):
                 the proxy was found does not.
             UnknownConnectorError: No connector is installed for its scheme.
         """
-        for limit in self._limits:
-            limit.check(self.reference)
+        if self._limits:
+            check_limits(self._limits, self.reference)
         if self._store is None or self._store.closed:
             try:
                 self._store = store_for(self.reference)
@@ -125,6 +121,8 @@ class StoreFactory(Generic[ConnectorT_co, T]):
                 missing, remedy="it was evicted, has expired, or was never put; keep it until its last reader is done"
             ) from ProxyResolveMissingKeyError(missing)
         return target  # type: ignore[no-any-return]  # only the maker of a payload knows what it holds
+
+    __call__ = resolve
 
     def __copy__(self) -> StoreFactory[ConnectorT_co, T]:
         # Without a pickle, which would lose the limits.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psk.errors import PayloadError, SignatureError, UnsignedError
 from psk.singleflight import SingleFlight
 from psk.store.cache import IMMUTABLE, Cache, Snapshot
-from psk.store.trust import Limit, handing_on
+from psk.store.trust import handing_on
 from psk.wire import Payload, decode, find_codec, find_signing_key
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Reader:
         self._codecs = config.codecs
         self._limits: Limits = ()
         if config.trusted is not None:
-            self._limits = (Limit(config.name, config.connector, config.trusted),)
+            self._limits = ((config.name, config.connector, config.trusted),)
 
     def read(
         self,
@@ -231,24 +231,20 @@ class Reader:
             check_agreement(source, reference)
         if codecs is None:
             codecs = self._codecs
-        if self._events is not None:
-            arguments = (key, source, deserializer, codecs, limits)
-            return self._events.step("store.deserialize", self._decode_limited, *arguments)
-        if limits or self._limits:
-            return self._decode_limited(key, source, deserializer, codecs, limits)
-        return self._decode(key, source, deserializer, codecs)
+        decode_source = self._decode_limited if limits or self._limits else self._decode
+        if self._events is None:
+            return decode_source(key, source, deserializer, codecs, limits)
+        return self._events.step("store.deserialize", decode_source, key, source, deserializer, codecs, limits)
 
     def _decode_limited(self, key: str, payload: Payload, deserializer: Any, codecs: str, limits: Limits) -> Any:
-        if not (limits or self._limits):
-            return self._decode(key, payload, deserializer, codecs)
         with handing_on((*limits, *self._limits)):
-            # An object whose proxies have limits is not for users whose proxies have none.
-            return self._decode(key, payload, deserializer, codecs, share=not limits)
+            return self._decode(key, payload, deserializer, codecs, limits)
 
-    def _decode(self, key: str, payload: Payload, deserializer: Any, codecs: str, *, share: bool = True) -> Any:
+    def _decode(self, key: str, payload: Payload, deserializer: Any, codecs: str, limits: Limits) -> Any:
         if deserializer is None:
             target = decode(payload, allowed=codecs)
-            if type(target) in IMMUTABLE or (share and self._shares_objects):
+            # An object whose proxies have limits is not for users whose proxies have none.
+            if type(target) in IMMUTABLE or (self._shares_objects and not limits):
                 self.cache.keep_object(key, target, payload)
             return target
         if not callable(deserializer):

@@ -255,7 +255,7 @@ class Store(Generic[ConnectorT_co]):
         self._closed, self._direct = True, False
         unregister_store(self)
         self._reader.cache.clear()
-        self._channel.close(timeout)
+        self._channel.connector.close(timeout=timeout)
 
     def supports(self, *capabilities: type) -> bool:
         """Tell whether the channel has all of these capabilities.
@@ -401,7 +401,7 @@ class Store(Generic[ConnectorT_co]):
 
         Payloads of 64 KiB and more enter it at their second fetch; see `Store`.
         """
-        return check_key(key) in self._reader.cache
+        return check_key(key) in self._reader.cache.entries
 
     @_operation("store.wait")
     def wait(self, keys: str | Sequence[str], *, timeout: float | None = None) -> builtins.list[str]:
@@ -771,7 +771,7 @@ class Store(Generic[ConnectorT_co]):
         """Fetch an object; arguments and errors as of `get`."""
         self._check_open()
         key = check_key(key)
-        if options or key in self._reader.cache or "SupportsAsync" not in self._channel.capabilities:
+        if options or key in self._reader.cache.entries or "SupportsAsync" not in self._channel.capabilities:
             return await _in_background(self.get, key, default=default, timeout=timeout, **options)
         with self._running("store.get"):
             return self._reader.accept(key, await self._channel.aget(key, timeout=timeout), default)

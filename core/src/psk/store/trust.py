@@ -79,48 +79,26 @@ def is_trusted(uri: str, patterns: Iterable[str], own: str = "") -> bool:
     return any(fnmatchcase(canonical, pattern) for pattern in patterns)
 
 
-class Limit:
-    """The channels that the proxies in one store's objects may open: those its patterns match, and its own.
+Limits: TypeAlias = tuple[tuple[str, str, tuple[str, ...]], ...]
+"""The limits of a proxy, which must satisfy all: the name of a store, the URI of its channel, its option `trusted`."""
 
-    Args:
-        store: The store's name.
-        own: The URI of its channel.
-        patterns: Its option `trusted`.
+
+def check_limits(limits: Limits, reference: Reference) -> None:
+    """Check a reference that was found in an object of a store, or in an object reached through one.
+
+    Raises:
+        UntrustedChannelError: One of the stores does not trust its channel.
+        ConnectorConfigError: Its URI is not that of a channel.
     """
-
-    __slots__ = ("_own", "_patterns", "_store")
-
-    def __init__(self, store: str, own: str, patterns: tuple[str, ...]) -> None:
-        self._store = store
-        self._own = own
-        self._patterns = patterns
-
-    def check(self, reference: Reference) -> None:
-        """Check a reference that was found in an object of the store, or in an object reached through one.
-
-        Raises:
-            UntrustedChannelError: Its channel is not trusted.
-            ConnectorConfigError: Its URI is not that of a channel.
-        """
-        if not is_trusted(reference.uri, self._patterns, self._own):
+    for store, own, patterns in limits:
+        if not is_trusted(reference.uri, patterns, own):
             raise _untrusted(
-                f"a proxy found in an object of store {self._store!r} names the channel {reference.shown_uri!r}, which"
+                f"a proxy found in an object of store {store!r} names the channel {reference.shown_uri!r}, which"
                 " that store does not trust",
-                (self._own, *self._patterns),
+                (own, *patterns),
                 "refuse the object, or add the channel to the store's trusted=[...]",
             )
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Limit):
-            return NotImplemented
-        return (self._own, self._patterns) == (other._own, other._patterns)
-
-    def __hash__(self) -> int:
-        return hash((self._own, self._patterns))
-
-
-Limits: TypeAlias = tuple[Limit, ...]
-"""The limits of a proxy, which must satisfy all of them."""
 
 _in_force: ContextVar[Limits] = ContextVar("psk limits", default=())
 limits_in_force = _in_force.get
