@@ -60,12 +60,11 @@ def scatter(
 
     selection = Selection(lambda value: _is_large(value, policy))
     marked = selection.mark(obj)
+    made: list[Any] = []
     if make is not None:
         made = [make(store, leaf) for leaf in selection.selected]
-    elif lifetime is not None and selection.selected:
+    elif selection.selected:
         made = store.proxy_batch(selection.selected, lifetime=lifetime, ttl=ttl, populate_target=False)
-    else:
-        made = Placement(ttl).proxies(store, selection.selected)
     return selection.fill(marked, made)
 
 
@@ -82,54 +81,6 @@ def gather(obj: Any) -> Any:
         ProxyResolveError: A proxy could not be resolved.
     """
     return transform(obj, lambda leaf: extract(leaf) if is_proxy(leaf) else leaf)
-
-
-class Placement:
-    """The objects of one batch: a lifetime that only records their keys.
-
-    Args:
-        ttl: Seconds to live of the objects; None is for ever.
-    """
-
-    def __init__(self, ttl: float | None = None) -> None:
-        self.ttl = ttl
-        self.keys: list[str] = []
-
-    def proxies(self, store: Store, objs: Sequence[Any]) -> list[Any]:
-        """Put objects and return their proxies; if that fails, none of the objects stays.
-
-        Raises:
-            PskError: As `Store.put`.
-        """
-        if not objs:
-            return []
-        try:
-            return store.proxy_batch(objs, lifetime=self, populate_target=False)
-        except BaseException as error:
-            self.withdraw(store, error)
-            raise
-
-    def withdraw(self, store: Store, error: BaseException) -> None:
-        """Evict the objects because of an error; a failure to do so becomes a note of that error."""
-        try:
-            store.evict_batch(self.keys)
-        except Exception as failure:  # noqa: BLE001  the caller raises `error`
-            error.add_note(f"{len(self.keys)} objects that were put stay in {store.shown_uri}: {failure}")
-
-    def add_key(self, *keys: str, store: Store) -> None:  # noqa: ARG002  there is one store only
-        """Record keys."""
-        self.keys.extend(keys)
-
-    def add_proxy(self, *proxies: Any) -> None:
-        """Accept no proxies: `proxies` makes them."""
-        raise NotImplementedError(f"{len(proxies)} proxies")
-
-    def close(self) -> None:
-        """Do nothing: the caller of `proxies` ends the objects."""
-
-    def done(self) -> bool:
-        """Return False: it has no end."""
-        return False
 
 
 class _Mark:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from psk.errors import InvalidArgumentError
 from psk.fork import after_fork_in_child
+from psk.store import get_key
 from psk.unraisable import report_ignored
 from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.futures import Future
 from psk_patterns.leases import reopened
 from psk_patterns.ownership import borrow, is_borrowed, is_owned, mark_refs_out_of_scope, withdraw
-from psk_patterns.partial import Placement, Selection, is_proxy
+from psk_patterns.partial import Selection, is_proxy
 from psk_patterns.policies import ProxyNever
 from psk_patterns.traversal import PLAIN, is_structure, leaves, transform
 
@@ -148,9 +149,9 @@ class Inputs:
 
     def _filled(self, selection: PolicySelection, marked: Sequence[Call]) -> Sequence[Call]:
         if selection.selected:
-            placement = Placement(None if self._holder is None else self._holder.ttl)
-            made = placement.proxies(self._store, selection.selected)
-            self.keys |= frozenset(placement.keys)
+            ttl = None if self._holder is None else self._holder.ttl
+            made = self._store.proxy_batch(selection.selected, ttl=ttl, populate_target=False)
+            self.keys |= frozenset(map(get_key, made))
             if self._holder is not None:
                 self._holder.add(*self.keys)
             marked = selection.fill(marked, made)

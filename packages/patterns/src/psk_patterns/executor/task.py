@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from psk import Store, extract, get_factory, get_or_create_store
 from psk.errors import CapabilityError, MissingKeyError, StoreExistsError
 from psk.fork import after_fork_in_child
-from psk.store import StoreFactory
+from psk.store import StoreFactory, get_key
 from psk_patterns.errors import LeaseLostError
 from psk_patterns.executor.inputs import PolicySelection
 from psk_patterns.ownership import accept, into_owned, is_owned
-from psk_patterns.partial import Placement, is_proxy
+from psk_patterns.partial import is_proxy
 from psk_patterns.traversal import transform
 
 if TYPE_CHECKING:
@@ -225,17 +225,22 @@ def pack(result: Any, settings: WorkerSettings, lent: frozenset[str]) -> Any:
     marked = selection.mark_whole_or_parts(result)
     if not selection.selected and not (owned and settings.travelled):
         return marked
-    placement = Placement(settings.ttl)
-    made = placement.proxies(settings.store(), selection.selected) if selection.selected else []
+    made: list[Any] = []
+    if selection.selected:
+        made = settings.store().proxy_batch(selection.selected, ttl=settings.ttl, populate_target=False)
     content = selection.fill(marked, made)
-    keys = frozenset(placement.keys)
+    keys = frozenset(map(get_key, made))
     if not settings.travelled:
         return PackedResult(content, keys, pickled=False)
     try:
         # Not by the engine: the objects of a result that cannot be pickled would stay in the store.
         return PackedResult(_dumps(content), keys, pickled=True)
     except BaseException as error:
-        placement.withdraw(settings.store(), error)
+        store = settings.store()
+        try:
+            store.evict_batch(keys)
+        except Exception as failure:  # noqa: BLE001  the first error is the one that matters
+            error.add_note(f"{len(keys)} objects that were put stay in {store.shown_uri}: {failure}")
         raise
 
 
