@@ -16,6 +16,7 @@ import pytest
 from psk.connectors import Frames, Payload, Wake, toolkit
 from psk.connectors.toolkit import (
     Address,
+    Listener,
     LoopThread,
     Patience,
     PerProcess,
@@ -29,6 +30,7 @@ from psk.connectors.toolkit import (
     gather_send,
     read_secret,
     receive_into,
+    retry,
     seconds_left,
     tls_context,
     within,
@@ -196,8 +198,9 @@ def test_patience_tries_again_what_may_help(trouble, count, monkeypatch):
 
 
 @pytest.mark.parametrize("trouble", [Trouble.PASSING, Trouble.FAILOVER])
-def test_patience_ends_with_the_outage_and_the_deadline(trouble):
-    assert tried(Patience(soon(), lambda _: trouble, outage=0.0), OSError()) == 1
+def test_patience_ends_with_the_outage_and_the_deadline(trouble, monkeypatch):
+    monkeypatch.setattr(retry, "OUTAGE_SECONDS", 0.0)
+    assert tried(Patience(soon(), lambda _: trouble), OSError()) == 1
     start = time.monotonic()
     assert tried(Patience(start + 0.1, lambda _: Trouble.STARTING), OSError()) > 1
     assert 0.1 <= time.monotonic() - start < 1
@@ -462,8 +465,8 @@ def test_listeners_share_a_connection_and_are_told_of_their_topics(hub):
     assert Subscriber.at(("hub", id(hub))) is subscriber
     first, second = Wake(), Wake()
     with (
-        subscriber.listener([b"one"], first, connect=hub.connect, owner=hub),
-        subscriber.listener([b"two"], second, connect=hub.connect, owner=hub),
+        Listener(subscriber, [b"one"], first, connect=hub.connect, owner=hub),
+        Listener(subscriber, [b"two"], second, connect=hub.connect, owner=hub),
     ):
         assert first.wait(10)  # subscribed: time to look
         assert second.wait(10)
@@ -477,7 +480,7 @@ def test_a_connection_that_breaks_or_falls_silent_is_replaced(hub, monkeypatch):
     monkeypatch.setattr(subscriber_module, "SILENCE_SECONDS", 0.05)
     monkeypatch.setattr(subscriber_module, "IDLE_SECONDS", 0.02)
     wake = Wake()
-    with Subscriber.at(id(hub)).listener([b"one"], wake, connect=hub.connect, owner=hub):
+    with Listener(Subscriber.at(id(hub)), [b"one"], wake, connect=hub.connect, owner=hub):
         assert wake.wait(10)
         hub.feeds[0].there.shutdown(socket.SHUT_RDWR)
         assert wake.wait(10)
@@ -488,7 +491,7 @@ def test_a_connection_that_breaks_or_falls_silent_is_replaced(hub, monkeypatch):
 def test_a_listener_is_told_that_the_server_refuses_or_its_connector_was_closed(hub):
     wake = Wake()
     subscriber = Subscriber.at(id(hub))
-    with subscriber.listener([b"one"], wake, connect=hub.connect, owner=hub) as listener:
+    with Listener(subscriber, [b"one"], wake, connect=hub.connect, owner=hub) as listener:
         assert wake.wait(10)
         dismiss(object())
         assert not wake.wait(0)
@@ -497,21 +500,21 @@ def test_a_listener_is_told_that_the_server_refuses_or_its_connector_was_closed(
         assert not listener.is_refused
     hub.is_closed_to_all = True
     assert eventually(lambda: not hub.feeds[0].is_open)
-    with subscriber.listener([b"one"], wake, connect=hub.connect, owner=hub) as listener:
+    with Listener(subscriber, [b"one"], wake, connect=hub.connect, owner=hub) as listener:
         assert wake.wait(10)
         assert listener.is_refused
 
 
 def test_a_call_that_vanished_is_forgotten_and_a_forked_child_listens_for_itself(hub):
     subscriber, wake = Subscriber.at(id(hub)), Wake()
-    subscriber.listener([b"one"], wake, connect=hub.connect, owner=hub).__enter__()
+    Listener(subscriber, [b"one"], wake, connect=hub.connect, owner=hub).__enter__()
     assert wake.wait(10)
     with forked() as is_child:
         if is_child:
             assert not hub.feeds[0].is_open
             again, woken = Subscriber.at(id(hub)), Wake()
             assert again is not subscriber
-            with again.listener([b"two"], woken, connect=hub.connect, owner=hub):
+            with Listener(again, [b"two"], woken, connect=hub.connect, owner=hub):
                 assert woken.wait(10)
     del wake
     assert eventually(lambda: not subscriber._listeners)

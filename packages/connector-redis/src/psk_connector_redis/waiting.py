@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors import Wake, poll
-from psk.connectors.toolkit import Notice, Subscriber, SubscriptionRefusedError
+from psk.connectors.toolkit import Listener, Notice, Subscriber, SubscriptionRefusedError
 from psk.errors import ChannelUnavailableError, DeadlineError
 from psk_connector_redis.batches import objects_exist
 from psk_connector_redis.protocol import GarbledError, Refusal, pack
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from psk.connectors import Key
-    from psk.connectors.toolkit import Listener, Settable
+    from psk.connectors.toolkit import Settable
     from psk_connector_redis.channel import Channel, Server
     from psk_connector_redis.connection import Connection
 
@@ -112,7 +112,8 @@ def _listeners(channel: Channel, keys: Sequence[Key], wake: Settable, deadline: 
     server = channel.server
     names = [channel.names.of(key) for key in keys]
     for address, places in server.places(names, deadline).items():
-        yield Subscriber.at((server.identity, address)).listener(
+        yield Listener(
+            Subscriber.at((server.identity, address)),
             [channel.names.news(keys[place]) for place in places],
             wake,
             connect=partial(RedisFeed.connect, server, names[places[0]]),

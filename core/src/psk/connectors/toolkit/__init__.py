@@ -24,32 +24,25 @@ if TYPE_CHECKING:
     from psk.connectors.watching import Settable, ToldWatcher
     from psk.secret_file import read_secret
 
-_MODULES = {
-    "Address": "psk.connectors.toolkit.network",
-    "Borrowed": "psk.connectors.toolkit.pool",
-    "Feed": "psk.connectors.toolkit.subscriber",
-    "Listener": "psk.connectors.toolkit.subscriber",
-    "LoopThread": "psk.connectors.toolkit.foreign",
-    "Notice": "psk.connectors.toolkit.subscriber",
-    "Patience": "psk.connectors.toolkit.retry",
-    "PerProcess": "psk.connectors.toolkit.process",
-    "Pool": "psk.connectors.toolkit.pool",
-    "Pooled": "psk.connectors.toolkit.pool",
-    "Settable": "psk.connectors.watching",
-    "SimpleConnector": "psk.connectors.toolkit.simple",
-    "Subscriber": "psk.connectors.toolkit.subscriber",
-    "SubscriptionRefusedError": "psk.connectors.toolkit.subscriber",
-    "Summing": "psk.connectors.toolkit.transfer",
-    "ToldWatcher": "psk.connectors.watching",
-    "Trouble": "psk.connectors.toolkit.retry",
-    "WakePipe": "psk.connectors.waiting",
-    "dismiss": "psk.connectors.toolkit.subscriber",
-    "gather_send": "psk.connectors.toolkit.transfer",
-    "read_secret": "psk.secret_file",
-    "receive_into": "psk.connectors.toolkit.transfer",
-    "seconds_left": "psk.connectors.toolkit.transfer",
-    "tls_context": "psk.connectors.toolkit.network",
-    "within": "psk.connectors.toolkit.foreign",
+_NAMES = {
+    "psk.connectors.toolkit.foreign": ("LoopThread", "within"),
+    "psk.connectors.toolkit.network": ("Address", "tls_context"),
+    "psk.connectors.toolkit.pool": ("Borrowed", "Pool", "Pooled"),
+    "psk.connectors.toolkit.process": ("PerProcess",),
+    "psk.connectors.toolkit.retry": ("Patience", "Trouble"),
+    "psk.connectors.toolkit.simple": ("SimpleConnector",),
+    "psk.connectors.toolkit.subscriber": (
+        "Feed",
+        "Listener",
+        "Notice",
+        "Subscriber",
+        "SubscriptionRefusedError",
+        "dismiss",
+    ),
+    "psk.connectors.toolkit.transfer": ("Summing", "gather_send", "receive_into", "seconds_left"),
+    "psk.connectors.waiting": ("WakePipe",),
+    "psk.connectors.watching": ("Settable", "ToldWatcher"),
+    "psk.secret_file": ("read_secret",),
 }
 
 __all__ = [
@@ -84,7 +77,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     from psk.plugins.importing import import_target
 
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = import_target(f"{_MODULES[name]}:{name}")
-    return found
+    for module, names in _NAMES.items():
+        if name in names:
+            found = globals()[name] = import_target(f"{module}:{name}")
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

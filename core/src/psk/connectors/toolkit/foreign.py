@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from psk.connectors.toolkit.process import PerProcess
 from psk.connectors.waiting import Wake
-from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:
     import asyncio
@@ -99,17 +100,10 @@ class LoopThread:
         name: Of the thread.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_loop", "_name", "_thread")
+    __slots__ = ("_running",)
 
     def __init__(self, name: str = "psk-loop") -> None:
-        self._name = name
-        self._begin()
-        after_fork_in_child(self, LoopThread._begin)
-
-    def _begin(self) -> None:
-        self._lock = threading.RLock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._running = PerProcess(partial(_start, name))
 
     def run(self, coroutine: Coroutine[Any, Any, T], deadline: float) -> T:
         """Run a coroutine to its end; one that is late is cancelled and left to itself.
@@ -120,7 +114,8 @@ class LoopThread:
         """
         import asyncio  # expensive, and only for those who use it
 
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._started())
+        loop, _ = self._running.get()
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
         try:
             return future.result(max(0.0, deadline - time.monotonic()))
         finally:
@@ -128,24 +123,22 @@ class LoopThread:
 
     def close(self) -> None:
         """Cancel what still runs, stop the loop and end the thread; the next call starts both anew."""
-        with self._lock:
-            loop, self._loop = self._loop, None
-            thread, self._thread = self._thread, None
-        if loop is not None and thread is not None:
+        running = self._running.clear()
+        if running is not None:
+            loop, thread = running
             with suppress(RuntimeError):  # it has ended by itself
                 loop.call_soon_threadsafe(loop.stop)
             if thread is not threading.current_thread():
                 thread.join(_CLOSING_SECONDS)
 
-    def _started(self) -> asyncio.AbstractEventLoop:
-        import asyncio
 
-        with self._lock:
-            if self._loop is None:
-                self._loop = loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_serve, args=(loop,), name=self._name, daemon=True)
-                self._thread.start()
-            return self._loop
+def _start(name: str) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=_serve, args=(loop,), name=name, daemon=True)
+    thread.start()
+    return loop, thread
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -39,10 +39,9 @@ class Patience:
         deadline: When the call must be over, by `time.monotonic`.
         classify: Says what an error means.
         retries: How often a call is tried again after `Trouble.BROKEN`.
-        outage: Seconds from the first failure for which `FAILOVER` and `PASSING` are tried again.
     """
 
-    __slots__ = ("_breaks", "_classify", "_deadline", "_end", "_moves", "_outage", "_pause", "_retries")
+    __slots__ = ("_breaks", "_classify", "_deadline", "_end", "_moves", "_pause", "_retries")
 
     def __init__(
         self,
@@ -50,12 +49,10 @@ class Patience:
         classify: Callable[[Exception], Trouble],
         *,
         retries: int = 5,
-        outage: float = OUTAGE_SECONDS,
     ) -> None:
         self._deadline = deadline
         self._classify = classify
         self._retries = retries
-        self._outage = outage
         self._breaks = self._moves = 0
         self._pause = _FIRST_PAUSE
         self._end: float | None = None
@@ -64,7 +61,7 @@ class Patience:
         """Tell whether to try again after an error, having paused; False if that is of no use, or time is up."""
         now = time.monotonic()
         if self._end is None:
-            self._end = min(self._deadline, now + self._outage)
+            self._end = min(self._deadline, now + OUTAGE_SECONDS)
         trouble = self._classify(error)
         if now >= self._deadline or not self._may_help(trouble, now, self._end):
             return False

@@ -76,7 +76,15 @@ class Feed(Protocol):
 
 
 class Listener:
-    """What one call listens to, a context manager; `Subscriber.listener` makes it.
+    """What one call listens to, for the length of a `with` block.
+
+    Args:
+        subscriber: Listens at the place, as `Subscriber.at` returned it.
+        topics: What to listen to.
+        wake: Set when it is time to look. It is held weakly: a wait that a signal handler cut short is known by its
+            being gone.
+        connect: Makes a feed, if this listener is the first at the place.
+        owner: The connector that listens, for `dismiss`.
 
     Attributes:
         is_refused: Whether no notices will come: the server refuses, or the system has no thread to spare.
@@ -89,6 +97,7 @@ class Listener:
         subscriber: Subscriber,
         topics: Iterable[bytes],
         wake: Settable,
+        *,
         connect: Callable[[], Feed],
         owner: object,
     ) -> None:
@@ -206,20 +215,6 @@ class Subscriber:
             if found is None:
                 found = known.by_place[place] = cls()
             return found
-
-    def listener(
-        self, topics: Iterable[bytes], wake: Settable, *, connect: Callable[[], Feed], owner: object
-    ) -> Listener:
-        """Prepare to listen, for the length of a `with` block.
-
-        Args:
-            topics: What to listen to.
-            wake: Set when it is time to look. It is held weakly: a wait that a signal handler cut short is known by
-                its being gone.
-            connect: Makes a feed, if this listener is the first here.
-            owner: The connector that listens, for `dismiss`.
-        """
-        return Listener(self, topics, wake, connect, owner)
 
     def join(self, listener: Listener) -> None:
         """Let a listener be told."""
