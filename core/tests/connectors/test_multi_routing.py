@@ -78,7 +78,7 @@ def test_an_object_that_nobody_takes_names_every_policy(routed):
         assert "a: Policy(max_size_bytes=10)" in str(caught.value)
         assert "b: Policy(superset_tags=('x',))" in str(caught.value)
         assert caught.value.remedy
-    with pytest.raises(ConnectorError, match="without tags"):
+    with pytest.raises(ConnectorError, match="of unknown size"):
         routed(b=Policy(superset_tags=["x"])).reserve(new_object_id())
 
 

@@ -136,9 +136,11 @@ def check_size(nbytes: object) -> int:
     Raises:
         InvalidArgumentError: It is not an integer of 1 or more.
     """
-    if isinstance(nbytes, int) and nbytes > 0:
+    if type(nbytes) is int and nbytes > 0:
         return nbytes
-    raise InvalidArgumentError(f"{shown(nbytes)} is not a size of a payload", remedy="give a number of bytes")
+    raise InvalidArgumentError(
+        f"{shown(nbytes)} is not the size of a payload", remedy="give a number of bytes, 1 or more"
+    )
 
 
 def deadline_after(timeout: float | None, default: float) -> float:

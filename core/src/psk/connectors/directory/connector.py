@@ -14,9 +14,9 @@ from psk.connectors import (
     deadline_after,
     deadline_error,
     listed,
-    shown,
     validate_plain_key,
 )
+from psk.connectors.arguments import check_size
 from psk.connectors.directory.objects import Objects
 from psk.connectors.mixins import AbortedAtEnd, ContextManaged, Rebuilding, Reserving
 from psk.errors import (
@@ -273,11 +273,7 @@ class DirectoryConnector(ContextManaged, Rebuilding, Reserving):
     def allocate(self, nbytes: int, *, timeout: float | None = None) -> Allocation:
         """Return memory of the channel for one payload of `nbytes` bytes; see `SupportsAllocate`."""
         deadline = deadline_after(timeout, self._timeout)
-        if type(nbytes) is not int or nbytes < 1:
-            raise InvalidArgumentError(
-                f"{shown(nbytes)} is not the size of a payload", remedy="give a number of bytes, 1 or more"
-            )
-        return Allocation(self._channel, nbytes, deadline, self._timeout)
+        return Allocation(self._channel, check_size(nbytes), deadline, self._timeout)
 
     def watcher(self) -> Watcher:
         """Return a new watcher of the channel; see `SupportsWatch`."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from psk.wire import Frames
 
 _is_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}").fullmatch
-_READERS = {"name": as_text, "authority": as_text, "process": as_text}
+_READERS = {"authority": as_text, "process": as_text}
 
 
 class LocalConnector(ContextManaged, Finalised, Rebuilding, Reserving):
@@ -133,7 +133,7 @@ class LocalConnector(ContextManaged, Finalised, Rebuilding, Reserving):
     def from_config(cls, config: Mapping[str, object]) -> Self:
         """Open the space that `config()` or `local://<name>` names."""
         options = read_options(config, scheme=cls.scheme, readers=_READERS)
-        name = options.get("authority", options.get("name"))
+        name = options.get("authority")
         if "process" in options:
             check_process(str(options["process"]), str(name))
         return cls(None if name is None else str(name))

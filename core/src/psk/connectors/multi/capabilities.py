@@ -146,7 +146,7 @@ class Forwarding:
             group = [payloads[place] for place in places]
             try:
                 inner = connector.put_batch(group, ttl=ttl, timeout=left(), hints=hints)
-                named = [child.named(key, connector) for key in inner]
+                named = [child.named(key) for key in inner]
             except ChannelFullError:
                 # Those that found room are put again, which is one put; the others go to the next channel.
                 named = [self.put(payload, ttl=ttl, timeout=left(), hints=hints) for payload in group]
@@ -184,7 +184,7 @@ class Forwarding:
             connector = await child.able_async()
             with search:
                 key = await connector.aput(payload, timeout=left(), hints=hints, **options)
-                return child.named(key, connector)
+                return child.named(key)
         return cast("Key", search.end())
 
     async def aget(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
@@ -316,7 +316,7 @@ class _Allocation(AbortedAtEnd):
         return self._inner.buffer
 
     def commit(self, *, ttl: float | None = None, timeout: float | None = None) -> Key:
-        return self._child.named(self._inner.commit(ttl=ttl, timeout=timeout), self._child.connector())
+        return self._child.named(self._inner.commit(ttl=ttl, timeout=timeout))
 
 
 class _Watcher(ContextManaged, Finalised):
@@ -330,8 +330,7 @@ class _Watcher(ContextManaged, Finalised):
         self._callbacks: dict[Key, Callable[[Key], object]] = {}
         self._arrived: deque[Key] = deque()
         self._descriptors = select.epoll() if hasattr(select, "epoll") else None
-        for child in routes.children:
-            child.check_open()
+        routes.children[0].check_open()
 
     def add(self, key: Key, callback: Callable[[Key], object]) -> None:
         for child, inner in self._routes.locate(key):
@@ -356,8 +355,7 @@ class _Watcher(ContextManaged, Finalised):
         return None if self._descriptors is None else self._descriptors.fileno()
 
     def dispatch(self) -> float | None:
-        for child in self._routes.children:
-            child.check_open()
+        self._routes.children[0].check_open()
         pauses = [watcher.dispatch() for watcher in list(self._watchers.values())]
         while self._arrived:
             key = self._arrived.popleft()

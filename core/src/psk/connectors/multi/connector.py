@@ -118,7 +118,7 @@ class MultiConnector(ContextManaged, Rebuilding):
         for child in self._routes.takers(payload.nbytes, hints):
             connector = child.connector()
             try:
-                return child.named(connector.put(payload, ttl=ttl, timeout=left(), hints=hints), connector)
+                return child.named(connector.put(payload, ttl=ttl, timeout=left(), hints=hints))
             except ChannelFullError as error:
                 full.append(error)
         raise full[0]

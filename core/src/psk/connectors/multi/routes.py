@@ -141,7 +141,7 @@ class Child:
         if not self._given:
             self.close()
 
-    def named(self, key: Key, connector: Connector) -> Key:
+    def named(self, key: Key) -> Key:
         """Return the multi connector's key for an object that was just put here, or remove the object.
 
         Raises:
@@ -150,7 +150,7 @@ class Child:
         try:
             return self.outer_key(key)
         except InvalidKeyError:
-            connector.evict(key)
+            self.connector().evict(key)
             raise
 
     def outer_key(self, key: Key) -> Key:
@@ -204,29 +204,39 @@ class Routes:
         self._by_name = {child.name: child for child in children}
         self._by_priority = sorted(children, key=lambda child: -child.policy.priority)
 
-    def takers(self, nbytes: int, hints: Mapping[str, object] | None) -> list[Child]:
+    def takers(self, nbytes: int | None, hints: Mapping[str, object] | None) -> list[Child]:
         """Return the channels that take a payload, the one with the highest priority first.
+
+        Args:
+            nbytes: Its size; None if that is not known yet.
+            hints: Those of the put.
 
         Raises:
             ConnectorError: There are none; names each channel with its policy.
             InvalidArgumentError: The tags in the hints are not a list of texts.
         """
         subset, superset = _tags_in(hints) if hints else ((), ())
-        return self._valid(
-            f"a payload of {nbytes} bytes with subset_tags={subset} and superset_tags={superset}",
-            size_bytes=nbytes,
-            subset_tags=subset,
-            superset_tags=superset,
+        found = [
+            child
+            for child in self._by_priority
+            if child.policy.is_valid(size_bytes=nbytes, subset_tags=subset, superset_tags=superset)
+            and child.policy.is_valid_on_host()
+        ]
+        if found:
+            return found
+        size = "of unknown size" if nbytes is None else f"of {nbytes} bytes"
+        raise ConnectorError(
+            f"no channel of this multi connector takes a payload {size} with subset_tags={subset} "
+            f"and superset_tags={superset}",
+            found=[f"{child.name}: {child.policy}" for child in self.children],
+            remedy="add a channel whose policy does, or change the tags given in hints=",
         )
 
     def taker_of_any_size(self) -> Child:
-        """Return the channel for an object of unknown size: the first that takes the largest and the smallest ones.
-
-        Raises:
-            ConnectorError: No channel takes objects without tags.
-        """
-        found = self._valid("an object without tags, which does not exist yet", subset_tags=(), superset_tags=())
-        return max(found, key=lambda child: (child.policy.max_size_bytes, -child.policy.min_size_bytes))
+        """Return the channel for an object of unknown size: the first that takes the largest and the smallest ones."""
+        return max(
+            self.takers(None, None), key=lambda child: (child.policy.max_size_bytes, -child.policy.min_size_bytes)
+        )
 
     def locate(self, key: object) -> list[tuple[Child, Key]]:
         """Return the channel that a key names, with the key it has there.
@@ -291,20 +301,6 @@ class Routes:
                 if answer is not None and answer is not False:
                     return answer
         return search.end()
-
-    def _valid(self, what: str, **criteria: Any) -> list[Child]:
-        found = [
-            child
-            for child in self._by_priority
-            if child.policy.is_valid(**criteria) and child.policy.is_valid_on_host()
-        ]
-        if found:
-            return found
-        raise ConnectorError(
-            f"no channel of this multi connector takes {what}",
-            found=[f"{child.name}: {child.policy}" for child in self.children],
-            remedy="add a channel whose policy does, or change the tags given in hints=",
-        )
 
 
 class Search:
