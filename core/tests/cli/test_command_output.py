@@ -11,7 +11,6 @@ from psk.cli.output import (
     bytes_text,
     error_document,
     plain,
-    rate_text,
     read_duration,
     seconds_text,
     table,
@@ -108,8 +107,3 @@ def test_bytes(count, text):
 )
 def test_seconds(seconds, text):
     assert seconds_text(seconds) == text
-
-
-def test_rates():
-    assert rate_text(1_000_000, 0.001) == "1.00 GB/s"
-    assert rate_text(1, 0) == "-"

@@ -201,10 +201,5 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds} s"
 
 
-def rate_text(count: float, seconds: float) -> str:
-    """Write bytes in a time as `MB/s`."""
-    return f"{bytes_text(count / seconds)}/s" if seconds > 0 else "-"
-
-
 def _three_digits(value: float) -> str:
     return next(f"{value:.{places}f}" for least, places in _THREE_DIGITS if value >= least)

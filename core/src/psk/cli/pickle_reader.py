@@ -66,9 +66,13 @@ class Cursor:
         Raises:
             DamagedPickleError: There are not so many.
         """
-        if count > self.left:
-            raise DamagedPickleError(f"it is cut off: {count:,} bytes claimed, {self.left:,} left")
-        return self._pass(count)
+        start, left = self.at, self.left
+        if count > left:
+            raise DamagedPickleError(f"it is cut off: {count:,} bytes claimed, {left:,} left")
+        self.at += count
+        if count > LARGEST_ARGUMENT:
+            raise _LongArgumentError
+        return bytes(self.view[start : self.at])
 
     def readline(self) -> bytes:
         """Return the bytes up to and with the next newline.
@@ -79,15 +83,8 @@ class Cursor:
         for start in range(self.at, self.view.nbytes, LARGEST_ARGUMENT):
             newline = bytes(self.view[start : start + LARGEST_ARGUMENT]).find(b"\n")
             if newline >= 0:
-                return self._pass(start + newline + 1 - self.at)
+                return self.read(start + newline + 1 - self.at)
         raise DamagedPickleError("it is cut off in a line")
-
-    def _pass(self, count: int) -> bytes:
-        start = self.at
-        self.at += count
-        if count > LARGEST_ARGUMENT:
-            raise _LongArgumentError
-        return bytes(self.view[start : self.at])
 
 
 def _two_names(cursor: Cursor) -> tuple[str, ...]:
@@ -104,20 +101,22 @@ def _skip_line(cursor: Cursor) -> object:
     return UNKNOWN
 
 
-_OPCODES = {ord(it.code): it for it in opcodes}
+_NAMES = {it.code.encode("latin-1"): it.name for it in opcodes}
 _READERS: dict[str, Callable[[Any], Any]] = {
     **{it.name: it.arg.reader for it in opcodes if it.arg is not None},
     **dict.fromkeys(("GLOBAL", "INST"), _two_names),
     **dict.fromkeys(("INT", "LONG", "FLOAT"), _skip_line),
 }
+#: The kinds of values that each instruction takes from the stack, and how many it pushes.
+_EFFECTS = {it.name: ([kind.name for kind in it.stack_before], len(it.stack_after)) for it in opcodes}
 #: What pushes a text or bytes that are written in the pickle.
 _TEXTS_AND_BYTES = frozenset(
     it.name for it in opcodes if it.arg and {"str", "bytes", "bytes_or_str"} & {made.name for made in it.stack_after}
 )
 
 
-def instructions(cursor: Cursor) -> Iterator[tuple[Any, Any]]:
-    """Iterate over the instructions up to the next STOP: opcode, as of `pickletools`, and argument.
+def instructions(cursor: Cursor) -> Iterator[tuple[str, Any]]:
+    """Iterate over the instructions up to the next STOP: name and argument.
 
     Raises:
         DamagedPickleError: The next byte is not an instruction, or the instruction is truncated.
@@ -127,18 +126,16 @@ def instructions(cursor: Cursor) -> Iterator[tuple[Any, Any]]:
         if not cursor.left:
             raise DamagedPickleError("it is cut off: there is no STOP")
         code = cursor.read(1)
-        opcode = _OPCODES.get(code[0])
-        if opcode is None:
+        name = _NAMES.get(code)
+        if name is None:
             raise DamagedPickleError(f"{code!r} is not an instruction")
-        yield opcode, _argument(cursor, opcode.name)
-        if opcode.name == "STOP":
+        yield name, _argument(cursor, name) if name in _READERS else None
+        if name == "STOP":
             return
     raise DamagedPickleError(f"it has more than {MOST_INSTRUCTIONS:,} instructions: the others were not read")
 
 
 def _argument(cursor: Cursor, name: str) -> Any:
-    if name not in _READERS:
-        return None
     try:
         return _READERS[name](cursor)
     except _LongArgumentError:
@@ -189,10 +186,10 @@ class Machine:
             DamagedPickleError: It is cut off, or makes no sense.
         """
         self._stack, self._memo = [], {}
-        for opcode, argument in instructions(cursor):
-            taken = self._take([it.name for it in opcode.stack_before])
-            value = self._do(opcode.name, argument, taken)
-            self._stack.extend(value for _ in opcode.stack_after)
+        for name, argument in instructions(cursor):
+            takes, pushes = _EFFECTS[name]
+            value = self._do(name, argument, self._take(takes) if takes else [])
+            self._stack += [value] * pushes
 
     def _take(self, kinds: list[str]) -> list[Any]:
         """Pop what an instruction takes, given as in `pickletools`; return it without the mark, if there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from psk.cli.channel import add_channel, check_outlives, open_store, read_content
@@ -84,8 +85,6 @@ def _state(path: str) -> tuple[int, ...] | None:
     """Give values that change whenever the file does."""
     if path == "-":
         return None
-    import os
-
     found = os.stat(path)  # noqa: PTH116  pathlib costs 10 ms of import
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 

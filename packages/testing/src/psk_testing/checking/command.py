@@ -149,13 +149,13 @@ def _check_lines(check: dict[str, str]) -> Iterator[str]:
 
 
 def _speed_lines(speed: dict[str, Any]) -> Iterator[str]:
-    from psk.cli.output import bytes_text, rate_text, seconds_text
+    from psk.cli.output import bytes_text, seconds_text
 
     for verb in ("put", "get"):
         for size in ("small", "large"):
             if seconds := speed[f"{verb}_{size}_seconds"]:
                 nbytes = speed[f"{size}_bytes"]
-                rate = f" ({rate_text(nbytes, seconds)})" if size == "large" else ""
+                rate = f" ({bytes_text(nbytes / seconds)}/s)" if size == "large" else ""
                 yield f"{verb:<8}{bytes_text(nbytes)} in {seconds_text(seconds)}{rate}"
     if speed["wait_seconds"] is not None:
         yield f"{'wait':<8}woken {seconds_text(speed['wait_seconds'])} after the put"
