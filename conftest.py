@@ -1,4 +1,4 @@
-"""Which checks surround every test of the workspace?"""
+"""Checks around every test of the workspace."""
 
 pytest_plugins = [
     "faults.temporary",

@@ -1,4 +1,4 @@
-"""Is one distribution fit to be published? Built by its tag, installed alone, imported, and held to the contract.
+"""Build one distribution from its tag, install it alone, import it and check that it may be published.
 
     python .ci/release.py psk-connector-redis-v0.1.0 [--out dist]
 

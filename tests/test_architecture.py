@@ -44,6 +44,13 @@ def test_a_source_file_is_not_too_long_and_says_what_it_holds(path):
     assert ast.get_docstring(ast.parse(text)), "the module has no docstring"
 
 
+def test_a_module_docstring_is_a_statement_and_asks_nothing():
+    places = ("core", "packages", "tests", "benchmarks", "examples", ".ci")
+    paths = [ROOT / "conftest.py", *(path for place in places for path in sorted((ROOT / place).rglob("*.py")))]
+    statements = {path: ast.get_docstring(ast.parse(path.read_text())) or "" for path in paths}
+    assert not [path for path, statement in statements.items() if re.search(r"\?(\s|$)", statement)]
+
+
 def test_imports_run_one_way():
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Do this psk and the release before it understand each other's payloads, references and plug-ins?
+"""This psk and the previous release read each other's payloads, references and plug-ins.
 
 The rule that is tested stands in docs/plugins.md. Until there is a release, this psk stands in for it when PSK_PREVIOUS
 names a wheel of psk-core; else these tests are skipped.

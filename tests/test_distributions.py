@@ -1,4 +1,4 @@
-"""Do the built distributions work for strangers: the core alone, with Redis, with a connector written elsewhere?"""
+"""Install the built distributions: the core alone, with Redis, and with a connector written elsewhere."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Does every fault tool do what it says, and every checker catch what it looks for? The bugs are planted here."""
+"""Fault tools do what they say, and checkers catch the bugs planted here."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""Does the leak check catch what it looks for? Each test plants one leak."""
+"""The leak check catches what it looks for. Each test plants one leak."""
 
 import os
 import subprocess

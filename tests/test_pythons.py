@@ -1,4 +1,4 @@
-"""Do the core, and what patterns do at exit, keep their promises on every other Python that is found here?"""
+"""Run the core, and the patterns at exit, on every other Python that is found on this machine."""
 
 import json
 import os

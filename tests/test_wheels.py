@@ -1,4 +1,4 @@
-"""Does a built wheel work in an empty environment, on every Python that is found here?"""
+"""Install a built wheel into an empty environment, on every Python that is found on this machine."""
 
 import subprocess
 from pathlib import Path

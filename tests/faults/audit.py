@@ -1,4 +1,4 @@
-"""Did a process decode, import or start what it must not? An audit hook in a child writes it down."""
+"""Record in a child process, by an audit hook, what it decodes, imports and starts."""
 
 from __future__ import annotations
 

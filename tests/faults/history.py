@@ -1,4 +1,4 @@
-"""Was every answer right, given what all processes did and when? A checker for histories of a write-once store."""
+"""Check the history of a write-once store: whether every answer was right given all concurrent operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a test end a process at the worst moment? With SIGKILL, at random times or at a named point."""
+"""End a process with SIGKILL, at random times or at a named point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Did a test leave a descriptor, thread, child, temporary file or piece of shared memory behind?"""
+"""Find descriptors, threads, children, temporary files and shared memory that a test left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which observer do tests install, and how do their programs ask what it heard?"""
+"""The observer that tests install, and how their programs read what it recorded."""
 
 PLUGIN = """
     from psk import hookimpl

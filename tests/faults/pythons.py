@@ -1,4 +1,4 @@
-"""Which Pythons are on this machine? Tests use those that are found, and say which are not."""
+"""Find the Pythons on this machine. Tests use those that are found and report the rest."""
 
 from __future__ import annotations
 

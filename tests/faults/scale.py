@@ -1,4 +1,4 @@
-"""How many trials does a test run, from which seed, and how many of them failed?"""
+"""Number of trials of a test, their seed, and the count of failures."""
 
 from __future__ import annotations
 

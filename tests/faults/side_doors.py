@@ -1,4 +1,4 @@
-"""How does a test get at what a built-in channel holds, behind the connector's back?"""
+"""Access what a built-in channel holds without its connector."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What happens on a full disk? A file system of a few megabytes, mounted for one test."""
+"""Mount a file system of a few megabytes for one test, to fill the disk."""
 
 from __future__ import annotations
 

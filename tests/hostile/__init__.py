@@ -1,1 +1,1 @@
-"""What would somebody write who wants a reader of psk to run, import, connect or allocate?"""
+"""Payloads and references written to make a reader of psk run, import, connect or allocate."""

@@ -1,4 +1,4 @@
-"""How are payloads and references written by hand, any field as one likes? After docs/wire.md, not with psk's code."""
+"""Write payloads and references by hand from docs/wire.md, with any field forged, without psk's code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pickles run code in whoever unpickles them? As many kinds as pickle's machine has ways to call something.
+"""Pickles that run code when they are loaded, of every kind that the pickle machine can call.
 
 Every gadget is harmless but visible: it touches a file, calls a port of this host, or imports a module of its own.
 """

@@ -1,4 +1,4 @@
-"""How is a pickle put together that no pickler would write? The opcodes are those of `pickletools`."""
+"""Assemble pickles that no pickler writes. The opcodes are those of `pickletools`."""
 
 from __future__ import annotations
 

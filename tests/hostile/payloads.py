@@ -1,4 +1,4 @@
-"""How does somebody who can write to a channel, and has no key, dress a payload up to be decoded?"""
+"""Payloads of an attacker who can write to a channel but has no key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would a forged proxy carry, to make its reader open, connect to, import or allocate something?"""
+"""Forged proxies that try to make their reader open, connect to, import or allocate something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a reader meet everything hostile at once? One object of a child process prepares, another call acts."""
+"""Run a reader against every hostile object: one object of a child process prepares, another call acts."""
 
 from __future__ import annotations
 

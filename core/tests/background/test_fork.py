@@ -1,4 +1,4 @@
-"""What is registered is called in forked children, and only while its owner lives."""
+"""Call registered functions in forked children, as long as their owner lives."""
 
 import gc
 import os

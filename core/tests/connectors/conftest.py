@@ -1,4 +1,4 @@
-"""What do the connector tests share? Each rule of docs/contract.md that is common is tested on each channel."""
+"""Fixtures of the connector tests: each common rule of docs/contract.md is tested on each channel."""
 
 import os
 

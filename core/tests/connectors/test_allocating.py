@@ -1,4 +1,4 @@
-"""Does memory of the channel become one whole object, or nothing (C65 to C67)?"""
+"""Allocate memory of the channel and commit it as one whole object, or leave nothing (C65 to C67)."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""Are URIs, options and schemes read and written without loss, and everything else refused in words?"""
+"""Read and write URIs, options and schemes without loss, and refuse everything else with a message."""
 
 import subprocess
 import sys

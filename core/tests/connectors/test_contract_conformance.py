@@ -1,4 +1,4 @@
-"""Does each built-in channel keep docs/contract.md?"""
+"""Run the conformance suite of docs/contract.md on each built-in channel."""
 
 import gc
 

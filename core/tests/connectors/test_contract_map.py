@@ -1,4 +1,4 @@
-"""Does docs/contract.md say what the code does: the map of capabilities, and the numbers that are cited?"""
+"""Compare docs/contract.md with the code: the map of capabilities, the errors and the numbers of the rules."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Does anything but its own record let an object expire: its file's mode, times, place or copies?"""
+"""Expire objects by their records alone, whatever their file's mode, times, place or copies."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Does a killed writer leave the whole object or none, and nothing else (C14, C38)?"""
+"""Kill writers and readers of files: the whole object is left or none, and nothing else (C14, C38)."""
 
 import contextlib
 import os

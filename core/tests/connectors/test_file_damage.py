@@ -1,4 +1,4 @@
-"""Is any damage to a stored object ever taken for its value (P4; C21, C24)?"""
+"""Damage stored files in every way: the damage is never returned as a value (P4; C21, C24)."""
 
 import os
 import random

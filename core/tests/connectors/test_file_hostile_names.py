@@ -1,4 +1,4 @@
-"""Can anything planted in the directory lead a connector out of it, or hold it up (C4, C24, C26)?"""
+"""Plant links, devices and foreign files in a directory: none leads outside or blocks (C4, C24, C26)."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What becomes of a file connector's directory, descriptors, clock and expired files over its life?"""
+"""Open, close, remove and expire: the directory, descriptors and expired files of a file connector."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Do many processes share a directory without losing, mixing or sharing what only one may have?"""
+"""Share one directory between many processes without losing, mixing or duplicating objects."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""What happens when there is no room? A typed error, nothing left behind, and the next put works (C20, C11)."""
+"""Run out of space for files: a typed error, nothing left behind, and the next put works (C20, C11)."""
 
 import ctypes
 import gc

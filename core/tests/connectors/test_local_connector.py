@@ -1,4 +1,4 @@
-"""What is special about the local channel: spaces, threads, forks, and its reaper?"""
+"""Spaces, threads, forks and the reaper of the local channel."""
 
 import gc
 import random

@@ -1,4 +1,4 @@
-"""Has a multi connector exactly the capabilities that its channels share, and do they work across channels?"""
+"""A multi connector has exactly the capabilities its channels share, and they work across channels."""
 
 import asyncio
 import select

@@ -1,4 +1,4 @@
-"""Does a policy take what it says, refuse what makes no sense, and travel as text?"""
+"""Routing policies of a multi connector: what they accept, what is refused, and their form in a URI."""
 
 import pickle
 import socket

@@ -1,4 +1,4 @@
-"""Is a multi connector rebuilt whole in another process, and does a channel that is missing there hurt only its own?"""
+"""Rebuild a multi connector in another process, also where one of its channels is missing."""
 
 import pickle
 import subprocess

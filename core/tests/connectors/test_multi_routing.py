@@ -1,4 +1,4 @@
-"""Does each object go to the channel that its size, tags and host ask for, and is it found there again?"""
+"""Route each object by size, tags and host to a channel, and find it there again."""
 
 import resource
 import signal

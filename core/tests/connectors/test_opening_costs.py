@@ -1,4 +1,4 @@
-"""Does an opening cost the same whatever the channel holds (C64), and is what the dead left removed all the same?"""
+"""Opening takes the same time whatever the channel holds (C64), and leftovers of dead processes are removed."""
 
 import os
 import subprocess

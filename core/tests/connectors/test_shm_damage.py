@@ -1,4 +1,4 @@
-"""Is any damage to shared memory ever taken for an object's value, where it is verified (P4)?"""
+"""Damage objects in shared memory: where they are verified, the damage is never returned as a value (P4)."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Do many processes share a space, and die in it, without losing, mixing or keeping anything (P5, P8, P16)?"""
+"""Share a space between processes that are killed, without losing, mixing or leaking objects (P5, P8, P16)."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Is memory used again without anybody ever seeing another's bytes (P5; C14, C21, C29)?"""
+"""Reuse segments of shared memory without exposing another object's bytes (P5; C14, C21, C29)."""
 
 import os
 import random

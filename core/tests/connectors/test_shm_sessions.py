@@ -1,4 +1,4 @@
-"""To whom do objects in shared memory belong, and when do they go (P16, P18; C34, C38)?"""
+"""Sessions of shared memory: who owns their objects and when they are removed (P16, P18; C34, C38)."""
 
 import contextlib
 import multiprocessing

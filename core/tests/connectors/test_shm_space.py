@@ -1,4 +1,4 @@
-"""What happens when memory, descriptors or mappings run short (C20, C11)? A typed error or a copy, never a signal."""
+"""Run out of memory, descriptors or mappings: a typed error or a copy, never a signal (C20, C11)."""
 
 import gc
 import os

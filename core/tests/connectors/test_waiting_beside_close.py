@@ -1,4 +1,4 @@
-"""Does whoever waits hear that the connector was closed?"""
+"""Close a connector while other threads wait on it."""
 
 import threading
 

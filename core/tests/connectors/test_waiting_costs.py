@@ -1,4 +1,4 @@
-"""What does a wait for files cost, and what remains of it?"""
+"""Processor time, threads and descriptors used by waits for files, and what is left after them."""
 
 import errno
 import gc

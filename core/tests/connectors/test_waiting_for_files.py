@@ -1,4 +1,4 @@
-"""Does a wait for files end when the object comes, whatever happens meanwhile?"""
+"""Wait for files that other processes write, expire or remove, also when the kernel drops events."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Does a wait for an object in shared memory end with the object, and with the session?"""
+"""A wait for an object in shared memory ends with the object and with the session."""
 
 import os
 import threading

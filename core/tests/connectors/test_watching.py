@@ -1,4 +1,4 @@
-"""Does one event loop hear of objects by a watcher, whatever happens meanwhile (C68, C69)?"""
+"""Watch keys from one event loop (C68, C69)."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""Do the links of the documents lead somewhere?"""
+"""Check that the links in the documents lead somewhere."""
 
 import re
 from pathlib import Path

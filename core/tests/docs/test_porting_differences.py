@@ -1,4 +1,4 @@
-"""Does psk behave as docs/porting.md says? Each test is named in one of the guide's tables."""
+"""Differences from ProxyStore that docs/porting.md describes. Each test is named in one of its tables."""
 
 import cmath
 import inspect

@@ -1,4 +1,4 @@
-"""Does docs/porting.md have every name of ProxyStore, and does psk have every name that it promises?"""
+"""Compare docs/porting.md with the names of ProxyStore and of psk."""
 
 import inspect
 import re

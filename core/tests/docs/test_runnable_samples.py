@@ -1,4 +1,4 @@
-"""Do the programs in the documents run, and does psk have every name that the pages mention?"""
+"""Run the programs in the documents, and look up every name of psk that they mention."""
 
 import ast
 import re

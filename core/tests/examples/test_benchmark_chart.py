@@ -1,4 +1,4 @@
-"""Do the README's chart and table show what was measured?"""
+"""The chart and table in the README show what was measured."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the table of benchmarks say what the samples say?"""
+"""Medians, ratios and targets in the table of benchmarks."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Are the costs that the demo shows the true ones?"""
+"""Compare the costs that the demo shows with measured ones."""
 
 import os
 import sys

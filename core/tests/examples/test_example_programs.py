@@ -1,4 +1,4 @@
-"""Does every program in examples/ run, on every kind of executor, and print what it should?"""
+"""Run every program in examples/ on every kind of executor and check its output."""
 
 import ast
 import io

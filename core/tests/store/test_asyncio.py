@@ -1,4 +1,4 @@
-"""Can a store be used from asyncio without blocking the loop?"""
+"""Use a store from asyncio without blocking the loop."""
 
 import asyncio
 import time

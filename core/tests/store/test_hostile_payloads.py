@@ -1,4 +1,4 @@
-"""What do hostile payloads and references cause on a signed store? Typed errors, and nothing else at all."""
+"""Hostile payloads and references on a signed store raise typed errors and have no other effect."""
 
 import json
 import re

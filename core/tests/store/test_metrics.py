@@ -1,4 +1,4 @@
-"""Does a store count and time what it does, in the right units, and only when asked?"""
+"""Count and time the operations of a store, in the right units and only on request."""
 
 import asyncio
 import pickle

@@ -1,4 +1,4 @@
-"""Does anybody ever see another's changes? (Never through a proxy that was not populated, or through get.)"""
+"""Changes to one object are never seen through another, except in populated proxies and objects from get."""
 
 import pickle
 

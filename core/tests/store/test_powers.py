@@ -1,4 +1,4 @@
-"""Does a store pass on what only some channels can do, and refuse it elsewhere?"""
+"""Use optional capabilities of a channel through a store, and refuse them on channels without them."""
 
 import asyncio
 import json

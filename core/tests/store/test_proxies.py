@@ -1,4 +1,4 @@
-"""Do a store's proxies behave as promised, here and after travelling?"""
+"""Make, send, resolve and evict the proxies of a store."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Does a store give back what was put, and say clearly when it cannot?"""
+"""Put, get, exists and evict on a store, and the errors they raise."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Does who only reads make a directory or a session?"""
+"""Reading creates no directory and no session."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Does the registry keep names unique, and clean up after itself?"""
+"""Register, look up, replace and unregister stores by name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What can a forged proxy, a forged payload or a missing key do? Nothing, and each says why."""
+"""Forged proxies, forged payloads and missing keys are refused with an error that says why."""
 
 import os
 import pickle

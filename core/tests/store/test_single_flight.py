@@ -1,4 +1,4 @@
-"""Is an object fetched once for all who ask at the same time, and never held up by other objects?"""
+"""Fetch an object once for all threads that ask at the same time, independently of other objects."""
 
 import pickle
 import threading

@@ -1,4 +1,4 @@
-"""Do proxies found in a store's objects open only what that store trusts, however they came there?"""
+"""Proxies found in a store's objects open only the channels that the store trusts."""
 
 import asyncio
 import copy

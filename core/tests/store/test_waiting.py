@@ -1,4 +1,4 @@
-"""Does waiting end when the object comes, and when the time is over?"""
+"""Wait for an object until it exists or the timeout is over."""
 
 import pickle
 import threading

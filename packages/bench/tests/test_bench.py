@@ -1,4 +1,4 @@
-"""Does `psk bench` measure what it says, side by side, in 80 columns, and leave nothing behind?"""
+"""Run `psk bench` on several channels: what it measures, its width of 80 columns, and its cleanup."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""Does `psk bench` read its command line, and end as scripts expect?"""
+"""Arguments, help and exit codes of `psk bench`."""
 
 import pytest
 

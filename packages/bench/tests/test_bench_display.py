@@ -1,4 +1,4 @@
-"""Does `psk bench` show what it measured: percentiles, bars, progress, a picture?"""
+"""Percentiles, bars, progress and pictures of `psk bench`."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Does the sweep of `psk bench` take channels in turn, sizes as they are written, and its time?"""
+"""Interleaved rounds, sizes and time limits in the sweep of `psk bench`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What do the tests of all patterns share? The channels there are, and one that can do little."""
+"""Fixtures of the pattern tests: every channel, and one with few capabilities."""
 
 import os
 import sys

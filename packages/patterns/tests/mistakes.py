@@ -1,4 +1,4 @@
-"""How is each error of lifetimes, futures and executors provoked by public calls? By these mistakes."""
+"""Public calls that provoke each error of lifetimes, futures and executors."""
 
 import pickle
 import time

@@ -1,4 +1,4 @@
-"""How is each error of ownership provoked by public calls? By these mistakes of owners and borrowers."""
+"""Public calls that provoke each error of ownership."""
 
 import copy
 import pickle

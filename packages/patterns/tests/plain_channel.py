@@ -1,4 +1,4 @@
-"""How is a pattern tested on a channel that can do little? On this one: the bare contract, and the powers it is given.
+"""A channel with the bare contract and the capabilities it is given, for testing patterns on it.
 
 with known():                                     # proxies and stores of `plain://` open, here and in forked children
     store = psk.Store("plain", PlainConnector("file:///some/folder", "reserve", "wait"), register=True)

@@ -1,4 +1,4 @@
-"""Is what finalisers leave behind done, in another thread, without ever holding up anybody?"""
+"""Run the calls that finalisers leave behind in another thread, without blocking the finaliser."""
 
 import gc
 import subprocess

@@ -1,4 +1,4 @@
-"""Does every error of the patterns say which object it is about, which rule was broken, and what to do?"""
+"""Every error of the patterns names the object, the rule that was broken, and the remedy."""
 
 import pickle
 from contextlib import suppress

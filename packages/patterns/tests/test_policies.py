@@ -1,4 +1,4 @@
-"""Do policies choose by type and size, combine, travel, and leave proxies alone?"""
+"""Policies choose by type and size, combine, travel, and leave proxies alone."""
 
 import pickle
 from array import array

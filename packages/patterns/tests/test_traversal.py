@@ -1,4 +1,4 @@
-"""Does walking a structure replace what it should, keep what it can, and leave proxies alone?"""
+"""Walk nested structures and replace their leaves, keeping types and shared parts."""
 
 import enum
 from collections import OrderedDict, defaultdict, namedtuple

@@ -1,4 +1,4 @@
-"""What is not a store, a lifetime or a proxy is refused by a typed error that says so, and leaves nothing."""
+"""Refuse what is not a store, a lifetime or a proxy by a typed error, and leave nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Can a connector to a server be tested with the suite, faults of network and server included?"""
+"""Run the suite on a connector to a server, faults of network and server included."""
 
 import os
 import socket

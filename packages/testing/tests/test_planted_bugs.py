@@ -1,4 +1,4 @@
-"""Does the suite find each bug, and name the rule that it breaks? Broken connectors are tested in another process."""
+"""The suite finds each planted bug and names the rule it breaks. Broken connectors run in another process."""
 
 import os
 import re

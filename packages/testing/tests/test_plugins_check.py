@@ -1,4 +1,4 @@
-"""Does `psk plugins check` pass what keeps the contract, say why where it cannot, and leave nothing behind?"""
+"""Run `psk plugins check` on plug-ins that keep the contract or cannot be tested, and check its cleanup."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Does `psk plugins check` find the rule that a connector breaks, and say how to mend it?"""
+"""`psk plugins check` names the rule that a connector breaks and how to fix it."""
 
 import json
 import os

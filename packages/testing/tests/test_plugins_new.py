@@ -1,4 +1,4 @@
-"""Is the project of `psk plugins new` complete, clean, and passing as it stands?"""
+"""The project that `psk plugins new` writes is complete, clean, and passes its tests."""
 
 import os
 import re

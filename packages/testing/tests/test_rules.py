@@ -1,4 +1,4 @@
-"""Does the suite say what docs/contract.md says, and test each rule of it?"""
+"""The rules of the suite are those of docs/contract.md, and each has a test."""
 
 import re
 from pathlib import Path

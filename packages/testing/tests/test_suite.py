@@ -1,4 +1,4 @@
-"""Does the suite keep its own promises: no silent overrides, counts that scale, messages that help?"""
+"""Promises of the suite itself: no silent overrides, counts that scale, messages with rule and fix."""
 
 import subprocess
 import sys

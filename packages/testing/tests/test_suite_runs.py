@@ -1,4 +1,4 @@
-"""What does an author see who runs the suite on a connector?"""
+"""Output of the suite when an author runs it on a connector."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Do the commands of psk-testing read their command lines, and end as scripts expect?"""
+"""Arguments, help and exit codes of the commands of psk-testing."""
 
 import pytest
 

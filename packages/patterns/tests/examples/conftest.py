@@ -1,4 +1,4 @@
-"""What do the tests of examples and documents share? The machinery of the core's, which stands in another folder."""
+"""Fixtures for the tests of examples and documents, taken from the core's tests."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How do the core's tests of examples and documents serve other distributions? As modules, loaded by their path."""
+"""Load the core's tests of examples and documents by their path, as modules."""
 
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path

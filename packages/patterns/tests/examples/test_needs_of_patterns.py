@@ -1,4 +1,4 @@
-"""Is the table of docs/patterns.md true, which says what each pattern does on a channel that can do little?"""
+"""Check the table of docs/patterns.md: what each pattern does on a channel with few capabilities."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Do the examples of the patterns run, show what was saved, and leave nothing, also when they are interrupted?"""
+"""Run the examples of the patterns and check their output and cleanup, also when they are interrupted."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Do the programs in documents that need patterns run, and does psk_patterns have every name that they mention?"""
+"""Run the programs in documents that need patterns, and look up every name of psk_patterns in them."""
 
 import re
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Do the patterns behave as docs/porting.md says? Each test is named in one of the guide's tables."""
+"""Differences of the patterns that docs/porting.md describes. Each test is named in one of its tables."""
 
 import copy
 import gc

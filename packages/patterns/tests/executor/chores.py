@@ -1,4 +1,4 @@
-"""What do the tasks of the tests do?"""
+"""Functions that the executor tests submit as tasks."""
 
 import os
 import signal

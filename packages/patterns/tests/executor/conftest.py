@@ -1,4 +1,4 @@
-"""Which channels and pools do the tests of the executor use, each channel empty before and after a test?"""
+"""Channels and pools of the executor tests, each channel empty before and after a test."""
 
 import gc
 import os

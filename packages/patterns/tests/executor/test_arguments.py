@@ -1,4 +1,4 @@
-"""Do the chosen arguments of a task travel as proxies, at any depth, once each, and go when it is done?"""
+"""Send the chosen arguments of a task as proxies, at any depth, and evict them when the task is done."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

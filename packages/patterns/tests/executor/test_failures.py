@@ -1,4 +1,4 @@
-"""Is nothing left when a worker is killed, the executor is shut down, or the whole program ends?"""
+"""Kill workers, shut the executor down and exit the program: nothing is left in the channel."""
 
 import gc
 import os

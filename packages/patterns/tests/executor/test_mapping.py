@@ -1,4 +1,4 @@
-"""Is the policy asked about each item of a map, are results in order, and does nothing stay of what nobody fetches?"""
+"""Map over items with a policy: results in order, and nothing left of those that are not fetched."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Do owned proxies move into tasks, do borrows end with them, and does what never arrived come back?"""
+"""Move owned proxies into tasks, end borrows with them, and take back what never arrived."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Does the executor work on a channel that keeps no expiry and moves no batches?"""
+"""Run the executor on a channel without expiry and without batches."""
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager

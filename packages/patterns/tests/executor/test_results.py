@@ -1,4 +1,4 @@
-"""Do the chosen results of a task come back as proxies that own, and does nothing stay of those that cannot come?"""
+"""Return the chosen results of a task as owned proxies, and leave nothing of those that cannot be returned."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait

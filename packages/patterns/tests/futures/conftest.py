@@ -1,4 +1,4 @@
-"""What do the tests of futures share? Every channel in turn, real servers included."""
+"""Fixtures of the future tests: every channel in turn, real servers included."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""How do the tests of futures wait for something, and leave nothing?"""
+"""Wait for conditions in the tests of futures, and check that nothing is left."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What do other processes do with the futures of a test?"""
+"""Functions that the tests of futures run in other processes."""
 
 import os
 import time

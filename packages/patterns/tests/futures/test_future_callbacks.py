@@ -1,4 +1,4 @@
-"""Is every callback called, whatever the others do?"""
+"""Call every callback of a future, even if others raise, exit or block."""
 
 import sys
 import threading

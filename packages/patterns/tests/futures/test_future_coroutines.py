@@ -1,4 +1,4 @@
-"""Can coroutines wait for futures, be cancelled, and lose their loop?"""
+"""Await futures in coroutines that are cancelled or lose their loop."""
 
 import asyncio
 import pickle

@@ -1,4 +1,4 @@
-"""Is everybody told in time when a producer dies, and never while it lives?"""
+"""Report the death of a producer in time, and never while it lives."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What is left of a future when its store is closed, its producer gone, or it is released?"""
+"""Close the store of a future, lose its producer, and release it."""
 
 import pickle
 import threading

@@ -1,4 +1,4 @@
-"""What does a forked child have of its parent's futures? Copies, which claim and hold nothing."""
+"""A forked child has copies of its parent's futures, without their claims."""
 
 import subprocess
 import sys

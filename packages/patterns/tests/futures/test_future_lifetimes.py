@@ -1,4 +1,4 @@
-"""Does a lifetime end what a future has, and keep nothing alive of a producer that died?"""
+"""A lifetime removes what a future holds, and keeps nothing alive of a dead producer."""
 
 import time
 

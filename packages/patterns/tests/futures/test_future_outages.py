@@ -1,4 +1,4 @@
-"""What does a future do while its server is away or frozen? It waits as long as it may, and then says so."""
+"""Wait on a future while its server is restarted or frozen."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Do futures work across threads, processes and pools of them?"""
+"""Use futures across threads, processes and pools of them."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Of all who set, claim or cancel one future at the same moment, does exactly one win?"""
+"""Set, claim and cancel one future concurrently: exactly one caller wins."""
 
 import multiprocessing
 import pickle

@@ -1,4 +1,4 @@
-"""Does a future give what was set, once, to everybody, and nothing that is shared?"""
+"""Results and errors of futures: set once, delivered to every copy, shared by none."""
 
 import pickle
 from concurrent.futures import CancelledError, InvalidStateError

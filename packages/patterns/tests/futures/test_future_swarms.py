@@ -1,4 +1,4 @@
-"""Does a process wait for many futures, and call back, without a thread for each?"""
+"""Wait for many futures, and call back, without one thread for each."""
 
 import concurrent.futures
 import gc

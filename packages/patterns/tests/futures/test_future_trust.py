@@ -1,4 +1,4 @@
-"""What can a future do that arrives from somebody who is not trusted? Nothing, not even open a channel."""
+"""Futures from untrusted senders are refused before a channel is opened."""
 
 import os
 import pickle

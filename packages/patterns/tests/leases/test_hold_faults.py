@@ -1,4 +1,4 @@
-"""What becomes of what a process holds when the channel fails, the process is stopped, or it forks?"""
+"""Hold objects while the channel fails, the process is stopped, or it forks."""
 
 import os
 import signal

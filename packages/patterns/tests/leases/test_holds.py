@@ -1,4 +1,4 @@
-"""Does a process keep alive what it holds, and only that?"""
+"""Keep alive the objects that a process holds, and no others."""
 
 import gc
 import threading

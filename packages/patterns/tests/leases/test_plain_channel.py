@@ -1,4 +1,4 @@
-"""Does the channel that can do little do only that, so that what is tested on it is true of all such channels?"""
+"""The plain channel of the tests has the capabilities it is given and no others."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Where are the trials that the tests of lifetimes share? Beside them."""
+"""Import path to the trials that the tests of lifetimes share."""
 
 import sys
 from pathlib import Path

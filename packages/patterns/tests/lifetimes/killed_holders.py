@@ -1,4 +1,4 @@
-"""How is it tried that objects go with a holder that is killed, and never with one that lives?"""
+"""Kill holders at random: their objects are removed, and those of living holders stay."""
 
 from __future__ import annotations
 

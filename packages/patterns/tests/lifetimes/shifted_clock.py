@@ -1,4 +1,4 @@
-"""How is a process made to believe that its host's wall clock is wrong, and jumps? By libfaketime."""
+"""Shift and step the wall clock of a process with libfaketime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a lease last as long as it says although the wall clock of its holder is set?"""
+"""Leases keep their duration while the wall clock of their holder is set."""
 
 import time
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Do all objects of a killed holder go within its lease and a second, and none of a living one?"""
+"""Objects of a killed holder are removed within its lease and a second, and none of a living one."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Is a lease kept as long as its holder lives, and no longer than it says without one?"""
+"""Renew, extend and end leases."""
 
 import os
 import threading

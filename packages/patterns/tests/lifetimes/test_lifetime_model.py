@@ -1,4 +1,4 @@
-"""Which objects must exist, whatever is done with stores and lifetimes in whatever order? Exactly the model's."""
+"""Compare stores and lifetimes with a model over random sequences of operations."""
 
 import os
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Do objects end with their lifetime: all of them, and no others?"""
+"""Evict the objects of a lifetime when it ends: all of them, and no others."""
 
 import pickle
 import threading

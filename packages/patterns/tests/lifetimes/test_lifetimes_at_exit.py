@@ -1,4 +1,4 @@
-"""What becomes of lifetimes when the program ends: in order, and without holding up its end?"""
+"""End lifetimes when the program exits, in order and without delaying the exit."""
 
 import subprocess
 import sys

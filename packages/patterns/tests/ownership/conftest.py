@@ -1,4 +1,4 @@
-"""What do the tests of ownership share? Channels of each kind, and threads that end at once when idle."""
+"""Fixtures of the ownership tests: channels of each kind, and threads that end at once when idle."""
 
 import sys
 from pathlib import Path

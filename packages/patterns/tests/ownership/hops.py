@@ -1,4 +1,4 @@
-"""How is it tried that an object which moves has one owner at most, and that none stays without one?"""
+"""Move objects between processes and check that each has one owner at most and none is orphaned."""
 
 from __future__ import annotations
 

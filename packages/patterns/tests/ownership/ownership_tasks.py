@@ -1,4 +1,4 @@
-"""What do other processes do in the tests of ownership?"""
+"""Functions that the tests of ownership run in other processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does any sequence of calls keep the rules of ownership, as a small model states them?"""
+"""Compare owners and borrows with a model over random sequences of calls."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""Does an object that moves have one owner, whether its message is lost, late or comes twice?"""
+"""Move objects by messages that are lost, late or duplicated: each object has one owner."""
 
 import pickle
 import threading

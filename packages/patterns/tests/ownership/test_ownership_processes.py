@@ -1,4 +1,4 @@
-"""Do owners, borrows and their ends work across processes, forks, threads and the interpreter's exit?"""
+"""Owners and borrows across processes, forks, threads and the interpreter's exit."""
 
 import gc
 import pickle

@@ -1,4 +1,4 @@
-"""Does a mutable borrow that was sent away last as long as whoever has it may need it, and no longer?"""
+"""Mutable borrows that were sent away last as long as the receiver may need them, and no longer."""
 
 import pickle
 import time

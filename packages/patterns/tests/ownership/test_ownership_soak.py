@@ -1,4 +1,4 @@
-"""Are there never two owners and never an orphan, whatever is lost, comes twice, or is killed?"""
+"""Lose, duplicate and kill at random: there are never two owners and never an orphan."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""Is what arrives held to signatures, trust and form before it can own anything?"""
+"""Check signatures, trust and form of what arrives before it can own anything."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Which channels do the tests of scattering use, each empty before and after a test?"""
+"""Channels of the scattering tests, each empty before and after a test."""
 
 import pytest
 

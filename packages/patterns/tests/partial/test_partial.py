@@ -1,4 +1,4 @@
-"""Does scatter put what is large, once, and gather bring back the same; does a consumer fetch only what it touches?"""
+"""Scatter large values, gather them again, and fetch only what is used."""
 
 import pickle
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which bugs may a connector have in put, get, exists, evict, and in every call? Each class here has one."""
+"""Connectors with one planted bug each in put, get, exists, evict, or in every call."""
 
 import asyncio
 import ctypes

@@ -1,4 +1,4 @@
-"""Which bugs show only between processes, or on a disk?"""
+"""Connectors with bugs that show only between processes or on a disk."""
 
 import atexit
 import ctypes

@@ -1,4 +1,4 @@
-"""Which broken connectors do other processes find by their schemes?"""
+"""Broken connectors that other processes find by their schemes."""
 
 from psk.plugins import ConnectorPlugin, hookimpl
 

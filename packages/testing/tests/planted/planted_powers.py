@@ -1,4 +1,4 @@
-"""Which bugs may the optional capabilities of a connector have? Each class here has one."""
+"""Connectors with one planted bug each in an optional capability."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Which bugs may a connector have in what it promises, and in how it is described, closed and opened anew?"""
+"""Connectors with bugs in what they promise and in how they are described, closed and reopened."""
 
 import os
 

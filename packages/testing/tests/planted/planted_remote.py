@@ -1,4 +1,4 @@
-"""Which bugs show only when the network fails?"""
+"""Connectors with bugs that show only when the network fails."""
 
 import contextlib
 import threading

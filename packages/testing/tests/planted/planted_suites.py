@@ -1,4 +1,4 @@
-"""Does the suite find the planted bugs? Run by test_planted_bugs.py, in another process: every class here must fail."""
+"""Suites over the planted bugs, run by test_planted_bugs.py in another process: every class here must fail."""
 
 import gc
 import os

@@ -1,1 +1,1 @@
-"""How does a connector over TCP look that keeps the whole contract? An example, to try the conformance suite on."""
+"""An example connector over TCP that keeps the whole contract, for trying the conformance suite."""

@@ -1,4 +1,4 @@
-"""How does the dictionary connector keep the contract over TCP?"""
+"""The dictionary connector: the contract over TCP."""
 
 import asyncio
 import re

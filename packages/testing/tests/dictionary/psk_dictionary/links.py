@@ -1,4 +1,4 @@
-"""How does the connector speak to its server? Over connections that it keeps, each for one call at a time."""
+"""Connections to the server, kept open and each used by one call at a time."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""How does a message look? A length, a head in JSON of that length, and as many bytes of body as the head says."""
+"""Read and write messages: a length, a JSON header of that length, and the body whose size the header names."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Which connector does psk-dictionary bring?"""
+"""Register the connector of psk-dictionary."""
 
 from psk.plugins import ConnectorPlugin, hookimpl
 
