@@ -1,5 +1,6 @@
 """A warm call goes through few files of psk, so that it is quick to follow and quick to run."""
 
+import pickle
 import sys
 from pathlib import Path
 
@@ -38,22 +39,25 @@ def files_crossed(call):
         ("shm", "put", 13),
         ("shm", "get", 13),
         ("shm", "resolve", 15),
+        ("shm", "resolve what arrived", 17),
         ("file", "put", 13),
         ("file", "get", 16),
         ("file", "resolve", 19),
     ],
 )
 def test_a_warm_call_crosses_few_files(scheme, name, limit, tmp_path):
-    with Store.from_uri(f"file://{tmp_path}/objects" if scheme == "file" else f"{scheme}://") as store:
+    with Store.from_uri(f"file://{tmp_path}/objects" if scheme == "file" else f"{scheme}://", register=True) as store:
         for _ in range(3):
             store.get(store.put(VALUE))
-            psk.resolve(store.proxy(VALUE, populate_target=False))
+            psk.resolve(pickle.loads(pickle.dumps(store.proxy(VALUE))))
         key = store.put(VALUE)
         proxy = store.proxy(VALUE, populate_target=False)
+        arrived = pickle.loads(pickle.dumps(store.proxy(VALUE)))
         calls = {
             "put": lambda: store.put(VALUE),
             "get": lambda: store.get(key),
             "resolve": lambda: psk.resolve(proxy),
+            "resolve what arrived": lambda: psk.resolve(arrived),
         }
         crossed = files_crossed(calls[name])
         store.clear()

@@ -10,6 +10,7 @@ import math
 import operator
 import os
 import sys
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -214,16 +215,9 @@ def _in_place(function: Callable[..., Any]) -> Any:
     return method
 
 
-def _variadic(function: Callable[..., Any]) -> Any:
+def _variadic(function: Callable[..., Any], find_target: Callable[[Any], Any] = target_of) -> Any:
     def method(self: Any, /, *arguments: Any, **named: Any) -> Any:
-        return function(target_of(self), *arguments, **named)
-
-    return method
-
-
-def _fast(function: Callable[..., Any]) -> Any:
-    def method(self: Any, /, *arguments: Any, **named: Any) -> Any:
-        return function(fast_target_of(self), *arguments, **named)
+        return function(find_target(self), *arguments, **named)
 
     return method
 
@@ -234,7 +228,7 @@ TABLES: tuple[tuple[dict[str, Callable[..., Any]], Callable[[Callable[..., Any]]
     (REFLECTED, _reflected),
     (IN_PLACE, _in_place),
     (VARIADIC, _variadic),
-    (FAST, _fast),
+    (FAST, partial(_variadic, find_target=fast_target_of)),
 )
 
 

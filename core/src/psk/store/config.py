@@ -57,7 +57,7 @@ class StoreConfig:
         StoreConfigError: An option is unknown, or name, connector or a value is not valid.
     """
 
-    __slots__ = ("connector", "name", "options")
+    __slots__ = ("connector", "name", "options", "signature_required")
 
     def __init__(self, name: str, connector: str | Connector, **options: Any) -> None:
         unknown = sorted(options.keys() - DEFAULTS.keys())
@@ -94,17 +94,14 @@ class StoreConfig:
         self.connector = connector if isinstance(connector, str) else connector.uri()
         self.options = {option: options.get(option, default) for option, default in DEFAULTS.items()}
         self.options["trusted"] = read_patterns("store option", self.options["trusted"])
+        #: Whether the store believes only what is signed: if it says so, or has a key.
+        self.signature_required: bool = self.signing == "required" or self.signing_key is not None
 
     def __getattr__(self, option: str) -> Any:
         try:
             return self.options[option]
         except KeyError:
             raise AttributeError(option) from None
-
-    @property
-    def signature_required(self) -> bool:
-        """Whether the store believes only what is signed: if it says so, or has a key."""
-        return self.options["signing"] == "required" or self.options["signing_key"] is not None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StoreConfig) and self._identity() == other._identity()

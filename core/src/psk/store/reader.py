@@ -231,10 +231,12 @@ class Reader:
             check_agreement(source, reference)
         if codecs is None:
             codecs = self._codecs
-        decode_source = self._decode_limited if limits or self._limits else self._decode
-        if self._events is None:
-            return decode_source(key, source, deserializer, codecs, limits)
-        return self._events.step("store.deserialize", decode_source, key, source, deserializer, codecs, limits)
+        if self._events is not None:
+            decoding = self._decode_limited if limits or self._limits else self._decode
+            return self._events.step("store.deserialize", decoding, key, source, deserializer, codecs, limits)
+        if limits or self._limits:
+            return self._decode_limited(key, source, deserializer, codecs, limits)
+        return self._decode(key, source, deserializer, codecs, limits)
 
     def _decode_limited(self, key: str, payload: Payload, deserializer: Any, codecs: str, limits: Limits) -> Any:
         with handing_on((*limits, *self._limits)):
