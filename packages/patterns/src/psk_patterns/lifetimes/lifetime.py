@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Never
 
@@ -27,7 +28,7 @@ from psk_patterns.errors import LifetimeCloseError, LifetimeEndedError
 from psk_patterns.leases import reopened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -310,39 +311,35 @@ def evict_keys(store: Store, keys: Sequence[str], deadline: float) -> Failures:
     """
     try:
         with reopened(store) as channel:
-            failures = _evict_together(channel, keys, deadline)
+            failures = _evict(channel, keys, deadline)
         closed = [key for key, error in failures if isinstance(error, StoreClosedError | ConnectorClosedError)]
         if closed:  # meanwhile, by another thread, or the connector alone
             with Store.from_config(store.config(), register=False) as channel:
                 others = [(key, error) for key, error in failures if key not in closed]
-                failures = others + _evict_together(channel, closed, deadline)
+                failures = others + _evict(channel, closed, deadline)
     except Exception as error:  # noqa: BLE001  the channel cannot be opened, for whatever reason
         return [(key, error) for key in keys]
     return failures
 
 
-def _evict_together(channel: Store, keys: Sequence[str], deadline: float) -> Failures:
+def _evict(channel: Store, keys: Sequence[str], deadline: float) -> Failures:
     left = deadline - time.monotonic()
     if len(keys) > 1 and left > 0 and channel.supports(SupportsBatch):
-        try:
+        with suppress(Exception):  # evicting one by one tells which object failed, and why
             channel.evict_batch(keys, timeout=min(left, BATCH_SECONDS))
-        except Exception:  # noqa: BLE001, S110  evicting one by one tells which object failed, and why
-            pass
-        else:
             return []
-    return list(_evict_singly(channel, keys, deadline))
-
-
-def _evict_singly(channel: Store, keys: Sequence[str], deadline: float) -> Iterator[tuple[str, Exception]]:
+    failures: Failures = []
     for key in keys:
         left = deadline - time.monotonic()
         if left <= 0:
-            yield key, DeadlineError(f"no time was left to evict object {key}", remedy="evict it with Store.evict")
+            late = DeadlineError(f"no time was left to evict object {key}", remedy="evict it with Store.evict")
+            failures.append((key, late))
             continue
         try:
             channel.evict(key, timeout=min(left, CALL_SECONDS))
         except Exception as error:  # noqa: BLE001  the others are to be evicted all the same
-            yield key, error
+            failures.append((key, error))
+    return failures
 
 
 _static: dict[type, StaticLifetime] = {}
