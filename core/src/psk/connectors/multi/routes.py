@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from psk.background import submit
 from psk.connectors.arguments import OBJECT_ID_DIGITS, deadline_after, shown, validate_key
-from psk.connectors.capabilities import SupportsAsync
+from psk.connectors.capabilities import SupportsAsync, capabilities_of
 from psk.connectors.catalog import find_connector
 from psk.connectors.config import format_uri, parse_uri
 from psk.connectors.multi.policy import tags
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
     from psk.connectors.multi.policy import Policy
+
+_capabilities_of = cache(capabilities_of)  # `isinstance` with a protocol takes longer than most calls through multi
 
 
 class Child:
@@ -114,7 +117,7 @@ class Child:
             CapabilityError: It does not have it.
         """
         connector = self.connector()
-        if capability is None or isinstance(connector, capability):
+        if capability is None or capability in _capabilities_of(type(connector)):
             return connector
         raise CapabilityError(
             f"the channel {connector.scheme!r} of a multi connector has no {capability.__name__}",
