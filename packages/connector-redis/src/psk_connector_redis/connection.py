@@ -256,7 +256,7 @@ class Dialer:
         end = min(deadline, time.monotonic() + settings.connect_timeout)
         # A lookup of a host name, a frozen listener, a handshake that drips: each can outlast the socket's timeout.
         connect = partial(self._connect, address, end)
-        return within(end, connect, discard=Connection.close, name="psk-redis-dial")
+        return within(end, connect, discard=Connection.close)
 
     def _connect(self, address: Address, deadline: float) -> Connection:
         if address.is_socket:

@@ -20,9 +20,7 @@ T = TypeVar("T")
 _CLOSING_SECONDS = 1.0
 
 
-def within(
-    deadline: float, call: Callable[[], T], *, discard: Callable[[T], object] | None = None, name: str = "psk-call"
-) -> T:
+def within(deadline: float, call: Callable[[], T], *, discard: Callable[[T], object] | None = None) -> T:
     """Call a function in a daemon thread, and abandon it when the time is up.
 
     For calls that cannot be bounded otherwise, such as a lookup of a host name or a handshake. What an abandoned call
@@ -33,7 +31,6 @@ def within(
         deadline: When to abandon the call, by `time.monotonic`.
         call: Called without arguments.
         discard: Called with what an abandoned call returns in the end, as to close it.
-        name: Of the thread.
 
     Raises:
         TimeoutError: The call did not end in time.
@@ -41,7 +38,7 @@ def within(
     """
     attempt = _Attempt(call, discard)
     try:
-        threading.Thread(target=attempt.run, name=name, daemon=True).start()
+        threading.Thread(target=attempt.run, name="psk-call", daemon=True).start()
     except RuntimeError:
         attempt.run()  # at the interpreter's end no thread can be started
     return attempt.result(deadline)
