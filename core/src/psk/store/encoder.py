@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from psk.errors import SerializationError, SigningError
 from psk.store.config import check_coder
-from psk.wire import PRIVATE_CODEC, Payload, encode, find_codec, find_signing_key
+from psk.wire import PRIVATE_CODEC, Codec, encode, find_codec, find_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from psk.store.channel import Channel
     from psk.store.config import StoreConfig
+    from psk.wire import Payload
 
 
 class Encoder:
@@ -31,13 +32,11 @@ class Encoder:
         SigningError: The store has a signing key, and believes unsigned objects nevertheless.
     """
 
-    __slots__ = ("_checksum", "_events", "_serializer", "_signature_required", "signing_key")
+    __slots__ = ("_checksum", "_codec", "_events", "_signature_required", "signing_key")
 
     def __init__(self, channel: Channel, config: StoreConfig) -> None:
         self._events = channel.events
-        self._serializer = config.serializer
-        if isinstance(config.serializer, str):
-            find_codec(config.serializer)  # fail now, not at the first put
+        self._codec = codec_of(config.serializer)
         self._checksum: bool = channel.connector.leaves_host if config.verify is None else config.verify
         self.signing_key = find_signing_key(config.signing_key) if config.signing_key else None
         self._signature_required = config.signing == "required" and self.signing_key is None
@@ -81,32 +80,37 @@ class Encoder:
                 "this store accepts only signed objects, and has no key to sign with",
                 remedy="open it with signing_key=..., or only read through it",
             )
-        if serializer is None:
-            serializer = self._serializer
-        if serializer is None or isinstance(serializer, str):
-            return encode(
-                obj,
-                codec=serializer,
-                object_id=object_id,
-                revision=revision,
-                checksum=self._checksum,
-                expires=expires,
-                signing_key=self.signing_key,
-            )
-        check_coder("serializer", serializer)
-        try:
-            frame = memoryview(serializer(obj))
-        except Exception as error:
-            raise SerializationError(
-                f"serializer {serializer!r} failed on an object of type {type(obj).__qualname__}: {error!r}",
-                remedy="it must return bytes, bytearray or memoryview",
-            ) from error
-        return Payload.build(
-            PRIVATE_CODEC,
-            [frame],
+        return encode(
+            obj,
+            codec=self._codec if serializer is None else codec_of(serializer),
             object_id=object_id,
             revision=revision,
             checksum=self._checksum,
             expires=expires,
             signing_key=self.signing_key,
         )
+
+
+def codec_of(serializer: Any) -> Codec | None:
+    """Return the codec that a serializer names, or one that encodes with it; None for None.
+
+    Raises:
+        CodecError: No codec of that name is registered.
+        StoreConfigError: The serializer is neither a name nor a callable.
+    """
+    if serializer is None:
+        return None
+    if isinstance(serializer, str):
+        return find_codec(serializer)
+    check_coder("serializer", serializer)
+
+    def encode_privately(obj: Any) -> tuple[memoryview]:
+        try:
+            return (memoryview(serializer(obj)),)
+        except Exception as error:
+            raise SerializationError(
+                f"serializer {serializer!r} failed on an object of type {type(obj).__qualname__}: {error!r}",
+                remedy="it must return bytes, bytearray or memoryview",
+            ) from error
+
+    return Codec(PRIVATE_CODEC, encode_privately, tuple)  # nobody decodes with it

@@ -36,7 +36,7 @@ _modules_seen = [0]
 def encode(
     obj: object,
     *,
-    codec: str | None = None,
+    codec: str | Codec | None = None,
     object_id: bytes | None = None,
     revision: int = 0,
     checksum: bool = True,
@@ -47,8 +47,8 @@ def encode(
 
     Args:
         obj: Any object that has a codec or can be pickled.
-        codec: Name of the codec to use; None chooses by exact type, then pickle, then cloudpickle if
-            it is installed.
+        codec: The codec to use, or its name; None chooses by exact type, then pickle, then cloudpickle if it is
+            installed.
         object_id: 16 bytes, the new object's id; None makes one.
         revision: 0 for a new object; an update counts up.
         checksum: Whether to compute a CRC-32, at the price of one pass over the bytes.
@@ -59,10 +59,14 @@ def encode(
         SerializationError: The object cannot be encoded; the message names what inside it cannot.
         CodecError: No codec of that name is registered.
     """
-    chosen = codec_for(obj) if codec is None else find_codec(codec)
-    name = chosen.name
+    any_codec = codec is None
+    if codec is None:
+        codec = codec_for(obj)
+    elif isinstance(codec, str):
+        codec = find_codec(codec)
+    name = codec.name
     try:
-        frames = chosen.encode(obj)
+        frames = codec.encode(obj)
     except (MemoryError, SerializationError):
         raise
     except RecursionError as error:
@@ -71,7 +75,7 @@ def encode(
             remedy="nest it less deeply, or raise the limit with sys.setrecursionlimit",
         ) from error
     except Exception as error:  # noqa: BLE001  # an object's own methods raise anything
-        name, frames = _second_try(obj, chosen, error, any_codec=codec is None)
+        name, frames = _second_try(obj, codec, error, any_codec=any_codec)
     return Payload.build(
         name,
         frames,
