@@ -242,7 +242,7 @@ def fault_of(number: int, *, first: bool) -> str:
 
 @contextmanager
 def watched(contestant: ByHand) -> Iterator[Run]:
-    """Look into a store all the time, and again when what may expire has done so."""
+    """Check a store all the time, and again when what may expire has done so."""
     seen, done = Run(), threading.Event()
 
     def watch() -> None:

@@ -6,7 +6,7 @@ import re
 
 MASK = "***"
 DEEPEST = 4
-"""How many levels of percent-encoding are decoded, as in URIs in the options of another; more are not in use."""
+"""Levels of percent-encoding that are decoded, as in URIs in the options of another; more are not in use."""
 
 _split = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}://)([^/?#]*)(/?[^?#]*)(?:\?([^#]*))?(#.*)?", re.DOTALL).fullmatch
 # A port has five digits at most; what else follows a colon may be the beginning of a password with a slash in it.

@@ -219,7 +219,7 @@ def test_the_broken_rule_is_named_with_a_fix(psk, faulty, fault, monkeypatch):
     assert all(check["detail"] and check["fix"] for check in failed)
     assert all(check["rule_text"] == RULES[check["rule"]] for check in failed)
     if fault == "raisesanything":
-        assert "ValueError, which is no error of psk.errors (C5)" in failed[0]["detail"]
+        assert "ValueError, which is not an error of psk.errors (C5)" in failed[0]["detail"]
 
 
 def test_a_failure_is_readable(psk, faulty):

@@ -47,7 +47,7 @@ def open_store(uri: str, *, create: bool = False, **options: str) -> Iterator[St
 
 @contextmanager
 def given_uri(uri: str) -> Iterator[str]:
-    """Give the URI that the user named; remove a directory that only its use created."""
+    """Yield the URI that the user named; remove a directory that only its use created."""
     from psk.connectors import parse_uri
 
     path = str(parse_uri(uri).get("path", ""))

@@ -106,7 +106,7 @@ def _copy(store: Store, arguments: Namespace) -> bool:
 
 
 def _whole(frames: Frames) -> Sequence[memoryview]:
-    """Give a payload as one sequence of bytes; one in a single buffer may be damaged in any way."""
+    """Return a payload as one sequence of bytes; one in a single buffer may be damaged in any way."""
     from psk.wire import Payload
 
     buffers = frames.buffers if len(frames.buffers) == 1 else Payload.parse(frames).buffers()

@@ -1,4 +1,4 @@
-"""What commands print and return: text or one JSON document on stdout, messages on stderr, exit codes, quantities.
+"""Output of commands: text or one JSON document on stdout, messages on stderr, exit codes, quantities.
 
 Commands of plug-ins may use it as well.
 """
@@ -50,7 +50,7 @@ class Exit(IntEnum):
     """Ctrl-C."""
 
     PIPE_CLOSED = 141
-    """Nobody reads the output any more, as when `head` has read enough."""
+    """The output was closed by its reader, as when `head` has read enough."""
 
 
 def answer(arguments: Namespace, document: object, text: str | Iterable[str]) -> None:

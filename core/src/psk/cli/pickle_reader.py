@@ -17,7 +17,7 @@ LARGEST_ARGUMENT = 64 * 1024
 MOST_INSTRUCTIONS = 3_000_000
 """In all pickles of a file: a large file of small instructions would take hours to read."""
 
-#: Where proxies and factories of stores say how they are rebuilt: from a URI and the body of a reference.
+#: Functions that proxies and factories of stores are rebuilt by: from a URI and the body of a reference.
 RESTORERS = frozenset({"psk.store.restore_proxy", "psk.store.restore_factory"})
 
 #: A pickle that repeats long texts by number names much more in its few bytes than anybody could want to read.
@@ -109,7 +109,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 #: The kinds of values that each instruction takes from the stack, and how many it pushes.
 _EFFECTS = {it.name: ([kind.name for kind in it.stack_before], len(it.stack_after)) for it in opcodes}
-#: What pushes a text or bytes that are written in the pickle.
+#: Instructions that push a text or bytes that are written in the pickle.
 _TEXTS_AND_BYTES = frozenset(
     it.name for it in opcodes if it.arg and {"str", "bytes", "bytes_or_str"} & {made.name for made in it.stack_after}
 )
@@ -164,7 +164,7 @@ class Machine:
 
     Attributes:
         protocol: The protocol that the pickle declares; 0 if it declares none.
-        imports: How often each name is fetched; `?` stands for a name that is computed.
+        imports: How often each name is fetched; `?` is a name that is computed.
         references: URI and body of each reference, in order.
         buffers: How many out-of-band buffers are used.
         persistent: How many objects are named by a persistent id.

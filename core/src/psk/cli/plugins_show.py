@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Show it; the answer is no if it does not exist or cannot be loaded."""
+    """Show it; the exit code is 1 if it does not exist or cannot be loaded."""
     record = asked_plugin(arguments)
     if record is None:
         return Exit.NO
@@ -42,7 +42,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _described(record: InstalledPlugin) -> dict[str, Any]:
-    """Load the plug-in and give what it declares."""
+    """Load the plug-in and return what it declares."""
     from psk.plugins import find
 
     thing = load_thing(record.kind, record.name)

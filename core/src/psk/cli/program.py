@@ -117,7 +117,7 @@ def _formatter(prog: str) -> RawDescriptionHelpFormatter:
 
 def _run_command(name: str, command: Command, argv: Sequence[str]) -> int:
     parser = command_parser(name, command)
-    # Intermixed, so that options may stand between arguments. Arguments that have subparsers cannot be.
+    # Intermixed, so that options may come between arguments. Arguments that have subparsers cannot be.
     has_subparsers = any(isinstance(action, _SubParsersAction) for action in parser._actions)  # noqa: SLF001  argparse has no public way to ask
     read = parser.parse_args if has_subparsers else parser.parse_intermixed_args
     try:
@@ -130,12 +130,12 @@ def _run_command(name: str, command: Command, argv: Sequence[str]) -> int:
 
 
 def example_text(text: str) -> str:
-    """Give the end of a page of help."""
+    """Return the end of a page of help."""
     return "example:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
 
 
 def overview(group: str = "") -> str:
-    """Give the help of the program, or of a group of commands; plug-ins are not imported for this."""
+    """Return the help of the program, or of a group of commands; plug-ins are not imported for this."""
     beginning = f"{group} " if group else ""
     rows = {name: find_command(name).SUMMARY for name in COMMANDS if name.startswith(beginning)} | _added(beginning)
     width = max(map(len, rows))
@@ -148,7 +148,7 @@ def overview(group: str = "") -> str:
         *(f"  {name.ljust(width)}  {summary}" for name, summary in rows.items()),
         "",
         "Each takes --json, for one JSON document, and --help, which ends with an example.",
-        "Exit codes: 0 done, 1 the answer is no or something is wrong, 2 wrong usage, 3 failed, 130 Ctrl-C.",
+        "Exit codes: 0 done, 1 no, or a problem was found, 2 wrong usage, 3 failed, 130 Ctrl-C.",
         "",
         example_text(EXAMPLE),
     ]
@@ -156,7 +156,7 @@ def overview(group: str = "") -> str:
 
 
 def _added(beginning: str) -> dict[str, str]:
-    """Give the commands of plug-ins, and those of first-party distributions that are not installed."""
+    """Return the commands of plug-ins, and those of first-party distributions that are not installed."""
     from psk.cli.plugin_lookup import all_plugins  # a scan, which most commands do not need
     from psk.plugins.discovery import DUPLICATE, INCOMPATIBLE, NOT_ALLOWED
 

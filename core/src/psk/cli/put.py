@@ -82,7 +82,7 @@ def _put(store: Store, arguments: Namespace) -> tuple[str, int]:
 
 
 def _state(path: str) -> tuple[int, ...] | None:
-    """Give values that change whenever the file does."""
+    """Return values that change whenever the file does."""
     if path == "-":
         return None
     found = os.stat(path)  # noqa: PTH116  pathlib costs 10 ms of import

@@ -33,7 +33,7 @@ _FORM = "write it as scheme://authority/path?option=value, other characters perc
 _PARTS = ("scheme", "authority", "path")
 
 _EXAMPLES = {"authority": "authority", "path": "/the/path"}
-"""How the parts of a URI that have no option name are written."""
+"""Examples of the parts of a URI that have no option name."""
 _COUNT_LIMIT = 1 << 63
 _COUNT_DIGITS = 20
 _FLAGS: dict[object, bool] = {True: True, False: False, "true": True, "True": True, "false": False, "False": False}

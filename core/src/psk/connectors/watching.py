@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Settable(Protocol):
-    """What a source sets: a `Wake`, an `Arrival`, or anything else that can be set from any thread."""
+    """An object that a source sets: a `Wake`, an `Arrival`, or anything else that can be set from any thread."""
 
     def set(self) -> None:
         """Take note, without waiting."""
@@ -25,7 +25,7 @@ class Settable(Protocol):
 
 
 class Source(Protocol):
-    """What tells of arrivals."""
+    """A source that reports arrivals."""
 
     def present(self, keys: Sequence[Key], /) -> list[Key]:
         """Return those keys that have an object."""

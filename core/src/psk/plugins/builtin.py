@@ -35,7 +35,7 @@ FIRST_PARTY = {
     "valkey": "psk-connector-redis",
     "valkeys": "psk-connector-redis",
 }
-"""Which first-party distribution provides a scheme. A test compares the table with their entry points.
+"""The first-party distribution that provides each scheme. A test compares the table with their entry points.
 
 psk recommends no other distribution for installation: anybody could register a name that is free.
 """
@@ -45,7 +45,7 @@ FIRST_PARTY_COMMANDS = {
     "plugins check": "psk-testing",
     "plugins new": "psk-testing",
 }
-"""Which first-party distribution adds a command to the program `psk`, by what is typed."""
+"""The first-party distribution that adds each command to the program `psk`."""
 
 CODECS = {
     "bytearray": ("psk.wire.raw:BYTEARRAY", "bytearray, as it is."),

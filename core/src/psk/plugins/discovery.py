@@ -79,7 +79,7 @@ class InstalledPlugin(NamedTuple):
         return f"plug-in {self.entry_point} of {self.origin}"
 
     def as_dict(self) -> dict[str, str]:
-        """Give kind, name, distribution, version, value, status and why as strings."""
+        """Return kind, name, distribution, version, value, status and why as strings."""
         return {field: text for field, text in self._asdict().items() if field != "requires"}
 
 
@@ -111,7 +111,7 @@ def others() -> list[InstalledPlugin]:
 
 
 def own_version() -> str:
-    """Give the version of psk-core that runs here."""
+    """Return the version of psk-core that runs here."""
     # Looked up where it is: an import would make the lowest layers depend on the highest.
     return str(sys.modules[__name__.partition(".")[0]].__version__)
 
@@ -211,7 +211,7 @@ def _entries_of(source: Source) -> Iterator[InstalledPlugin]:
 
 
 def _group(text: str) -> Iterator[tuple[str, str]]:
-    """Give names and values of our group of entry points, each pair once."""
+    """Return names and values of our group of entry points, each pair once."""
     ours = False
     seen = set()
     for line in map(str.strip, text.splitlines()):
@@ -225,7 +225,7 @@ def _group(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _headers(source: Source) -> Iterator[tuple[str, str]]:
-    """Give the fields of a distribution's METADATA, names in lower case."""
+    """Return the fields of a distribution's METADATA, names in lower case."""
     text = source.read("METADATA") or source.read("PKG-INFO")
     if text is None:
         raise FileNotFoundError(source.place)

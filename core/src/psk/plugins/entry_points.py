@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
 
 def sources(word: bytes) -> Iterator[Source]:
-    """Give the distributions whose entry points mention a word, or cannot be read, in the order of `sys.path`.
+    """Return the distributions whose entry points mention a word, or cannot be read, in the order of `sys.path`.
 
     Of several installations of one distribution the first counts, as it does for imports.
 
@@ -88,7 +88,7 @@ def _check_shortage(error: Exception) -> None:
 
 
 def normalized(name: str) -> str:
-    """Give the form of a distribution's name in which equal names are equal."""
+    """Return the form of a distribution's name in which equal names are equal."""
     return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part)
 
 
@@ -120,7 +120,7 @@ def _read(path: str) -> bytes | None:
 
 
 def _distributions(paths: list[str]) -> Iterator[Any]:
-    """Give the distributions that only importlib.metadata finds: in archives, and those of import hooks."""
+    """Return the distributions that only importlib.metadata finds: in archives, and those of import hooks."""
     finders: list[Any] = [finder for finder in sys.meta_path if _brings_distributions(finder)]
     if not paths and not finders:
         return

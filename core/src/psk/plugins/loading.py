@@ -69,7 +69,7 @@ def load(kind: str, name: str) -> tuple[Any, ...]:
 
 
 def find(kind: str, name: str) -> Description:
-    """Give the description of what a plug-in adds under a name; errors as of `load`."""
+    """Return the description of what a plug-in adds under a name; errors as of `load`."""
     described: Description
     for described in load(kind, name):
         if described.serves(name):
@@ -141,7 +141,7 @@ def _loaded(kind: str, name: str) -> tuple[InstalledPlugin, tuple[Any, ...]]:
 
 
 def _only(kind: str, name: str) -> InstalledPlugin:
-    """Give the one plug-in of a kind and name that may be loaded."""
+    """Return the one plug-in of a kind and name that may be loaded."""
     same = [record for record in others() if record.kind == kind]
     claims = [record for record in same if record.name == name]
     if not claims:

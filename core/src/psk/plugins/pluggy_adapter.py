@@ -29,7 +29,7 @@ class _Manager(pluggy.PluginManager):
 
 
 def hooks_of(module: Any, plugin: InstalledPlugin) -> Any:
-    """Give the caller of a plug-in's hooks, checked against their specifications; each plug-in has its own.
+    """Return the caller of a plug-in's hooks, checked against their specifications; each plug-in has its own.
 
     Raises:
         BrokenPluginError: It implements a hook that does not exist, or takes an argument that the hook does not have.

@@ -1,4 +1,4 @@
-"""What a plug-in is written with: the mark of a hook, descriptions of what it adds, and the hooks of version 1.
+"""Define what a plug-in is written with: the mark of a hook, descriptions of what it adds, and the hooks of version 1.
 
 A plug-in implements a hook by a function of the same name, marked with `psk.hookimpl`. It may omit arguments that it
 does not need. Later versions of psk add hooks and arguments, and remove none.

@@ -29,7 +29,7 @@ T = TypeVar("T")
 FactoryType = Callable[[], T]
 """A callable without arguments that returns a target."""
 
-ProxyOr = Union[Proxy[T], T]  # noqa: UP007  # `Proxy[T] | T` is no value that can be subscripted
+ProxyOr = Union[Proxy[T], T]  # noqa: UP007  # `Proxy[T] | T` cannot be subscripted
 """A target, or a proxy of one."""
 
 __all__ = [

@@ -68,7 +68,7 @@ class Proxy(Layout):
     __module__ = "psk.proxy"
     __proxy_fast__ = False
     #: A method of subclasses that returns the value of `x` after `x += y` if the target returned a new object; None
-    #: stands for that object.
+    #: means that object.
     __proxy_rebind__: Any = None
     #: Every method by name. Those of OPTIONAL are not in Proxy itself, but in the forms whose targets have them.
     __proxy_methods__: ClassVar[dict[str, Any]]

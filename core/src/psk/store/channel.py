@@ -58,7 +58,7 @@ class ObjectStat:
         return f"ObjectStat({', '.join(f'{name}={getattr(self, name)!r}' for name in ('key', 'nbytes', 'codec'))})"
 
 
-#: Stands for the event of a transfer that nobody hears of.
+#: A null context, used for transfers when nobody subscribes to events.
 _UNHEARD: AbstractContextManager[Callable[[str, int], None]] = nullcontext(lambda _key, _nbytes: None)
 
 

@@ -155,7 +155,7 @@ def events_of(store: str, *, wanted: bool) -> Events | None:
     return Events() if wanted else None
 
 
-#: Which hook hears of which operations.
+#: The hook that each operation is reported to.
 HOOKS = {
     **dict.fromkeys(("store.put", "store.put_batch", "store.fulfil", "store.swap"), "psk_after_put"),
     **dict.fromkeys(("store.proxy", "store.proxy_batch"), "psk_after_put"),

@@ -93,12 +93,12 @@ class StoreMetrics:
 
     @property
     def cache_hits(self) -> int:
-        """How many gets the cache served."""
+        """Number of gets that the cache served."""
         return self._cache.hits
 
     @property
     def cache_misses(self) -> int:
-        """How many gets the cache could not serve."""
+        """Number of gets that the cache could not serve."""
         return self._cache.misses
 
     def hear(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Turn keys into objects: look into the cache, fetch once for all who ask, check, decode."""
+"""Turn keys into objects: check the cache, fetch once for all who ask, check, decode."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from psk.store.trust import Limits
     from psk.wire import Frames, Reference
 
-#: Stands for a missing object, since None is an object.
+#: Marks a missing object, since None is an object.
 MISSING = object()
 
 

@@ -23,7 +23,7 @@ StoreT = TypeVar("StoreT", bound=type)
 
 
 class KnownStore(Protocol):
-    """What is needed of a store here; `psk.Store` has it, and stands above this module."""
+    """The part of a store that the registry uses. `psk.Store` implements it and imports this module."""
 
     @property
     def name(self) -> str:
@@ -45,7 +45,7 @@ class KnownStore(Protocol):
         """Return its options."""
 
     def is_configured_as(self, config: StoreConfig) -> bool:
-        """Tell whether opening `config` would give a store like this one."""
+        """Tell whether opening `config` would return a store like this one."""
 
     def close(self) -> None:
         """Release what it opened."""

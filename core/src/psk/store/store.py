@@ -199,7 +199,7 @@ class Store(Generic[ConnectorT_co]):
         return self._config
 
     def is_configured_as(self, config: StoreConfig) -> bool:
-        """Tell whether opening `config` would give a store like this one, over the same channel."""
+        """Tell whether opening `config` would return a store like this one, over the same channel."""
         check_kind("a StoreConfig", config, StoreConfig, "give what `config()` returned")
         own = self._config
         if config.connector == self._asked_for:
@@ -357,7 +357,7 @@ class Store(Generic[ConnectorT_co]):
         default: Any = None,
         timeout: float | None = None,
     ) -> builtins.list[Any]:
-        """Fetch several objects, in order; `default` stands for each missing one. Errors as of `get`."""
+        """Fetch several objects, in order; `default` is returned for each missing one. Errors as of `get`."""
         check_coder("deserializer", deserializer)
         wanted = [check_key(key) for key in several("keys", keys)]
         return self._reader.read_batch(wanted, default=default, deserializer=deserializer, timeout=timeout)

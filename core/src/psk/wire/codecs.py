@@ -30,7 +30,7 @@ _by_type: dict[type, Codec] = {bytes: BYTES, bytearray: BYTEARRAY, str: STR, mem
 _awaited = {place: name for name, places in CODEC_TYPES.items() for place in places}
 """By `module:type`, the names of codecs for types whose modules are not imported yet."""
 _modules_seen = [0]
-"""How many modules there were when the awaited types were last looked up; -1 if they must be looked up again."""
+"""Number of modules when the awaited types were last looked up; -1 if they must be looked up again."""
 
 
 def encode(

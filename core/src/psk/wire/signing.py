@@ -148,7 +148,7 @@ def _checked_name(name: str) -> str:
 
 
 def _read_secret(text: str) -> bytes:
-    """Return the bytes that text stands for: hexadecimal, else base64, else the text in UTF-8.
+    """Return the bytes that text encodes: hexadecimal, else base64, else the text in UTF-8.
 
     If decoding gives fewer bytes than a secret must have, the text itself is the secret. The result must be the same
     on every host, so it depends on the text alone.

@@ -51,7 +51,7 @@ _name_of_type = type.__dict__["__name__"].__get__
 
 
 def code_of(kind: type) -> int:
-    """Return the number that stands for a type in references, 0 if it has none; subclasses have none."""
+    """Return the number of a type in references, 0 if it has none; subclasses have none."""
     try:
         code = _code_of_builtin.get(kind, UNKNOWN)
     except TypeError:  # a metaclass may make its classes unhashable
@@ -65,7 +65,7 @@ def code_of(kind: type) -> int:
 
 
 def type_of(code: int) -> type | None:
-    """Return the type a number stands for, None if it is unknown or its module is not imported here."""
+    """Return the type with a number, None if it is unknown or its module is not imported here."""
     kind = _BUILTINS.get(code)
     if kind is not None or code not in _ELSEWHERE:
         return kind
@@ -77,12 +77,12 @@ def type_of(code: int) -> type | None:
 
 
 def is_builtin_code(code: int) -> bool:
-    """Tell whether a number stands for a type that every process has."""
+    """Tell whether a number is that of a type that every process has."""
     return code in _BUILTINS
 
 
 def type_name(code: int) -> str:
-    """Return the name of the type that a number stands for, empty if it is unknown; nothing is imported."""
+    """Return the name of the type with a number, empty if it is unknown; nothing is imported."""
     if code in _BUILTINS:
         return _BUILTINS[code].__name__
     return ".".join(_ELSEWHERE.get(code, ()))

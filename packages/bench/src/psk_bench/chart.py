@@ -25,7 +25,7 @@ def chart(series: Sequence[Series], title: str, *, blocks: bool = True) -> Itera
 
     Args:
         series: At least one, with times.
-        title: What stands above.
+        title: The line above the bars.
         blocks: Whether the terminal can show block characters; ASCII otherwise.
     """
     several = len({one.label for one in series}) > 1

@@ -161,7 +161,7 @@ def _ratio_text(ratio: float) -> str:
 
 
 def _has_blocks() -> bool:
-    """Tell whether whoever reads this can see block characters."""
+    """Tell whether the output can show block characters."""
     try:
         "█▏".encode((sys.stdout and sys.stdout.encoding) or "ascii")
     except (UnicodeEncodeError, LookupError):

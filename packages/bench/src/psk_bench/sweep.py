@@ -40,7 +40,7 @@ class Series:
         self.seconds: list[float] = []
 
     def percentile(self, percent: float) -> float:
-        """Give the time within which so many of a hundred rounds were done: nearest rank, no interpolation."""
+        """Return the time within which that many of a hundred rounds were done: nearest rank, no interpolation."""
         ordered = sorted(self.seconds)
         rank = -(-len(ordered) * percent // 100)
         return ordered[max(0, int(rank) - 1)]
@@ -51,7 +51,7 @@ class Series:
         return self.nbytes * len(self.seconds) / sum(self.seconds)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it in plain values."""
+        """Return it in plain values."""
         return {
             "channel": self.label,
             "operation": self.operation,

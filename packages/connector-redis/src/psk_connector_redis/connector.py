@@ -127,7 +127,7 @@ class RedisConnector(ContextManaged, Finalised, Rebuilding, Reserving):
 
     @property
     def durabilities(self) -> tuple[str, ...]:
-        """What the server can promise, as far as this user may know."""
+        """The durabilities that the server can promise, as far as this user may know."""
         return self._channel.server.durabilities
 
     def put(

@@ -30,7 +30,7 @@ _GRACE_SECONDS: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a server reports about itself; None where this user may not know.
+    """Facts that a server reports about itself; None where this user may not know.
 
     Attributes:
         appendonly: Whether it writes an append-only file.

@@ -23,7 +23,7 @@ AT_ONCE_BYTES: Final = 64 * 1024
 """Up to which size the script that takes an object answers with it: it copies what it answers, several times."""
 
 PAGE_NAMES: Final = 1000
-"""How many names of the database the server looks at in one step, during which it serves no other client."""
+"""Number of names that the server looks at in one step, during which it serves no other client."""
 
 
 def exists(channel: Channel, key: Key, deadline: float) -> bool:
@@ -134,7 +134,7 @@ def delete_all(channel: Channel, deadline: float) -> int:
 
 
 def _scan(channel: Channel, connection: Connection, deadline: float) -> Iterator[list[bytes]]:
-    """Give the names of this channel that one server holds, page by page, some perhaps twice.
+    """Return the names of this channel that one server holds, page by page, some perhaps twice.
 
     A cursor means nothing to a server that was restarted: after a failure the whole scan begins again.
     """

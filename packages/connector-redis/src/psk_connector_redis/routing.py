@@ -221,7 +221,7 @@ def read_primary(answer: Any) -> Address:
 
 
 def _shares(addresses: Sequence[Address], deadline: float) -> Iterator[tuple[Address, float]]:
-    """Give each address in turn, with the deadline of its share of the time that is left."""
+    """Yield each address in turn, with the deadline of its share of the time that is left."""
     for place, address in enumerate(addresses):
         now = time.monotonic()
         yield address, now + max(0.0, deadline - now) / (len(addresses) - place)

@@ -41,7 +41,7 @@ class Settings:
         db: Number of the database.
         prefix: What the names of all objects of this channel begin with.
         cluster: Whether the addresses are nodes of a cluster.
-        sentinel: The service that sentinels at the addresses know; None if they are no sentinels.
+        sentinel: The service that sentinels at the addresses know; None if they are not sentinels.
         durability: What an acknowledged `put` survives.
         timeout: Seconds a call may take when it does not say otherwise.
         connect_timeout: Seconds that making one connection may take.
@@ -292,4 +292,4 @@ READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "key": _file,
     "verify_host": as_flag,
 }
-"""How to read each option, from text or as a plain value."""
+"""The reader of each option, from text or a plain value."""

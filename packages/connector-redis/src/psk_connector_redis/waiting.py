@@ -1,4 +1,4 @@
-"""Wait for objects: the put publishes them, and whoever waits has subscribed before it looks."""
+"""Wait for objects: the put publishes them, and a waiting process subscribes before it looks."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from psk_connector_redis.connection import Connection
 
 LOOK_AGAIN_SECONDS: Final = 1.0
-"""How often a wait or a watcher looks for itself: a producer may not be allowed to publish, a message may be lost."""
+"""Seconds between two looks of a wait or watcher: a producer may not be allowed to publish, a message may be lost."""
 
 LAST_LOOK_SECONDS: Final = 0.3
-"""How long a look may take that begins when time is up."""
+"""Seconds for a look that begins when the time is up."""
 
 ANSWER_SECONDS: Final = 5.0
-"""How long sending may take on a subscribed connection, and receiving the rest of a message."""
+"""Seconds for sending on a subscribed connection, and for receiving the rest of a message."""
 
 
 class RedisFeed:

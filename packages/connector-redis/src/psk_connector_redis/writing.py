@@ -202,7 +202,7 @@ class Swap:
     def _run(self) -> None:
         manifest, uploads = b"", 0
         while True:
-            # Asked before the upload too, which is in vain if the revision is another.
+            # Asked before the upload too, which is useless if the revision is another.
             kind, *more = self._channel.run(
                 partial(self._decide, manifest),
                 name=self._channel.names.of(self._key),

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 IDLE_SECONDS: Final = 0.2
-"""How long the thread waits for more work before it ends."""
+"""Seconds that the thread waits for more work before it ends."""
 
 EXIT_SECONDS: Final = 0.8
-"""How long the interpreter's exit waits for pending work, in total."""
+"""Seconds that the interpreter's exit waits for pending work, in total."""
 
 CALLBACK_PRIORITY: Final = -50
 """Children of multiprocessing run exit callbacks after their own children have ended, and before sessions end."""
@@ -33,7 +33,7 @@ FLUSH_PRIORITY: Final = -90
 """Children of multiprocessing flush pending work after all other callbacks of ours, and before sessions end."""
 
 POLL_SECONDS: Final = 0.02
-"""How often `flush` checks whether a thread can be started."""
+"""Seconds between two checks of `flush` whether a thread can be started."""
 
 
 class _Cleanup:

@@ -23,7 +23,7 @@ SHORTEST_TTL: Final = 0.3
 """Seconds: a shorter lease could not be renewed in time on a busy machine."""
 
 IDLE_SECONDS: Final = 0.2
-"""How long a thread without leases waits for new ones before it ends."""
+"""Seconds that a thread without leases waits for new ones before it ends."""
 
 LONGEST_CALL: Final = 5.0
 """Seconds that one renewal may take at most; less where a sixth of the channel's shortest lease is less."""

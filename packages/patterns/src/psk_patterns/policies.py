@@ -211,7 +211,7 @@ def _checked(policy: Any) -> Callable[[Any], bool]:
 
 
 def check_policy(policy: Any) -> Callable[[Any], bool]:
-    """Return the argument if it is a policy; a number means `ProxySize` of so many bytes, None means `ProxyNever`.
+    """Return the argument if it is a policy; a number means `ProxySize` of that many bytes, None means `ProxyNever`.
 
     Raises:
         InvalidArgumentError: It is not.

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 def in_threads(count: int, work: Callable[[int], Result]) -> list[Result]:
-    """Call `work(number)` in as many threads and give what they returned, in the order of the numbers.
+    """Call `work(number)` in as many threads and return their results, in the order of the numbers.
 
     Raises:
         BaseException: What the first of them raised.
@@ -75,7 +75,7 @@ PATIENCE_SECONDS = 10.0
 
 
 def outcome_of(call: Callable[[], object]) -> str:
-    """Call, and give the name of the error or what was returned, in words."""
+    """Call, and return the name of the error, or the result in words."""
     try:
         return repr(call())
     except Exception as error:  # noqa: BLE001  told to the test

@@ -1,4 +1,4 @@
-"""Stand between clients and a server, and delay, drip, cut, swallow, damage or refuse what passes."""
+"""Relay between clients and a server, and delay, drip, cut, swallow, damage or refuse what passes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Disturbance(Protocol):
     Attributes:
         faults: What it can cause. The suite knows, each with its amount:
 
-            - "latency": each piece of data is delayed by so many seconds;
-            - "drip": each connection passes on so many bytes per second;
-            - "cut": a connection ends after so many more bytes;
+            - "latency": each piece of data is delayed by that many seconds;
+            - "drip": each connection passes on that many bytes per second;
+            - "cut": a connection ends after that many more bytes;
             - "corrupt": one bit in each so-many-th byte of the answers is flipped;
             - "black-hole": everything is swallowed, and connections stay open;
             - "half-open": answers are swallowed;
@@ -53,7 +53,7 @@ class Disturbance(Protocol):
 
 
 class FaultProxy:
-    """Stand between clients and a server, in a thread of its own; use it as a context manager.
+    """Relay between clients and a server in a thread; use it as a context manager.
 
     Change the attributes at any time; they hold for the next bytes of every connection, and `calm` undoes them all.
 
@@ -63,7 +63,7 @@ class FaultProxy:
     Attributes:
         latency: Seconds by which each piece is delayed.
         drip: Bytes per second of each connection; None does not limit.
-        cut_after: Close the connection after so many more bytes, in the midst of what is sent; None never does.
+        cut_after: Close the connection after that many more bytes; None means never.
         corrupt_every: Flip one bit in each so-many-th byte of the answers; None leaves them alone.
         corrupt_requests_every: The same for what clients send.
         black_hole: Swallow everything, and keep the connection open.
@@ -138,7 +138,7 @@ class FaultProxy:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected."""
+        """Number of connected clients."""
         return len(self._tasks)
 
     def refuse(self) -> None:

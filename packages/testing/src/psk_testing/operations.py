@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 MISSING: Final = "0" * 32
-"""A key under which nothing stands."""
+"""A key without an object."""
 
 HOSTILE_KEYS: Final = (
     "",
@@ -53,7 +53,7 @@ HOSTILE_KEYS: Final = (
     (MISSING,),
     [MISSING],
 )
-"""What is no key."""
+"""Values that are not keys."""
 
 
 def value_of(frames: Frames) -> object:
@@ -74,7 +74,7 @@ def framed(parts: Sequence[bytearray], *, object_id: bytes | None = None, checks
 
 
 def parts_of(frames: Frames) -> list[memoryview]:
-    """Give the parts of an object that `framed` encoded, or a memoryview, writable and without a copy of their own."""
+    """Return the parts of an object that `framed` encoded, or a memoryview, writable and without a copy."""
     value: Any = value_of(frames)
     return [memoryview(part) for part in (value if isinstance(value, list) else [value])]
 
@@ -134,7 +134,7 @@ def has(connector: Any, power: Any) -> bool:
 
 
 def keyed_calls(connector: Any) -> dict[str, Callable[..., object]]:
-    """Give every method that takes a key, as a function of the key and of `timeout`."""
+    """Return every method that takes a key, as a function of the key and of `timeout`."""
     return {
         name: partial(call, connector)
         for powers, calls in KEYED_CALLS
@@ -144,7 +144,7 @@ def keyed_calls(connector: Any) -> dict[str, Callable[..., object]]:
 
 
 def all_calls(connector: Any) -> dict[str, Callable[..., object]]:
-    """Give every method that needs the channel, as a function of `timeout`: about an object that is not there."""
+    """Return every method that needs the channel, as a function of `timeout`: about an object that is not there."""
     payload = encode("never to be there")
     # Its own payload would not be refused before anything else is looked at.
     own = {"fulfil": payload, "swap": payload}

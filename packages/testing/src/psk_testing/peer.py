@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 SIZES = (100, 70_000, 3_000_000, 5000)
 SHARED = 12
-"""So many objects all processes put, evict and read."""
+"""Number of objects that all processes put, evict and read."""
 EVICTED = 0.5
 KEPT: list[object] = []
-"""What is still open when the interpreter ends."""
+"""Connectors that stay open until the interpreter ends."""
 
 
 def content(object_id: bytes) -> bytes:
-    """Give the value that belongs under an object id, so that a mix-up is noticed."""
+    """Return the value that belongs under an object id, so that a mix-up is noticed."""
     return (object_id + hashlib.sha256(object_id).digest()) * (SIZES[object_id[0] % len(SIZES)] // 48 + 1)
 
 
@@ -72,7 +72,7 @@ def await_start() -> None:
 
 
 def resolve(proxy: str) -> str:
-    """Use a pickled proxy as the bytes that it stands for."""
+    """Use a pickled proxy as the bytes of its target."""
     return hashlib.sha256(bytes(pickle.loads(base64.b64decode(proxy)))).hexdigest()  # noqa: S301  of the test's own
 
 
@@ -92,7 +92,7 @@ def write(uri: str) -> None:
 
 
 def race(uri: str, object_ids: list[str], text: str) -> list[bool]:
-    """Put one text under each object id; tell where it stands afterwards."""
+    """Put one text under each object id; return where it is stored."""
     connector = open_connector(uri)
     await_start()
     won = []
@@ -187,13 +187,13 @@ def leave(uri: str, busy: bool) -> bool:
 
 
 def use_in_pool(proxy: bytes) -> list[str]:
-    """Resolve a proxy in each task of a forked pool; give a digest of each object, or the name of an error."""
+    """Resolve a proxy in each task of a forked pool; return a digest of each object, or the name of an error."""
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
         return list(pool.map(digest_of, [proxy] * 4))
 
 
 def digest_of(proxy: bytes) -> str:
-    """Use a pickled proxy as the bytes that it stands for, or give the name of the error that says why not."""
+    """Use a pickled proxy as the bytes of its target, or return the name of the error."""
     try:
         return hashlib.sha256(bytes(pickle.loads(proxy))).hexdigest()  # noqa: S301  of the test's own
     except ProxyResolveError as error:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 FEW: Final = 6
-"""So many descriptors and threads a connector may keep for later calls, as pools of connections do."""
+"""Number of descriptors and threads that a connector may keep for later calls, as pools do."""
 
 SETTLE_SECONDS: Final = 3.0
-"""How long threads and connections may take to end."""
+"""Seconds for threads and connections to end."""
 
 
 def residue() -> set[str]:

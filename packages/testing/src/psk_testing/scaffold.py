@@ -122,7 +122,7 @@ class Project:
         """Write all files, or nothing; return their paths within the folder.
 
         Raises:
-            UsageError: Something stands there already, or no folder can be made there.
+            UsageError: The folder exists already, or no folder can be made there.
             OSError: The folder cannot be written.
         """
         try:

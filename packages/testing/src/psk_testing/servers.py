@@ -29,7 +29,7 @@ def free_port() -> int:
 class ServerProcess:
     """Start a server, and wait until it is ready; use it as a context manager.
 
-    It is a `psk_testing.network.Disturbance` for transports that no proxy can stand between: `freeze` and `kill` are
+    It is a `psk_testing.network.Disturbance` for transports without a proxy: `freeze` and `kill` are
     done by signals, to the server and to all processes that it started. Needs a POSIX system.
 
     Args:
@@ -55,7 +55,7 @@ class ServerProcess:
 
     @property
     def output(self) -> str:
-        """What it has written so far, to its standard output and error."""
+        """The text that it has written so far to its standard output and error."""
         self._output.seek(0)
         return self._output.read().decode(errors="replace")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PEER = Path(__file__).with_name("peer.py")
 PATIENCE_SECONDS = 60.0
-"""How long a job may take: then the other process has to say where it is, and is killed."""
+"""Seconds that a job may take; then the other process reports where it is, and is killed."""
 
 LAST_WORDS_SECONDS = 0.2
 
@@ -111,12 +111,12 @@ class Spawned:
         return answer
 
     def complaints(self) -> str:
-        """Give what it has written to its standard error."""
+        """Return what it has written to its standard error."""
         self._complaints.seek(0)
         return self._complaints.read().decode(errors="replace")
 
     def kill(self) -> list[str]:
-        """Kill it without warning, and give the whole lines that it had said and nobody had read."""
+        """Kill it without warning, and return the whole lines that it had written and nobody had read."""
         self._process.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
         return self._rest().split("\n")[:-1]
 
@@ -166,7 +166,7 @@ def timer(seconds: float, call: Callable[[], object]) -> Iterator[None]:
 
 
 def all_at_once(peers: list[Spawned]) -> list[Any]:
-    """Let jobs go on that wait for each other, and give their answers."""
+    """Let jobs go on that wait for each other, and return their answers."""
     for peer in peers:
         peer.await_ready()
     for peer in peers:

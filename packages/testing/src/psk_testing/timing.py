@@ -60,7 +60,7 @@ def timed() -> Iterator[Clock]:
 
 
 PACES: Final = (1.0, 3.0, 10.0)
-"""What the times of a test are multiplied with, one after the other, until it passes."""
+"""Factors of the times of a test, tried one after the other until it passes."""
 
 
 def at_some_pace(attempt: Callable[[float], None]) -> None:

@@ -19,10 +19,10 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 LOOKS_AT_OPENING: Final = 256
-"""How many files an opening looks at to sweep; the rest is swept by the background thread, so opening stays short."""
+"""Number of files swept while a channel opens; the rest is swept by the background thread, so opening stays short."""
 
 RETRY_SECONDS: Final = 1.0
-"""When to try again to free an object that another process is just deciding about."""
+"""Seconds before another attempt to free an object that another process is deciding about."""
 
 
 class Channel:

@@ -177,7 +177,7 @@ class DirectoryConnector(ContextManaged, Rebuilding, Reserving):
         """Tell whether the key has an unexpired object."""
         validate_plain_key(key)
         check_timeout(timeout)
-        return self._channel.run("look into", Objects.exists, key)
+        return self._channel.run("read", Objects.exists, key)
 
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
         """Remove the object and its claim."""

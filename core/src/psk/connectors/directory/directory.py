@@ -15,7 +15,7 @@ from psk.errors import ChannelDataError, ChannelFullError, ChannelUnavailableErr
 from psk.plugins.importing import shortage
 
 IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "devtmpfs", "hugetlbfs"})
-"""File systems that no disk stands behind."""
+"""File systems that are not on a disk."""
 
 LOCAL: Final = IN_MEMORY | {
     *("bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfsplus", "jfs", "ntfs3", "overlay"),

@@ -37,7 +37,7 @@ class Clock:
     __slots__ = ()
 
     kind: bytes = b"\x93PSK-boot"
-    """How the records begin that are written by this clock."""
+    """The first bytes of the records that this clock writes."""
 
     def now(self, directory: Directory) -> int:  # noqa: ARG002  the directory matters to other clocks
         """Return the time by which the objects of a directory expire, in nanoseconds."""

@@ -45,7 +45,7 @@ MARK: Final = ".sweep"
 
 CLAIM_SUFFIX: Final = ".claim"
 ABANDONED_NANOSECONDS: Final = 3600 * 1_000_000_000
-"""How old a draft must be where no lock proves that its writer is dead: on network file systems."""
+"""Age of an abandoned draft where no lock proves that its writer is dead: on network file systems."""
 
 is_object_name = re.compile(r"[0-9a-f]{32}").fullmatch
 _is_claim_name = re.compile(r"[0-9a-f]{32}\.claim").fullmatch

@@ -49,7 +49,7 @@ _BUFFER_BYTES: Final = 64 * 1024
 
 
 class Event(NamedTuple):
-    """What happened: in which watched directory, what kind, and to which name."""
+    """An event of the kernel: its watched directory, its kind, and the name it is about."""
 
     watch: int
     kind: int
@@ -137,7 +137,7 @@ def _last_error() -> OSError:
 
 
 LOOK_AGAIN_SECONDS: Final = 0.5
-"""How often the reader checks what no event tells: whether a directory was removed."""
+"""Seconds between two checks of what no event reports: whether a directory was removed."""
 
 
 class Waiter:
@@ -397,7 +397,7 @@ class Arrivals:
 ARRIVALS: Final = after_fork_in_child(Arrivals(), Arrivals.after_fork)
 
 GRACE_SECONDS: Final = 1.0
-"""How long the directory may be missing during a wait: a process that clears it by removing it makes it again."""
+"""Seconds that the directory may be missing during a wait: a process that clears it by removing it makes it again."""
 
 
 def await_objects(channel: Channel, names: Sequence[str], deadline: float) -> list[str]:
@@ -457,7 +457,7 @@ class Look:
     def __call__(self, names: Sequence[str]) -> list[str]:
         """Return those of some names that have an object."""
         try:
-            found = self._channel.run("look into", Objects.present, names)
+            found = self._channel.run("read", Objects.present, names)
         except ChannelUnavailableError as error:
             now = time.monotonic()
             if self._missing_since is None:
@@ -570,7 +570,7 @@ class Watcher:
         # The directory was removed, and perhaps made again, or events were lost.
         ARRIVALS.leave(waiter)
         with suppress(ChannelUnavailableError):
-            self._channel.run("look into", Objects.present, ())  # opens the new directory, if there is one
+            self._channel.run("read", Objects.present, ())  # opens the new directory, if there is one
         waiter.place = self._channel.opened().directory
         try:
             ARRIVALS.join(waiter)

@@ -27,7 +27,7 @@ DRAFTS: Final = ".drafts"
 """The directory of files that are being written under a name, so that a sweep looks at nothing but these."""
 
 STEP_BYTES: Final = 32 * 1024 * 1024
-"""How much is written between two looks at the clock."""
+"""Bytes written between two looks at the clock."""
 
 _GROUP: Final = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 _UNNAMED: Final = getattr(os, "O_TMPFILE", 0) | os.O_RDWR | CLOEXEC
@@ -207,7 +207,7 @@ def open_drafts(directory: Directory, *, create: bool) -> int:
     """Open the directory of drafts, but not through a link in its place.
 
     Raises:
-        OSError: It is something else, or is missing and not to be made.
+        OSError: It is something else, or is missing and must not be made.
     """
     if create:
         with suppress(FileExistsError):

@@ -254,7 +254,7 @@ def _ask_each(
 
 
 def _wait(child: Child, outers: dict[Key, list[Key]], deadline: float) -> set[Key]:
-    """Wait for the objects of one channel, whose keys stand for other keys here."""
+    """Wait for the objects of one channel, whose keys are mapped to other keys here."""
     connector: SupportsWait = child.able(SupportsWait)
     found = connector.wait([*outers], timeout=max(deadline - time.monotonic(), 0.0))
     return {outer for inner in found for outer in outers[inner]}

@@ -84,7 +84,7 @@ class MultiConnector(ContextManaged, Rebuilding):
 
     @property
     def durabilities(self) -> tuple[str, ...]:
-        """What every channel can promise that objects put on this host may go to; opens them to ask."""
+        """The durabilities that all channels for objects of this host share; opens these channels."""
         promised = set(DURABILITIES)
         asked = False
         for child in self._routes.children:
@@ -136,7 +136,7 @@ class MultiConnector(ContextManaged, Rebuilding):
         self._routes.ask(key, timeout, None, "evict")
 
     def close(self, timeout: float | None = None) -> None:
-        """Close every channel that is open, whoever opened it."""
+        """Close every channel that is open, also those that were passed in open."""
         left = shared_time(timeout)
         with ExitStack() as stack:
             for child in self._routes.children:

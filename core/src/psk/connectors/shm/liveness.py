@@ -22,7 +22,7 @@ from psk.connectors.reaper import REAPER
 from psk.errors import ChannelUnavailableError, PskError
 
 ROOT: Final = absolute(os.environ.get("PSK_SHM_ROOT") or "/dev/shm")  # noqa: S108  every session makes a private directory in it
-"""Where sessions are unless an option says otherwise: where Linux has its shared memory."""
+"""The default directory of sessions: where Linux has its shared memory."""
 
 PULSE: Final = "alive"
 """The FIFO of a session, which also says that a directory is one: no other is ever removed."""

@@ -35,7 +35,7 @@ LARGEST_COPIED: Final = SEGMENT_BYTES - ALIGNMENT
 """The largest payload that is not put into a segment: with the record of an expiry its file is no larger than that."""
 
 STEP_BYTES: Final = 4 * 1024 * 1024
-"""How much is copied between two looks at the clock, and two chances for other threads."""
+"""Bytes copied between two looks at the clock, which are also chances for other threads."""
 
 FREE: Final = ".free"
 """The directory of free segments in a space."""
@@ -243,7 +243,7 @@ class Segment:
 
 
 class Free(NamedTuple):
-    """What the name of a free segment says: a hint, which is checked when the segment is taken."""
+    """The facts in the name of a free segment: a hint, which is checked when the segment is taken."""
 
     name: str
     since: int

@@ -39,7 +39,7 @@ SHARED_SPACE: Final = "main"
 """The one space of a session with a name."""
 
 PULSE_SECONDS: Final = 0.25
-"""How often a guest listens whether the owner of its session is alive."""
+"""Seconds between two checks by a guest that the owner of its session is alive."""
 
 PATIENCE: Final = 10.0
 """Seconds to try to remove a dead session: a large process takes a while to die, and holds its lock meanwhile."""

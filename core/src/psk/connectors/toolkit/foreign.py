@@ -90,7 +90,7 @@ class _Attempt(Generic[T]):
 class LoopThread:
     """Run coroutines of an asynchronous client library in an event loop of a daemon thread.
 
-    Thread-safe; not to be called from a coroutine of its own. The thread starts with the first call. A forked child
+    Thread-safe; do not call it from a coroutine of its own. The thread starts with the first call. A forked child
     has a loop and a thread of its own, and must make its own clients in them.
 
     Args:

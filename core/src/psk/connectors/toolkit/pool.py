@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _LOOK_AGAIN_SECONDS: Final = 0.05
-"""How often a call that waits for a connection looks for itself: one that was cut short wakes nobody."""
+"""Seconds between two looks of a call that waits for a connection: an interrupted call wakes nobody."""
 
 
 class Pooled(Protocol):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OUTAGE_SECONDS: Final = 30.0
-"""For how long a service that changes its state is waited for: more than most need to agree on another server."""
+"""Seconds to wait for a service that changes its state: more than most need to elect another server."""
 
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
@@ -19,7 +19,7 @@ _MOST_MOVES: Final = 16
 
 
 class Trouble(Enum):
-    """What a failure means for the next attempt."""
+    """The consequence of a failure for the next attempt."""
 
     FINAL = "another attempt fails in the same way"
     BROKEN = "the connection broke, so that another one may do"

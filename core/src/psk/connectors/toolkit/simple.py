@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_AN_OBJECT: Final = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
-"""What opening a link without following it, a FIFO or socket, and a directory give."""
+"""Errors of opening a link without following it, a FIFO or socket, and a directory."""
 
 _UNOPENED: Final = object()
 _TYPES: Final[dict[object, str]] = {as_text: "str", as_seconds: "float", as_count: "int", as_flag: "bool"}
@@ -166,7 +166,7 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
 
     @property
     def channel(self) -> Any:
-        """What `open` returned in this process.
+        """The result of `open` in this process.
 
         Raises:
             ConnectorClosedError: This instance is closed.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psk.connectors.watching import Settable
 
 IDLE_SECONDS: Final = 1.0
-"""How long the thread and its connection outlive the last listener."""
+"""Seconds that the thread and its connection outlive the last listener."""
 
 SILENCE_SECONDS: Final = 2.0
 """After how long a silence the server is asked whether it is there; as long again, and the connection is dead."""

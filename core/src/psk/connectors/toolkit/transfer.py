@@ -18,7 +18,7 @@ JOINED_BYTES: Final = 64 * 1024
 """Buffers below are copied together, since a system call costs more; longer ones are sent as they lie."""
 
 STEP_BYTES: Final = 256 * 1024
-"""How much must have arrived before it is summed: less would mean more calls, more would not stay in the cache."""
+"""Bytes received before they are summed: fewer would mean more calls, more would not stay in the cache."""
 
 
 def seconds_left(deadline: float) -> float:

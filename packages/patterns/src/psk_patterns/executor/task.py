@@ -1,4 +1,4 @@
-"""What an executor sends to a worker, and what the worker sends back."""
+"""Messages between an executor and a worker: a task and its result."""
 
 from __future__ import annotations
 

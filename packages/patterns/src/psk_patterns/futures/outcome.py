@@ -23,7 +23,7 @@ LONGEST_TRACEBACK: Final = 20_000
 
 
 class Outcome:
-    """How a future ended.
+    """The end of a future.
 
     Attributes:
         kind: One of `KINDS`.

@@ -334,7 +334,7 @@ class FutureFactory(Generic[T]):
 
     @property
     def factory(self) -> StoreFactory[Any]:
-        """What fetches the outcome, for `psk.get_key` and `psk.get_store`."""
+        """The factory that fetches the outcome, for `psk.get_key` and `psk.get_store`."""
         return self.future.state.result_factory
 
     def __repr__(self) -> str:

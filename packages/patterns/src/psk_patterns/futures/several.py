@@ -26,7 +26,7 @@ ALL_COMPLETED: Final = "ALL_COMPLETED"
 CHOICES: Final = (FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED)
 
 GRACE_SECONDS: Final = 60.0
-"""How much longer than the timeout the watching thread keeps a subscription that was never removed."""
+"""Seconds after the timeout for which the watching thread keeps a subscription that was never removed."""
 
 
 class DoneAndNotDone(NamedTuple):

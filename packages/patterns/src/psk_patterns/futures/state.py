@@ -31,17 +31,17 @@ CLAIMED: Final = "claimed"
 CANCELLED: Final = "cancelled"
 
 CLEANING_SECONDS: Final = 5.0
-"""How long the removal of keys that are no longer needed may take."""
+"""Seconds for the removal of keys that are no longer needed."""
 
 REMEMBERED_SECONDS: Final = 3600.0
-"""How long a channel keeps an unfinished cancellation, and the outcome of a producer's death."""
+"""Seconds for which a channel keeps an unfinished cancellation, and the outcome of a producer's death."""
 
 ATTEMPTS: Final = 10
-"""How often to retry when a claim that was in the way is gone at the next look."""
+"""Number of attempts when a claim that was in the way is gone at the next look."""
 
 
 class Claim:
-    """What is stored under a future's claim key, by a producer or by a process that cancels.
+    """The record under a future's claim key, by a producer or by a process that cancels.
 
     Args:
         kind: `CLAIMED` or `CANCELLED`.
@@ -181,7 +181,7 @@ class FutureState:
 
     @property
     def name(self) -> str:
-        """What messages call the future."""
+        """The name of the future in messages."""
         return f"future {self.result_key} of {self.result_factory.reference.shown_uri}"
 
     def check_not_released(self) -> None:

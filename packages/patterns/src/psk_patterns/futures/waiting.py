@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from psk_patterns.futures.state import Claim, FutureState
 
 CHECK_SECONDS: Final = 0.5
-"""How often a process that waits for a claimed future checks that its producer is alive."""
+"""Seconds between two checks that the producer of a claimed future is alive."""
 
 LISTEN_SECONDS: Final = 2.0
-"""How long one wait of the channel takes at most: meanwhile the store may have been closed, or the future released."""
+"""Longest wait of the channel in seconds: meanwhile the store may have been closed, or the future released."""
 
 OUTAGE_SECONDS: Final = 5.0
-"""How long a channel may be unreachable before a wait fails."""
+"""Seconds that a channel may be unreachable before a wait fails."""
 
 LAST_CHECK_SECONDS: Final = 0.2
-"""How long the last check for a claim may take, once the timeout has passed."""
+"""Seconds for the last check for a claim, once the timeout has passed."""
 
 PAUSE_SECONDS: Final = 0.1
-"""How long to wait before an unreachable channel is tried again."""
+"""Seconds before an unreachable channel is tried again."""
 
 
 class Observation:
-    """What this process has seen of one future; shared by any number of threads.
+    """The state of one future as this process has seen it; shared by any number of threads.
 
     Args:
         state: The future's state.
@@ -129,7 +129,7 @@ def present_keys(store: Store, keys: Sequence[str]) -> Collection[str]:
 
 
 class _Outage:
-    """How long a channel has been unreachable."""
+    """The time for which a channel has been unreachable."""
 
     __slots__ = ("_until",)
 

@@ -35,22 +35,22 @@ if TYPE_CHECKING:
     from psk_patterns.futures.waiting import Observation
 
 IDLE_SECONDS: Final = 1.0
-"""How long the thread waits for more futures before it ends."""
+"""Seconds that the thread waits for more futures before it ends."""
 
 SETTLE_SECONDS: Final = 0.001
-"""How long it waits for more futures once one was added, since they come in groups."""
+"""Seconds that it waits for more futures once one was added, since they come in groups."""
 
 WAKE_TTL: Final = 60.0
 """Seconds after which the channel removes the object of a wake-up whose process died."""
 
 WAKE_CALL_SECONDS: Final = 5.0
-"""How long one call for a wake-up may take."""
+"""Seconds for one call for a wake-up."""
 
 READING_SECONDS: Final = 60.0
-"""How long a coroutine may take to fetch an outcome that exists."""
+"""Seconds for a coroutine to fetch an outcome that exists."""
 
 UNREACHABLE = (ChannelUnavailableError, ConnectorClosedError, DeadlineError, StoreClosedError)
-"""What an unreachable channel or a closed store raises: the next attempt may succeed."""
+"""Errors of an unreachable channel or a closed store: the next attempt may succeed."""
 
 
 class Subscription:

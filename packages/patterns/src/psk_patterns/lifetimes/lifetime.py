@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Failures = list[tuple[str, Exception]]
 
 TOTAL_SECONDS: Final = 60.0
-"""How long evicting everything may take, whatever the channels do."""
+"""Seconds for evicting everything, whatever the channels do."""
 
 BATCH_SECONDS: Final = 20.0
 CALL_SECONDS: Final = 5.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from psk.store import StoreFactory
 
 ENDED: Final = "ended"
-"""What an owner writes under the last link, so that no borrower adds a version."""
+"""The text that an owner writes under the last link, so that no borrower adds a version."""
 
 
 class Loan:

@@ -1,4 +1,4 @@
-"""What users do with owners and borrows: make, borrow, update, move and release them."""
+"""Make, borrow, update, move and release owned objects."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class Borrow:
 
     @property
     def factory(self) -> StoreFactory[Any]:
-        """What fetches the object, whose key an update may change."""
+        """The factory that fetches the object, whose key an update may change."""
         return self.title.factory
 
     def check(self) -> None:

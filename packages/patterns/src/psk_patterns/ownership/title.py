@@ -41,7 +41,7 @@ SHORT_EXIT: Final = 0.15
 
 
 class State(Enum):
-    """What a title is worth."""
+    """The state of a title."""
 
     ARRIVED = "not accepted yet"
     OWNED = "owned"

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 CHECKS: list[Check] = []
 SHORT_SECONDS = 0.3
 MERCY_SECONDS = 0.5
-"""How much later than its deadline a call may end (C5)."""
+"""Seconds by which a call may miss its deadline (C5)."""
 CLOCK_SECONDS = 0.01
 """By how much two readings of the clock may differ."""
 WAKE_UPS = 5
@@ -99,7 +99,7 @@ def _deadline(channel: Channel) -> None:
 @checks(
     CHECKS,
     "C43",
-    "the answers of a batch stand where the questions do",
+    "the answers of a batch have the order of the keys",
     fix="keep the order, None for the missing",
 )
 def _batch(channel: Channel) -> None:
@@ -175,7 +175,7 @@ def _swap(channel: Channel) -> None:
 @checks(
     CHECKS,
     "C54",
-    "get_range gives a part of the payload",
+    "get_range returns a part of the payload",
     fix="count from the payload's first byte, cut at its end",
 )
 def _range(channel: Channel) -> None:

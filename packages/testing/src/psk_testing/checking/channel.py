@@ -30,11 +30,11 @@ class NotOfferedError(Exception):
 
 
 class CheckStoppedError(Exception):
-    """The check goes no further: somebody pressed Ctrl-C."""
+    """The check was interrupted by Ctrl-C."""
 
 
 class Outcome:
-    """What one check found.
+    """The result of one check.
 
     Args:
         rule: Its number in psk_testing.rules; empty for what the contract takes for granted.
@@ -54,7 +54,7 @@ class Outcome:
         self.fix = fix
 
     def as_dict(self) -> dict[str, str]:
-        """Give everything as plain texts."""
+        """Return everything as plain texts."""
         return {name: getattr(self, name) for name in self.__slots__} | {"rule_text": RULES.get(self.rule, "")}
 
 
@@ -89,7 +89,7 @@ class Check:
         except PskError as error:
             return self.broken(f"{type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001  # a connector under test raises anything
-            return self.broken(f"{type(error).__name__}, which is no error of psk.errors (C5): {error}")
+            return self.broken(f"{type(error).__name__}, which is not an error of psk.errors (C5): {error}")
         return Outcome(self.rule, self.what, HELD)
 
     def broken(self, detail: str) -> Outcome:
@@ -141,7 +141,7 @@ class Channel:
     """One connector on a live channel, with everything that the checks put there.
 
     Args:
-        connector: Open; whoever opened it closes it.
+        connector: Open; the caller closes it.
         timeout: Seconds that one call may take.
         stopped: Set when nothing may be put any more, whichever thread is at it.
     """
@@ -201,7 +201,7 @@ class Channel:
                 self.evict(key)
 
     def leftovers(self) -> Iterator[str]:
-        """Give the keys that are still there after all."""
+        """Return the keys that are still there after all."""
         for key in self._keys:
             with suppress(PskError):
                 if self.connector.exists(key, timeout=self.timeout):
@@ -213,7 +213,7 @@ def bytes_of(frames: Frames) -> bytes:
 
     Raises:
         PayloadError: It is damaged.
-        RuleBrokenError: It is no payload at all.
+        RuleBrokenError: It is not a payload.
     """
     require(hasattr(frames, "buffers"), f"{type(frames).__name__} was returned instead of psk.connectors.Frames")
     payload = Payload.parse(frames)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from psk.plugins import InstalledPlugin
 
 
-#: Which rule asks for an argument.
+#: The rule that requires each argument.
 ARGUMENT_RULES = {"timeout": "C6", "ttl": "C18", "hints": "C19", "size": "C25", "claim": "C47", "lease": "C49"}
 DETAILS = """
 A connector's channel is that of the URI; by NAME a scratch one where that is possible. Objects of the check are
@@ -110,7 +110,7 @@ def _live(scheme: str, arguments: Namespace, document: dict[str, Any]) -> list[O
             why = f"name a channel: psk plugins check {scheme}://... (none could be made at {uri}: {error})"
             return [Outcome("", "it works on a live channel", SKIPPED, why)]
         except Exception as error:  # noqa: BLE001  # a connector under test raises anything
-            why = f"opening {uri} ended in {type(error).__name__}, which is no error of psk.errors: {error}"
+            why = f"opening {uri} ended in {type(error).__name__}, which is not an error of psk.errors: {error}"
             if isinstance(error, TimeoutError) and not error.args:
                 why = f"opening {uri} does not end (C5)"
             fix = "read options with psk.connectors.read_options, and translate the errors of others"
@@ -207,7 +207,7 @@ def _accepts(method: Any, wanted: inspect.Parameter) -> bool:
 
 @contextmanager
 def scratch_uri(scheme: str) -> Iterator[str]:
-    """Give a URI that nobody else uses, and remove what was made for it.
+    """Return a URI that nobody else uses, and remove what was made for it.
 
     A connector that is not of psk-core gets the path of a new directory's entry, which suits those that keep files.
     """

@@ -43,7 +43,7 @@ def _whole(channel: Channel) -> None:
         )
 
 
-@checks(CHECKS, "C22", "get of a key that was never put gives None", fix="tell a missing object from an error")
+@checks(CHECKS, "C22", "get of a key that was never put returns None", fix="tell a missing object from an error")
 def _missing(channel: Channel) -> None:
     found = channel.connector.get(os.urandom(16).hex(), timeout=channel.timeout)
     require(found is None, f"it gave {type(found).__name__}")
@@ -130,7 +130,7 @@ def _keys(channel: Channel) -> None:
             require_error(InvalidKeyError, partial(method, key), f"{method.__name__}({key!r:.50})")
 
 
-@checks(CHECKS, "C6", "senseless timeouts are refused", fix="use psk.connectors.deadline_after or check_timeout")
+@checks(CHECKS, "C6", "invalid timeouts are refused", fix="use psk.connectors.deadline_after or check_timeout")
 def _timeouts(channel: Channel) -> None:
     payload = channel.payload()
     calls = {"put": partial(channel.connector.put, payload), "get": partial(channel.connector.get, payload.key)}
@@ -144,7 +144,7 @@ def _hints(channel: Channel) -> None:
     channel.put(channel.payload(), hints={"something_unheard_of": "7"})
 
 
-@checks(CHECKS, "C18", "a senseless ttl is refused", fix="call psk.connectors.check_ttl")
+@checks(CHECKS, "C18", "an invalid ttl is refused", fix="call psk.connectors.check_ttl")
 def _ttl(channel: Channel) -> None:
     with suppress(NotImplementedError):  # of which CapabilityError is one: then no ttl is kept at all
         require_error(InvalidArgumentError, lambda: channel.put(channel.payload(), ttl=-1), "ttl=-1")
@@ -202,7 +202,7 @@ def _closed(channel: Channel) -> None:
     require_error(ConnectorClosedError, lambda: other.get(payload.key), "get after close")
 
 
-@checks(CHECKS, "C32", "durabilities are of the known ones", fix=f"give a tuple of {', '.join(DURABILITIES)}")
+@checks(CHECKS, "C32", "durabilities are of the known ones", fix=f"return a tuple of {', '.join(DURABILITIES)}")
 def _durabilities(channel: Channel) -> None:
     promised = channel.connector.durabilities
     require(promised and set(promised) <= set(DURABILITIES), f"it promises {promised!r:.100}")

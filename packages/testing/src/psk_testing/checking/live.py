@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 CALLS = 6
-"""A check makes several calls: it may take so many times what one of them may."""
+"""Timeouts of one call that a check may take, since it makes several calls."""
 
 SMALL_BYTES, LARGE_BYTES = 1_000, 16_000_000
 MOST_SMALL, MOST_LARGE = 50, 5

@@ -163,5 +163,5 @@ class Calls(Suite):
 
 
 def held(connector: Any) -> set[str]:
-    """Give the keys of a channel that can be listed."""
+    """Return the keys of a channel that can be listed."""
     return set(connector.keys()) if hasattr(connector, "keys") else set()

@@ -223,7 +223,7 @@ class Listing(Suite):
         assert connector.clear() == 0
         assert [key for key in keys if connector.exists(key)] == []
 
-    @rule("C55", needs=(SupportsList,), fix="go on where the listing stood when something comes or goes meanwhile")
+    @rule("C55", needs=(SupportsList,), fix="continue the listing where it was when objects come or go meanwhile")
     def test_keys_beside_changes_name_what_stays(self, connector: Any, reopened: Any) -> None:
         stay = {connector.put(encode(number)) for number in range(50)}
 

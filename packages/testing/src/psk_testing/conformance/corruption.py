@@ -25,7 +25,7 @@ class SideDoor(Protocol):
     """Read and change what a channel holds behind the connector's back."""
 
     def stored(self, name: str) -> bytes | None:
-        """Give the bytes that the channel holds under a key, or under another name, None for none."""
+        """Return the bytes that the channel holds under a key, or under another name, None for none."""
         ...
 
     def replace(self, key: str, data: bytes) -> None:
@@ -33,7 +33,7 @@ class SideDoor(Protocol):
         ...
 
     def plant(self, name: str, data: bytes) -> None:
-        """Put bytes where nothing stands, as another program would: under a key, or beside the objects."""
+        """Put bytes where nothing is stored, as another program would: under a key, or beside the objects."""
         ...
 
 
@@ -61,7 +61,7 @@ class Damage(Suite):
             connector.evict(key)
             assert door.stored(key) is None
 
-    @rule("C21", "C24", fix="return the bytes as they are read; never mend, cut or fill up")
+    @rule("C21", "C24", fix="return the bytes as they are read; never repair, cut or pad them")
     def test_no_damage_is_taken_for_a_value(
         self, connector: Any, door: SideDoor, count: Callable[[str], int], chance: random.Random
     ) -> None:
@@ -84,7 +84,7 @@ class Damage(Suite):
             connector.evict(key)
         assert silent == []
 
-    @rule("C2", fix="return what stands there with its header: whoever reads compares the ids")
+    @rule("C2", fix="return the stored bytes with their header: the reader compares the ids")
     def test_a_swapped_object_is_noticed(self, connector: Any, door: SideDoor) -> None:
         store = Store("conformance", connector)
         first, second = store.put("first"), store.put("second")
@@ -104,7 +104,7 @@ class Damage(Suite):
         with pytest.raises((PayloadError, ChannelDataError)):
             value_of(connector.get(key, size=claimed))
 
-    @rule("C4", "C16", "C24", fix="let `Payload` find out what stands there; never overwrite or mend it")
+    @rule("C4", "C16", "C24", fix="let `Payload` check what is stored; never overwrite or repair it")
     @pytest.mark.parametrize("data", [b"", b"foreign", b"\0" * 5000], ids=["empty", "short", "zeros"])
     def test_foreign_bytes_under_a_key_are_an_error(self, connector: Any, door: SideDoor, data: bytes) -> None:
         key = plain_key()

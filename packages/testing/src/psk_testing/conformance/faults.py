@@ -25,9 +25,9 @@ SIZE = 400_000
 LARGE_SIZE = 16_000_000
 """More than the buffers of all sockets on the way hold."""
 SETTLE_SECONDS = 0.3
-"""How long a transport may take to send what it still has after a fault is over."""
+"""Seconds for a transport to send what it still has after a fault is over."""
 FAULTS = {"latency": 3 * TIMEOUT, "black-hole": 0, "half-open": 0, "drip": SIZE // 20, "corrupt": 97, "freeze": 0}
-"""What lasts while calls are made, with its amount."""
+"""Faults that last while calls are made, with their amounts."""
 CUTS = (1, 40, SIZE // 4)
 
 
@@ -36,7 +36,7 @@ SILENT = frozenset({"put", "put_batch", "aput", "fulfil", "reserve", "evict", "e
 
 
 class Outcome(NamedTuple):
-    """What became of a call: what it returned or raised, and how many seconds that took."""
+    """The result of a call: what it returned or raised, and the seconds it took."""
 
     value: Any
     error: BaseException | None
@@ -86,7 +86,7 @@ class Faults(Suite):
         return None
 
     def uri_through(self, host: str, port: int) -> str:  # noqa: ARG002  for those that have one
-        """Give the URI of a channel whose server is reached by another address: that of a proxy."""
+        """Return the URI of a channel whose server is reached by another address: that of a proxy."""
         pytest.fail(
             f"{type(self).__name__} has a server and no method `uri_through(host, port)` that returns the URI of a"
             " channel whose server is reached there",
@@ -95,7 +95,7 @@ class Faults(Suite):
 
     @pytest.fixture
     def proxy(self, server: tuple[str, int] | None) -> Iterator[Disturbance]:
-        """What causes faults: a `FaultProxy` before `server`, unless the suite gives something else."""
+        """The source of faults: a `FaultProxy` in front of `server`, unless the suite overrides it."""
         if server is None:
             pytest.skip("the suite has no server: a fixture `server` with host and port, or another `proxy`")
         with FaultProxy(server) as proxy:
@@ -252,7 +252,7 @@ def skip_unless_causes(proxy: Disturbance, fault: str) -> None:
 
 
 def faulty_calls(connector: Any, key: str) -> dict[str, Callable[[], object]]:
-    """Give the calls of a connector, each with a deadline; one of them gets a large object."""
+    """Return the calls of a connector, each with a deadline; one of them gets a large object."""
     calls: dict[str, Callable[[], object]] = {}
     for name, call in all_calls(connector).items():
         # Coroutines have a test of their own, and the large object shall stay.
@@ -265,7 +265,7 @@ def faulty_calls(connector: Any, key: str) -> dict[str, Callable[[], object]]:
 
 
 def outcome_of(call: Callable[[], object]) -> Outcome:
-    """Call, and give what came of it."""
+    """Call, and return the result."""
     start = time.monotonic()
     try:
         value = call()

@@ -189,7 +189,7 @@ class Channel(RuleBasedStateMachine):
 
 
 def read(frames: Frames | None) -> object:
-    """Give the value of what was read, None for a missing object."""
+    """Return the value of what was read, None for a missing object."""
     return None if frames is None else value_of(frames)
 
 

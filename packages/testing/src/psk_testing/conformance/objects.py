@@ -215,7 +215,7 @@ class Getting(Suite):
         payload = Payload.build("none", [])
         assert Payload.parse(connector.get(connector.put(payload))).frame_sizes == ()
 
-    @rule("C22", "C27", fix="return None, not an error, where nothing stands under the key")
+    @rule("C22", "C27", fix="return None, not an error, where nothing is stored under the key")
     def test_a_missing_object_is_none(self, connector: Any) -> None:
         assert connector.get(MISSING) is None
         assert connector.exists(MISSING) is False
@@ -250,7 +250,7 @@ class Getting(Suite):
         assert same(value_of(connector.get(key, size=size)), pattern(100_000))
         assert connector.get(MISSING, size=size) is None
 
-    @rule("C28", fix="let `evict` succeed where nothing stands under the key")
+    @rule("C28", fix="let `evict` succeed where nothing is stored under the key")
     def test_evict_removes_and_may_be_repeated(self, connector: Any) -> None:
         key = connector.put(encode(1))
         for _ in range(3):

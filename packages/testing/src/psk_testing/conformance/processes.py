@@ -216,7 +216,7 @@ class Processes(Suite):
 
 
 def killed_writers(uri: str, chance: random.Random) -> list[str]:
-    """Start writers, kill each soon after its first object, and give what they had said."""
+    """Start writers, kill each soon after its first object, and return what they had written."""
     lines = []
     with ExitStack() as stack:
         writers = [stack.enter_context(Spawned("write", uri=uri)) for _ in range(PROCESSES)]

@@ -35,7 +35,7 @@ COUNTS: Final = {
     "forks": 3,  # children in which a connector is used on
     "ends": 3,  # processes that end with a connector open
 }
-"""What each count is when nothing else is said."""
+"""The default of each count."""
 
 
 def count_of(name: str, own: Mapping[str, int]) -> int:
@@ -47,7 +47,7 @@ def count_of(name: str, own: Mapping[str, int]) -> int:
 
     Raises:
         LookupError: There is no such count.
-        ValueError: The variable `PSK_CONFORMANCE_SCALE` is no positive number.
+        ValueError: The variable `PSK_CONFORMANCE_SCALE` is not a positive number.
     """
     unknown = {name, *own} - set(COUNTS)
     if unknown:
@@ -55,7 +55,7 @@ def count_of(name: str, own: Mapping[str, int]) -> int:
         raise LookupError(message)
     factor = float(os.environ.get(SCALE) or 1)
     if not 0 < factor < float("inf"):
-        message = f"{SCALE} is what every count is multiplied with: give a positive number"
+        message = f"{SCALE} multiplies every count: set it to a positive number"
         raise ValueError(message)
     return max(1, round(own.get(name, COUNTS[name]) * factor))
 
@@ -141,7 +141,7 @@ class Suite:
 
     @pytest.fixture
     def opener(self) -> Callable[[str], Any]:
-        """What opens a URI: `psk.connectors.open_connector`, which finds installed plug-ins."""
+        """The function that opens a URI: `psk.connectors.open_connector`, which finds installed plug-ins."""
         return open_connector
 
     @pytest.fixture
@@ -167,12 +167,12 @@ class Suite:
 
     @pytest.fixture
     def count(self) -> Callable[[str], int]:
-        """How often to try something, by its name in `psk_testing.conformance.suite.COUNTS`."""
+        """Return the number of trials, by its name in `psk_testing.conformance.suite.COUNTS`."""
         return functools.partial(count_of, own=self.counts)
 
     @pytest.fixture
     def chance(self, request: pytest.FixtureRequest) -> random.Random:
-        """What random tests draw from; set PSK_SEED to repeat one that failed."""
+        """The source of random tests; set PSK_SEED to repeat one that failed."""
         seed = int(os.environ.get("PSK_SEED") or random.SystemRandom().randrange(2**32))
         request.node.user_properties.append(("seed", seed))
         print(f"{request.node.name}: PSK_SEED={seed}")  # noqa: T201  captured, shown when the test fails
@@ -186,7 +186,7 @@ class Suite:
 
 
 def conformance_tests(suite: type) -> dict[str, object]:
-    """Give the conformance tests that a class inherits, as they were written, by name."""
+    """Return the conformance tests that a class inherits, as they were written, by name."""
     return {
         name: value
         for origin in reversed(suite.__mro__)

@@ -67,7 +67,7 @@ class Waiting(Suite):
 
 
 def waking(connector: Any, writer: Any) -> float:
-    """Wait for an object that is put a moment later; give the seconds from the put to the end of the wait."""
+    """Wait for an object that is put a moment later; return the seconds from the put to the end of the wait."""
     payload = encode("here")
     done: list[Any] = []
 

@@ -19,7 +19,7 @@ from psk_testing.timing import at_some_pace
 
 PATIENCE_SECONDS = 10.0
 MANY = 2000
-"""So many keys make no dispatch slower."""
+"""Number of keys that must not slow down a dispatch."""
 
 DISPATCHES = 50
 
@@ -159,7 +159,7 @@ def serve(watcher: Any, done: Any) -> None:
 
 
 def reserved(connector: Any, payload: Any) -> str:
-    """Give the key that a payload will have."""
+    """Return the key that a payload will have."""
     if has(connector, SupportsReserve):
         key: str = connector.reserve(payload.object_id)
         return key
