@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from faults.interrupts import steps
 from faults.killer import Victim
 from psk.connectors import SupportsAllocate, open_connector
 from psk.connectors.directory.locks import exclusively
@@ -150,6 +151,50 @@ def test_nobody_can_write_to_an_object_through_a_view_that_is_left(channel, size
     assert not decoded(channel.get(payload.key)).any()
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_view_of_an_aborted_allocation_reaches_no_later_object(channel, size, decoded):  # C66
+    channel.evict(channel.put(encode(bytes(size))))  # in shared memory there is a free segment now
+    payloads = [encode(np.full(size, number, np.uint8)) for number in range(3)]
+    allocation = filled(channel, payloads[0])
+    array = np.frombuffer(allocation.buffer, np.uint8)
+    allocation.abort()
+    channel.put(payloads[1])
+    filled(channel, payloads[2]).commit()
+    array[:] = 255
+    for number in (1, 2):
+        assert (decoded(channel.get(payloads[number].key)) == number).all()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # interrupts in finalisers
+@pytest.mark.parametrize("size", [100, 300_000])
+def test_interrupts_leave_no_descriptor_open(channel, size):  # C11
+    payload = encode(bytes(size))
+
+    def cycle(_):
+        watcher = channel.watcher()
+        try:
+            watcher.add(payload.key, print)
+            with filled(channel, payload) as allocation:
+                allocation.commit()
+        finally:
+            watcher.close()
+
+    def descriptors(_=None):
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    def check(before):
+        channel.evict(payload.key)
+        cycle(None)
+        channel.clear()
+        assert descriptors() <= before
+
+    check(100_000)
+    count, amiss = steps(cycle, descriptors, check, where="/psk/", stride=149)
+    assert count
+    assert amiss == {}
+
+
 def test_an_object_evicted_during_the_commit_is_put(channel, monkeypatch, decoded):  # C15
     payload = encode(bytes(1000))
     channel.put(payload)
@@ -198,6 +243,8 @@ def test_a_forked_child_leaves_the_parents_memory_alone(channel, size, in_child,
     def child():
         with pytest.raises(ForkedConnectorError):
             allocation.commit()
+        with pytest.raises(ForkedConnectorError):
+            _ = allocation.buffer
         allocation.abort()
         own = encode("of the child")
         filled(channel, own).commit()

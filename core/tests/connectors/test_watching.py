@@ -258,3 +258,24 @@ def test_watchers_leave_nothing_behind(directory):
         del watcher
     assert len(os.listdir("/proc/self/fd")) == before
     connector.close()
+
+
+@pytest.mark.parametrize("scheme", ["local", "file", "shm"])
+def test_a_watcher_that_another_thread_closes_says_so(scheme, new_address, tmp_path):
+    payload = encode(1)
+    with open_connector(new_address(scheme, tmp_path)) as connector:
+        connector.put(payload)
+        for _ in range(100):
+            watcher = connector.watcher()
+            closing = threading.Timer(0.001, watcher.close)
+            closing.start()
+            with pytest.raises(ConnectorClosedError):
+                while True:
+                    watcher.add(payload.key, str)
+                    watcher.dispatch()
+            closing.join()
+            with pytest.raises(ConnectorClosedError):
+                watcher.dispatch()
+            with pytest.raises(ConnectorClosedError):
+                watcher.add(payload.key, str)
+        connector.clear()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from _thread import TIMEOUT_MAX, allocate_lock
+from io import FileIO
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -76,32 +78,36 @@ class WakePipe:
     __slots__ = ("_reading", "_writing")
 
     def __init__(self) -> None:
-        self._reading = -1  # in case no descriptor is left
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._reading, False)
-        os.set_blocking(self._writing, False)
+        # By C code alone, into objects that close their descriptors themselves: an interrupt cannot come in between.
+        self._reading, self._writing = map(FileIO, chain.from_iterable(starmap(os.pipe, ((),))), ("r", "w"))
+        os.set_blocking(self._reading.fileno(), False)
+        os.set_blocking(self._writing.fileno(), False)
 
     def fileno(self) -> int:
         """Return the descriptor to poll; -1 if it is closed."""
-        return self._reading
+        return -1 if self._reading.closed else self._reading.fileno()
 
     def set(self) -> None:
-        """Make the descriptor readable."""
+        """Make the descriptor readable; does nothing if it is closed."""
         try:  # noqa: SIM105  as above
-            os.write(self._writing, b"\0")
-        except BlockingIOError:  # full: it is readable already
+            self._writing.write(b"\0")  # if it is full it is readable already
+        except (OSError, ValueError):  # closed, perhaps at this moment by another thread
             pass
 
     def clear(self) -> None:
-        """Make the descriptor unreadable again."""
+        """Make the descriptor unreadable again; does nothing if it is closed."""
         try:  # noqa: SIM105  as above
-            os.read(self._reading, _PIPE_BYTES)
-        except BlockingIOError:
+            self._reading.read(_PIPE_BYTES)
+        except (OSError, ValueError):  # closed, perhaps at this moment by another thread
             pass
 
     def close(self) -> None:
         """Close both ends; twice is not an error."""
-        reading, self._reading = self._reading, -1
-        if reading >= 0:
-            os.close(reading)
-            os.close(self._writing)
+        self._reading.close()
+        self._writing.close()
+
+    def __del__(self) -> None:
+        try:  # noqa: SIM105  as above
+            self.close()
+        except AttributeError:  # no descriptor was left to make it
+            pass

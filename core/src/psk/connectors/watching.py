@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from psk.connectors.arguments import validate_plain_key
 from psk.connectors.mixins import ContextManaged, Finalised
 from psk.connectors.waiting import WakePipe
+from psk.errors import ConnectorClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +90,7 @@ class ToldWatcher(ContextManaged, Finalised):
     def add(self, key: Key, callback: Callable[[Key], object]) -> None:
         """Have `callback(key)` called once the object exists."""
         self.discard(validate_plain_key(key))
-        self._check_open()
+        self._check()
         self._arrivals[key] = arrival = Arrival(key, callback, self._arrived, self._pipe)
         self._source.tell([key], arrival)
         arrival.set()  # the object may exist already
@@ -106,7 +107,7 @@ class ToldWatcher(ContextManaged, Finalised):
 
     def dispatch(self) -> float | None:
         """Call the callbacks of the objects that exist now; return the seconds after which to look again."""
-        self._check_open()
+        self._check()
         self._pipe.clear()
         told = [self._arrived.popleft() for _ in range(len(self._arrived))]
         now = time.monotonic()
@@ -135,3 +136,8 @@ class ToldWatcher(ContextManaged, Finalised):
         for key in list(self._arrivals):
             self.discard(key)
         self._pipe.close()
+
+    def _check(self) -> None:
+        if self._pipe.fileno() < 0:
+            raise ConnectorClosedError("the watcher is closed", remedy="make a new one")
+        self._check_open()

@@ -70,11 +70,6 @@ class Allocation(AbortedAtEnd):
         if ttl is not None:
             check_ttl(ttl)
         memory, nbytes = self._memory(), self._nbytes
-        if os.getpid() != self._process:
-            raise ForkedConnectorError(
-                "an allocation of the parent process cannot be committed in a forked child",
-                remedy="allocate and commit in one process",
-            )
         try:
             key = _key_of_payload(self._buffer)
         except PayloadError:
@@ -109,12 +104,16 @@ class Allocation(AbortedAtEnd):
     def _memory(self) -> Memory:
         if not self._held:
             raise InvalidArgumentError("the allocation was committed or aborted", remedy="allocate anew")
+        if os.getpid() != self._process:
+            raise ForkedConnectorError(
+                "an allocation of the parent process cannot be used in a forked child",
+                remedy="allocate and commit in one process",
+            )
         return self._held[0]
 
     def __del__(self) -> None:
-        if self._held:
-            with suppress(Exception):  # a finaliser never raises
-                self.abort()
+        with suppress(Exception):  # a finaliser never raises: the instance may be half made
+            self.abort()
 
 
 def _key_of_payload(buffer: memoryview) -> Key:

@@ -118,12 +118,7 @@ class Directory:
             return False
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
-        """Open a file in the directory.
-
-        An interrupt (KeyboardInterrupt) cannot come between the system call and the caller's assignment, so no
-        descriptor is lost: CPython looks for signals after a call, but not after a call made by C code, as here by
-        the unpacking of `map`.
-        """
+        """Open a file in the directory, as `open_at` does but without its call."""
         (descriptor,) = map(partial(os.open, dir_fd=self.descriptor), (name,), (flags,), (mode,))
         return descriptor
 
@@ -163,6 +158,17 @@ class Directory:
         if descriptor >= 0:
             with suppress(OSError):
                 os.close(descriptor)
+
+
+def open_at(directory: int, name: str, flags: int, mode: int = 0o600) -> int:
+    """Open a file in an open directory.
+
+    An interrupt (KeyboardInterrupt) cannot come between the system call and the caller's assignment, so no
+    descriptor is lost: CPython looks for signals after a call, but not after a call made by C code, as here by
+    the unpacking of `map`.
+    """
+    (descriptor,) = map(partial(os.open, dir_fd=directory), (name,), (flags,), (mode,))
+    return descriptor
 
 
 def _missing(path: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from psk.connectors.arguments import expired
 from psk.connectors.comparison import HEADER_BYTES, is_same_payload
-from psk.connectors.directory.directory import NO_FOLLOW, READ, foreign, open_file, open_to_renew, sync
+from psk.connectors.directory.directory import NO_FOLLOW, READ, foreign, open_at, open_file, open_to_renew, sync
 from psk.connectors.directory.expiry import (
     NEVER,
     find_record,
@@ -421,7 +421,7 @@ class Objects:
             os.close(drafts)
 
     def _sweep_draft(self, drafts: int, name: str) -> None:
-        descriptor = os.open(name, READ, dir_fd=drafts)
+        descriptor = open_at(drafts, name, READ)
         try:
             ours = try_lock(descriptor)
             found = os.fstat(descriptor)

@@ -16,9 +16,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psk.connectors import validate_plain_key
-from psk.connectors.directory.locks import close_shared
 from psk.connectors.directory.objects import Objects
-from psk.connectors.waiting import LONG_PAUSE, PATIENT_AFTER, SHORT_PAUSE, Wake, poll
+from psk.connectors.waiting import LONG_PAUSE, PATIENT_AFTER, SHORT_PAUSE, Wake, WakePipe, poll
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, ForkedConnectorError
 from psk.fork import after_fork_in_child
 
@@ -147,7 +146,7 @@ class Waiter:
         owner: The channel for which it waits: closing it wakes the thread.
         place: The directory.
         names: What it waits for.
-        bell: The descriptor of a watcher's bell, which its event loop polls; None for a thread that blocks.
+        bell: A watcher's bell, which its event loop polls; None for a thread that blocks.
         appeared: Those of the names that the kernel has told of.
         must_look: Whether anything may have happened that the kernel did not tell.
         woken: What a thread that blocks waits for.
@@ -155,7 +154,7 @@ class Waiter:
 
     __slots__ = ("appeared", "bell", "must_look", "names", "owner", "place", "watch", "woken")
 
-    def __init__(self, owner: object, place: Directory, names: Collection[str], bell: int | None = None) -> None:
+    def __init__(self, owner: object, place: Directory, names: Collection[str], bell: WakePipe | None = None) -> None:
         self.owner = owner
         self.place = place
         self.names = names
@@ -170,7 +169,7 @@ class Waiter:
         if self.bell is None:
             self.woken.set()
         else:
-            os.eventfd_write(self.bell, 1)
+            self.bell.set()
 
 
 class Watch:
@@ -483,25 +482,25 @@ class Watcher:
     __slots__ = ("_bell", "_callbacks", "_channel", "_look", "_poll", "_process", "_since", "_unseen", "_waiter")
 
     def __init__(self, channel: Channel) -> None:
-        self._bell = -1
+        self._bell: WakePipe | None = None
         self._poll: select.epoll | None = None
+        self._waiter: Waiter | None = None
         self._callbacks: dict[Key, Callable[[Key], object]] = {}
         self._unseen: set[Key] = set()  # not looked up yet since they were added
         self._channel = channel
         self._look = Look(channel, float("inf"))
         self._process = os.getpid()
         self._since = time.monotonic()
-        self._waiter: Waiter | None = None
         directory = channel.opened().directory
-        if directory.is_local and hasattr(os, "eventfd"):
+        if directory.is_local:
             import select
 
             try:
-                self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+                self._bell = WakePipe()
                 self._waiter = Waiter(channel, directory, self._callbacks.keys(), self._bell)
                 inotify = ARRIVALS.join(self._waiter)
                 self._poll = select.epoll()
-                for descriptor in (self._bell, inotify):
+                for descriptor in (self._bell.fileno(), inotify):
                     self._poll.register(descriptor, select.EPOLLIN)
             except OSError:  # a limit is reached: look instead
                 self._release()
@@ -559,10 +558,9 @@ class Watcher:
     def _names(self, unseen: set[str]) -> Collection[str]:
         """Return the keys to look up: those that have appeared, or all if the kernel cannot have told of them."""
         waiter = self._waiter
-        if waiter is None:
+        if waiter is None or waiter.bell is None:
             return list(self._callbacks)
-        with suppress(BlockingIOError):
-            os.eventfd_read(self._bell)
+        waiter.bell.clear()
         appeared, must_look = ARRIVALS.collect(waiter)
         directory = self._channel.opened().directory
         if not must_look and directory is waiter.place and directory.is_there():
@@ -586,15 +584,15 @@ class Watcher:
         self._channel.opened()
 
     def _release(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            ARRIVALS.leave(waiter)  # first: after this no other thread rings the bell
-        bell, self._bell = self._bell, -1
-        close_shared(bell)
-        if self._poll is not None:
-            self._poll.close()
-            self._poll = None
+        if self._waiter is not None:
+            ARRIVALS.leave(self._waiter)  # first: after this no other thread rings the bell
+            self._waiter = None
+        for one in (self._bell, self._poll):
+            if one is not None:
+                one.close()
+        self._bell = self._poll = None
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
-            self._release()
+            with suppress(AttributeError):  # the instance may be half made
+                self._release()

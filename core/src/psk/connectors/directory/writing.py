@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from psk.connectors.arguments import expired
-from psk.connectors.directory.directory import CLOEXEC, NO_FOLLOW, READ_DIRECTORY, RENEWABLE_MODE, sync
+from psk.connectors.directory.directory import CLOEXEC, NO_FOLLOW, READ_DIRECTORY, RENEWABLE_MODE, open_at, sync
 from psk.connectors.directory.expiry import record_offset, write_record
-from psk.connectors.directory.locks import close_shared, try_lock
+from psk.connectors.directory.locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +83,7 @@ class Draft:
         self._mode = RENEWABLE_MODE
         self._temporary = ""
         self._memory: mmap.mmap | None = None
+        self.view = memoryview(b"")
 
     def open(self, mode: int, *, named: bool = False) -> None:
         """Open it.
@@ -170,8 +171,10 @@ class Draft:
         if self._temporary:
             with suppress(FileNotFoundError):
                 os.unlink(self._temporary, dir_fd=self._drafts)
-            close_shared(self._drafts)
-            self._temporary, self._drafts = "", -1
+            self._temporary = ""
+            with suppress(OSError):
+                descriptor, self._drafts = self._drafts, -1
+                os.close(descriptor)
 
     def forget(self) -> None:
         """Close it in a forked child, where the file is still the parent's."""
@@ -179,9 +182,20 @@ class Draft:
             with suppress(BufferError):  # views remain: it is unmapped with the last one
                 self.view.release()
                 self._memory.close()
-        for descriptor in (self._drafts, self.descriptor):
-            close_shared(descriptor)
-        self.descriptor = self._drafts = -1
+        # The interpreter looks for signals after a call, so an interrupt cannot come between the two lines.
+        with suppress(OSError):
+            descriptor, self._drafts = self._drafts, -1
+            os.close(descriptor)
+        with suppress(OSError):
+            descriptor, self.descriptor = self.descriptor, -1
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # the instance may be half made
+            if (
+                self.descriptor >= 0 or self._drafts >= 0
+            ):  # lost to an interrupt; a temporary name is swept, since its lock is free now
+                self.forget()
 
     def _open_named(self) -> None:
         """Open it under a temporary name, and hold its lock."""
@@ -190,12 +204,13 @@ class Draft:
             self._temporary = os.urandom(12).hex()
             try:
                 # Writable until it is complete: some network file systems lock only what they may write.
-                self.descriptor = os.open(self._temporary, _NAMED, RENEWABLE_MODE, dir_fd=self._drafts)
+                self.descriptor = open_at(self._drafts, self._temporary, _NAMED, RENEWABLE_MODE)
                 # A sweeper may have found the name in the instant before it was locked.
                 if try_lock(self.descriptor) is not False and os.fstat(self.descriptor).st_nlink:
                     return
             except FileNotFoundError:  # another process has just removed the empty directory of drafts
-                close_shared(self._drafts)
+                self._temporary = ""
+                self.forget()
                 continue
             except BaseException:
                 self.close()
@@ -255,8 +270,9 @@ def place(
         try:
             draft.remove_temporary()
         finally:
-            if draft.descriptor >= 0:
-                os.close(draft.descriptor)  # here: an interrupt may come at the start of any method
+            descriptor, draft.descriptor = draft.descriptor, -1
+            if descriptor >= 0:
+                os.close(descriptor)  # here: an interrupt may come at the start of any method
 
 
 def write_all(descriptor: int, buffers: Sequence[Buffer], nbytes: int, deadline: float) -> None:

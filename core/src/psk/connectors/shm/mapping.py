@@ -42,11 +42,12 @@ class Mapping:
         OSError: No memory, no room for one more mapping, or (without ctypes) no descriptor left.
     """
 
-    __slots__ = ("_memory", "_offset", "view")
+    __slots__ = ("_memory", "_nbytes", "_offset", "view")
 
     def __init__(self, descriptor: int, nbytes: int, *, shared: bool) -> None:
         flags = _SHARED if shared else _PRIVATE
         library = _library()
+        self._nbytes = nbytes
         self._offset = 0
         if library is None:
             self._memory = mmap.mmap(descriptor, nbytes, flags=flags, prot=_PROTECTION)
@@ -78,12 +79,11 @@ class Mapping:
 
     def close(self) -> None:
         """Unmap it; BufferError if anything still uses its memory, which is then unmapped with the last use."""
-        nbytes = self.view.nbytes
         self.view.release()
         try:
             self._memory.close()
         except BufferError:
-            self.view = memoryview(self._memory)[self._offset : self._offset + nbytes]
+            self.view = memoryview(self._memory)[self._offset : self._offset + self._nbytes]
             raise
 
 

@@ -12,11 +12,12 @@ import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import ref
 
 from psk.connectors.arguments import expired
 from psk.connectors.directory.directory import CLOEXEC, FULL, NO_DESCRIPTORS, NO_FOLLOW, READ_DIRECTORY
 from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, record_offset, write_record
-from psk.connectors.directory.locks import close_shared, try_lock, try_share, unlock
+from psk.connectors.directory.locks import try_lock, try_share, unlock
 from psk.connectors.directory.writing import DRAFTS, write_all
 from psk.connectors.shm.mapping import HUGE_BYTES, PAGE_BYTES, Mapping
 from psk.wire import ALIGNMENT
@@ -59,21 +60,29 @@ _FIELDS: Final = 3
 class Segment:
     """Hold one segment to write in: its descriptor, and from 2 MiB on its mapping.
 
+    Its descriptor is closed with the last reference, if not before: an interrupt may come at any moment.
+
     Args:
-        descriptor: The open file; this object closes it.
-        capacity: Its size in bytes without the record of an expiry, a multiple of the page size.
+        directory: The space.
         name: Its name in the space while it is free; empty for a new one, which has none.
+
+    Attributes:
+        capacity: Its size in bytes without the record of an expiry, a multiple of the page size.
+
+    Raises:
+        OSError: It cannot be opened or made.
     """
 
-    __slots__ = ("capacity", "descriptor", "inode", "is_allocated", "mapping", "name")
+    __slots__ = ("__weakref__", "capacity", "descriptor", "inode", "is_allocated", "mapping", "name")
 
-    def __init__(self, descriptor: int, capacity: int, name: str) -> None:
-        self.descriptor = descriptor
-        self.capacity = capacity
+    def __init__(self, directory: Directory, name: str = "") -> None:
         self.name = name
         self.is_allocated = bool(name)
-        self.inode = os.fstat(descriptor).st_ino
         self.mapping: Mapping | None = None
+        self.descriptor = directory.open(name, _OPEN) if name else directory.open(".", _UNNAMED, _SEGMENT_MODE)
+        found = os.fstat(self.descriptor)
+        self.inode = found.st_ino
+        self.capacity = found.st_size // PAGE_BYTES * PAGE_BYTES
 
     @classmethod
     def create(cls, directory: Directory, nbytes: int) -> Segment:
@@ -89,28 +98,20 @@ class Segment:
         if capacity > free.f_bavail * free.f_frsize:
             # Seen before it is tried: trying would take away, for a while, what others could have.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        descriptor = directory.open(".", _UNNAMED, _SEGMENT_MODE)
-        try:
-            os.truncate(descriptor, capacity)
-            return cls(descriptor, capacity, "")
-        except BaseException:
-            os.close(descriptor)
-            raise
+        segment = cls(directory)
+        os.truncate(segment.descriptor, capacity)
+        segment.capacity = capacity
+        return segment
 
     @classmethod
     def adopt(cls, directory: Directory, name: str) -> Segment | None:
         """Open a free segment that another process left, or this one does not hold any more; None if it is gone."""
         try:
-            descriptor = directory.open(name, _OPEN)
+            return cls(directory, name)
         except OSError as error:
             if error.errno in NO_DESCRIPTORS:
                 raise
             return None
-        try:
-            return cls(descriptor, os.fstat(descriptor).st_size // PAGE_BYTES * PAGE_BYTES, name)
-        except BaseException:
-            os.close(descriptor)
-            raise
 
     def is_ours(self, directory: Directory, nbytes: int) -> bool:
         """Tell whether it may be written, its lock being held: free, with no other name, and whole.
@@ -222,8 +223,14 @@ class Segment:
         if self.mapping is not None:
             with suppress(BufferError):  # views remain: it is unmapped with the last one
                 self.mapping.close()
-        descriptor, self.descriptor = self.descriptor, -1
-        close_shared(descriptor)
+        with suppress(OSError):
+            descriptor, self.descriptor = self.descriptor, -1
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # the instance may be half made
+            if self.descriptor >= 0:  # lost to an interrupt
+                self.forget()
 
     def _collapse(self) -> bool:
         """Map it in huge pages; False if it is too small for them, or the kernel has none."""
@@ -260,8 +267,8 @@ class Pool:
         # Changed by single dictionary operations, which are atomic: there is no lock that a finaliser or a signal
         # handler, which may come in between, could find held.
         self._kept: dict[int, Segment] = {}
-        # Being filled by some thread: a forked child has to let go of them too.
-        self._busy: dict[int, Segment] = {}
+        # Being filled by some thread: a forked child has to let go of them too. Weak: an interrupt may lose one.
+        self._busy: dict[int, ref[Segment]] = {}
 
     def take(self, directory: Directory, nbytes: int) -> Segment | None:
         """Return a free segment of sensible size, its lock held exclusively; None if there is none.
@@ -281,16 +288,15 @@ class Pool:
                 segment.name = free.name
             if try_lock(segment.descriptor):
                 if segment.is_ours(directory, nbytes):
-                    self._busy[segment.inode] = segment
-                    return segment
+                    return self.begin(segment)
                 segment.close()
             else:
                 self._put_back(segment)
         return None
 
     def begin(self, segment: Segment) -> Segment:
-        """Take note of a new segment that is to be filled."""
-        self._busy[segment.inode] = segment
+        """Take note of a segment that is to be filled."""
+        self._busy[segment.inode] = ref(segment)
         return segment
 
     def keep(self, directory: Directory, segment: Segment, most_bytes: int) -> None:
@@ -356,10 +362,11 @@ class Pool:
 
     def forget(self) -> None:
         """Let go of what a forked child inherited: with it the child would hold the parent's locks."""
-        inherited = [*self._kept.values(), *self._busy.values()]
+        inherited = [*self._kept.values(), *(busy() for busy in self._busy.values())]
         self._kept, self._busy = {}, {}
         for segment in inherited:
-            segment.forget()
+            if segment is not None:
+                segment.forget()
 
     def _put_back(self, segment: Segment) -> None:
         held = self._kept.setdefault(segment.inode, segment)
@@ -392,7 +399,7 @@ class Filling:
         most_bytes: What free segments may have together.
     """
 
-    __slots__ = ("_directory", "_most_bytes", "_pool", "descriptor", "segment", "view")
+    __slots__ = ("_directory", "_mapping", "_most_bytes", "_pool", "descriptor", "segment", "view")
 
     view: memoryview
 
@@ -400,25 +407,27 @@ class Filling:
         self._directory = directory
         self._pool = pool
         self._most_bytes = most_bytes
+        self._mapping: Mapping | None = None  # of which others may have views
         self.segment = segment
         self.descriptor = segment.descriptor
 
     def map(self) -> None:
         """Get all its memory as `view`; errors as of `Segment.allocate`."""
         self.segment.allocate()
-        if self.segment.mapping is not None:
-            self.view = self.segment.mapping.view
+        self._mapping = self.segment.mapping
+        if self._mapping is not None:
+            self.view = self._mapping.view
 
     def unmap(self) -> None:
         """Give up the view; BufferError if anything still uses it."""
-        mapping = self.segment.mapping
-        if mapping is not None:
+        if self._mapping is not None:
+            self.segment.mapping = None  # first: after an interrupt nobody may find it closed
             try:
-                mapping.close()
+                self._mapping.close()
             except BufferError:
-                self.view = mapping.view
+                self.view = self._mapping.view
                 raise
-            self.segment.mapping = None
+            self._mapping = None
 
     def finish(self, name: str, nbytes: int, expires: int | None, clock: Clock, *, durable: bool) -> bool:  # noqa: ARG002  a segment may be longer than its object, and memory is never durable
         """Give it its name; see `Draft.finish`."""
@@ -432,6 +441,11 @@ class Filling:
 
     def close(self) -> None:
         """Let go of it, whether it became an object or not."""
+        try:
+            self.unmap()
+        except BufferError:  # what is written through views that remain must not reach a later object
+            if self.segment.name:
+                self._directory.remove(self.segment.name)
         try:
             self._pool.keep(self._directory, self.segment, self._most_bytes)
         except BaseException:
