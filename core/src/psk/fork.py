@@ -62,7 +62,7 @@ def _call_all() -> None:
         try:
             owner() if entry.reset is None else entry.reset(owner)
         except BaseException:  # noqa: BLE001  os.fork has no caller to give it to, and the others must be called
-            report_ignored(owner, "Exception ignored in a forked child, while starting afresh")
+            report_ignored(owner, "Exception ignored in a forked child, while resetting it")
 
 
 if hasattr(os, "register_at_fork"):  # where processes can be forked at all

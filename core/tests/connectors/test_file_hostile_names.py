@@ -128,7 +128,7 @@ def test_a_directory_that_anybody_may_write_is_refused(tmp_path, mode):
     place = tmp_path / "open"
     place.mkdir()
     place.chmod(mode)
-    with pytest.raises(ChannelUnavailableError, match="anybody may write") as caught:
+    with pytest.raises(ChannelUnavailableError, match="every user may write") as caught:
         FileConnector(place)
     assert f"{place}/psk" in caught.value.remedy
 

@@ -100,7 +100,7 @@ class SupportsTake(Protocol):
     ) -> Frames | None:
         """Claim the object and fetch it.
 
-        The first claim wins. The same claim asking again gets the same object, and its lease starts anew; any
+        The first claim wins. The same claim asking again gets the same object, and its lease restarts; any
         other claim gets None, as for a missing object. `evict` ends the claim.
 
         Args:

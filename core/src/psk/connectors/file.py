@@ -37,7 +37,7 @@ class FileConnector(DirectoryConnector):
     Raises:
         ConnectorConfigError: An option makes no sense.
         DurabilityError: The file system cannot promise the durability.
-        ChannelUnavailableError: The directory cannot be opened, or anybody may write to it.
+        ChannelUnavailableError: The directory cannot be opened, or every user may write to it.
     """
 
     __slots__ = ("durabilities",)

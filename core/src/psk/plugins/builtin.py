@@ -50,7 +50,7 @@ FIRST_PARTY_COMMANDS = {
 CODECS = {
     "bytearray": ("psk.wire.raw:BYTEARRAY", "bytearray, as it is."),
     "bytes": ("psk.wire.raw:BYTES", "bytes, as they are."),
-    "cloudpickle": ("psk.wire.pickling:CLOUDPICKLE", "What only cloudpickle can pickle: what has no name."),
+    "cloudpickle": ("psk.wire.pickling:CLOUDPICKLE", "Objects that only cloudpickle can pickle, such as lambdas."),
     "memory": ("psk.wire.raw:MEMORY", "memoryview, as it is."),
     "pickle": ("psk.wire.pickling:PICKLE", "Any object, its large buffers out of band."),
     "str": ("psk.wire.raw:STR", "Text, as UTF-8."),

@@ -200,7 +200,7 @@ def _read(slot: Callable[[Any], Any], proxy: Any) -> Any:
 
 
 def is_hashed_by_value(target: Any) -> bool:
-    """Tell whether an equal object that is made anew has the same hash here; by default the hash is one instance's."""
+    """Tell whether another, equal object has the same hash here; by default the hash is one instance's."""
     kind = type(target)
     if kind is tuple or kind is frozenset:
         return all(map(is_hashed_by_value, target))

@@ -242,7 +242,7 @@ class Store(Generic[ConnectorT_co]):
     def close(self, timeout: float | None = None) -> None:
         """Release what the store opened, and delete nothing; closing twice is not an error.
 
-        A proxy of a closed store still resolves: it opens its channel anew.
+        A proxy of a closed store still resolves: it opens its channel again.
 
         Args:
             timeout: Seconds to wait for deliveries that the channel accepted and has not completed.

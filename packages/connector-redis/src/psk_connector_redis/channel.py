@@ -257,7 +257,7 @@ class Server:
             pool.close()
 
     def _open(self) -> tuple[str, ...]:
-        """Find out what the servers promise: each of them, if a promise is asked for."""
+        """Ask the servers what they promise: each of them, if a promise is asked for."""
         settings = self.settings
         deadline = time.monotonic() + min(settings.connect_timeout, settings.timeout)
         doing = "opening it"

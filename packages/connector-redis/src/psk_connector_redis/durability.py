@@ -1,4 +1,4 @@
-"""Find out which durability a server can promise, from its persistence, its eviction policy and its replicas."""
+"""Determine the durability that a server can promise, from its persistence, its eviction policy and its replicas."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Refusal(Exception):  # noqa: N818  an answer, returned as one; a caller th
 
 
 class GarbledError(ConnectionError):
-    """What arrived is not an answer of a Redis server, so the connection cannot be used any more."""
+    """The data received is not an answer of a Redis server, so the connection cannot be used any more."""
 
 
 def pack(*arguments: bytes) -> bytes:

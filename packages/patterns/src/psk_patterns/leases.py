@@ -40,7 +40,7 @@ class LeaseHolder:
 
     Each lease is renewed when a third of it is over, in one daemon thread per channel. A process that cannot renew for
     a whole `ttl`, because it was stopped or its channel was unreachable, counts as dead: the objects are lost. A holder
-    that is garbage keeps renewing what it has. A forked child's copy has no leases and can be used anew.
+    that is garbage keeps renewing what it has. A forked child's copy has no leases and can be used again.
 
     Args:
         store: The store of the objects; closing it does not end their leases.

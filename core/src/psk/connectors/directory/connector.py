@@ -103,7 +103,7 @@ class Allocation(AbortedAtEnd):
 
     def _memory(self) -> Memory:
         if not self._held:
-            raise InvalidArgumentError("the allocation was committed or aborted", remedy="allocate anew")
+            raise InvalidArgumentError("the allocation was committed or aborted", remedy="allocate again")
         if os.getpid() != self._process:
             raise ForkedConnectorError(
                 "an allocation of the parent process cannot be used in a forked child",

@@ -61,7 +61,7 @@ class Directory:
         create: Whether to make a missing directory, readable by its owner only.
 
     Raises:
-        ChannelUnavailableError: It cannot be opened or made, or anybody may write to it.
+        ChannelUnavailableError: It cannot be opened or made, or every user may write to it.
     """
 
     __slots__ = ("_filesystem", "descriptor", "has_unnamed", "owner", "path")
@@ -92,7 +92,7 @@ class Directory:
             raise unavailable(error, "open the directory", path) from error
         if found.st_mode & stat.S_IWOTH:
             raise ChannelUnavailableError(
-                f"anybody may write to {path}, so its objects cannot be trusted",
+                f"every user may write to {path}, so its objects cannot be trusted",
                 found=[f"mode {stat.S_IMODE(found.st_mode):o}"],
                 remedy=f"use a directory inside, like {path.rstrip('/')}/psk, which psk makes private",
             )
@@ -252,7 +252,7 @@ def filesystem_of(where: int | str, path: str) -> str:
         path: Its path, for file systems that cannot be told by their device number.
 
     Raises:
-        OSError: There are no descriptors or no memory to find out.
+        OSError: There are too few descriptors or too little memory to check.
     """
     try:
         with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123  pathlib costs 10 ms of import

@@ -108,7 +108,7 @@ def payload_size(descriptor: int) -> int | None:
 
 
 def find_record(descriptor: int, size: int, kind: bytes) -> tuple[int, int]:
-    """Find out how much of a file is its payload, and when it expires.
+    """Return how much of a file is its payload, and when it expires.
 
     Args:
         descriptor: The open file.

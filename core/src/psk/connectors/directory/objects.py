@@ -75,7 +75,7 @@ class Objects:
         self.clock = clock
         self.durable = durable
 
-    # What shared memory does in another way.
+    # Operations that shared memory overrides.
 
     def open(self, name: str, deadline: float, *, writable: bool = False) -> tuple[int, os.stat_result] | None:  # noqa: ARG002  files never wait for a writer
         """Open the object under a name; return its descriptor and what stat says of it, or None if it is missing.
@@ -134,7 +134,7 @@ class Objects:
     def give_back(self) -> None:
         """Give memory that is kept for later puts back to the system; files keep none."""
 
-    # What is the same everywhere.
+    # Operations that files and shared memory have in common.
 
     def mapped_draft(self, nbytes: int, *, named: bool = False) -> Draft:
         """Return a draft with memory."""
@@ -244,7 +244,7 @@ class Objects:
 
         try:
             # Locked: another process may be removing it because it has expired, and between its look and its unlink
-            # this call could let the name be put anew.
+            # this call could let the name be put again.
             return self.alone(descriptor, deadline, f"removing {name}", remove)
         finally:
             os.close(descriptor)
@@ -340,7 +340,7 @@ class Objects:
             return None
         return max(expires - self.clock.now(self.directory), 0) / 1e9
 
-    # What is left behind.
+    # Removal of what dead processes left.
 
     def mark(self) -> None:
         """Say that something here may have to be swept: first, so that a kill leaves nothing unknown to a sweep."""
@@ -554,7 +554,7 @@ class Objects:
         return False
 
     def _renew_claim(self, file: str, length: int, lease: float | None) -> bool:
-        """Let the lease of a claim begin anew in its own file: a held claim is never removed to be placed again."""
+        """Restart the lease of a claim in its own file: a held claim is never removed to be placed again."""
         opened = open_to_renew(self.directory, file)
         if opened is None:
             return False

@@ -85,7 +85,7 @@ class Inotify:
         return number
 
     def unwatch(self, number: int) -> None:
-        """Watch a directory no more; no error if it is gone."""
+        """Stop watching a directory; no error if it is gone."""
         self._library.inotify_rm_watch(self.descriptor, number)
 
     def events(self, seconds: float) -> list[Event]:
@@ -232,7 +232,7 @@ class Arrivals:
         self._looked = 0.0
 
     def after_fork(self) -> None:
-        """Start anew in a forked child: its events are the parent's too, who must not miss them."""
+        """Start again in a forked child: its events are the parent's too, who must not miss them."""
         inotify, self._inotify = self._inotify, None
         self._reset()
         if inotify is not None:

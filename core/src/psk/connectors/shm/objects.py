@@ -98,7 +98,7 @@ class SharedObjects(Objects):
         raise deadline_error(f"waiting for the writer of {name}")
 
     def _open_locked(self, name: str, *, writable: bool) -> tuple[int, os.stat_result] | Literal[False] | None:
-        """Do what `open` does; False if the object is being placed at this instant, or gone, or there anew."""
+        """Do what `open` does; False if the object is being placed at this instant, or gone, or there again."""
         opened = open_to_renew(self.directory, name) if writable else open_file(self.directory, name)
         if opened is None:
             return None

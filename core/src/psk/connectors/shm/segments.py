@@ -370,7 +370,7 @@ class Pool:
 
     def _put_back(self, segment: Segment) -> None:
         held = self._kept.setdefault(segment.inode, segment)
-        if held is not segment:  # meanwhile another thread opened it anew, used it and kept it
+        if held is not segment:  # meanwhile another thread opened it again, used it and kept it
             segment.close()
 
     def _make_room(self, directory: Directory, nbytes: int, most_bytes: int) -> bool:

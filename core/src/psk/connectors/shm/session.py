@@ -378,7 +378,7 @@ def is_token(name: str) -> bool:
 
 
 def gone(what: str) -> ChannelUnavailableError:
-    """Build the error for a session whose objects are gone with its processes; opening it anew brings none back."""
+    """Build the error for a session whose objects are gone with its processes; opening it again brings none back."""
     return ChannelUnavailableError(
         what,
         remedy="keep the process running that opened it, of a session with a name the last one, until every reader is "

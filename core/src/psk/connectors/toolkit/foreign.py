@@ -119,7 +119,7 @@ class LoopThread:
             future.cancel()
 
     def close(self) -> None:
-        """Cancel what still runs, stop the loop and end the thread; the next call starts both anew."""
+        """Cancel what still runs, stop the loop and end the thread; the next call starts both again."""
         running = self._running.clear()
         if running is not None:
             loop, thread = running

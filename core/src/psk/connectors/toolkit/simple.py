@@ -116,7 +116,7 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
     def __init__(self, **options: object) -> None:
         self._begin(options, create=True)
 
-    # What a subclass defines.
+    # Methods that a subclass defines.
 
     def open(self, deadline: float, *, create: bool) -> Any:
         """Open the channel, once in each process, and return what the other methods use as `self.channel`.
@@ -162,7 +162,7 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
         """Return all names; those that are not keys are ignored."""
         raise NotImplementedError
 
-    # What it inherits.
+    # Methods that it inherits.
 
     @property
     def channel(self) -> Any:

@@ -1,4 +1,4 @@
-"""Wait for the outcome of one future, and find out whether its producer is alive."""
+"""Wait for the outcome of one future, and check that its producer is alive."""
 
 from __future__ import annotations
 

@@ -253,7 +253,7 @@ class Watcher:
             self._judge(subscription, partial(subscription.observation.note, present))
 
     def _check_claims(self, store: Store, subscriptions: list[Subscription]) -> None:
-        """Find out which producers have died."""
+        """Notice the producers that have died."""
         claimed = [each for each in subscriptions if each.observation.claim is not None]
         if not claimed:
             return

@@ -166,7 +166,7 @@ class Swapping(Suite):
         assert any(len(set(values)) > 2 for values in seen.values())
 
     @rule(
-        "C53", needs=(SupportsSwap, SupportsExpiry), fix="carry the expiry over where `ttl` is None, else set it anew"
+        "C53", needs=(SupportsSwap, SupportsExpiry), fix="carry the expiry over where `ttl` is None, else set it again"
     )
     def test_a_swap_keeps_or_moves_the_expiry(self, connector: Any) -> None:
         def attempt(pace: float) -> None:

@@ -80,7 +80,7 @@ class Expiring(Suite):
         time.sleep(0.02)
         assert connector.exists(payload.key)
 
-    @rule("C45", needs=(SupportsExpiry,), fix="set the expiry anew, longer, shorter or none; False for what is gone")
+    @rule("C45", needs=(SupportsExpiry,), fix="replace the expiry: longer, shorter or none; False for what is gone")
     def test_renewing_moves_the_expiry(self, connector: Any) -> None:
         def attempt(pace: float) -> None:
             key = connector.put(encode("longer"), ttl=0.1 * pace)
