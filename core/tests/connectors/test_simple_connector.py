@@ -164,6 +164,12 @@ def test_a_client_that_fails_is_translated(memory, monkeypatch):  # C5, C20, C24
         memory.get(key)
 
 
+@pytest.mark.parametrize("answer", [0, 1, None, b"found"])
+def test_whatever_holds_returns_existence_is_true_or_false(memory, monkeypatch, answer):  # C27
+    monkeypatch.setattr(Memory, "holds", lambda *_, **__: answer)
+    assert memory.exists(encode(1).key) is bool(answer)
+
+
 def test_a_ttl_is_refused_not_ignored(memory):  # C18
     with pytest.raises(CapabilityError, match="no expiry"):
         memory.put(encode(1), ttl=1)

@@ -254,6 +254,23 @@ async def failing():
     raise ZeroDivisionError
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_loop_survives_what_ends_programs(error):
+    loop = LoopThread()
+
+    async def end():
+        raise error
+
+    async def answer():
+        return 5
+
+    for _ in range(3):
+        with pytest.raises(error):
+            loop.run(end(), time.monotonic() + 10)
+        assert loop.run(answer(), time.monotonic() + 10) == 5
+    loop.close()
+
+
 def test_a_coroutine_that_is_late_is_cancelled():
     loop, cancelled = LoopThread(), threading.Event()
 

@@ -139,8 +139,13 @@ def _start(name: str) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    is_over = False
     try:
-        loop.run_forever()
+        while not is_over:
+            # Its caller gets what a coroutine raised; the loop itself must go on for all others.
+            with suppress(KeyboardInterrupt, SystemExit):
+                loop.run_forever()
+                is_over = True
     finally:
         loop.run_until_complete(_cancel_all())
         loop.run_until_complete(loop.shutdown_asyncgens())

@@ -219,7 +219,8 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:
         """Tell whether the channel holds the object."""
         validate_plain_key(key)
-        return self._run(f"looking for {key} in", deadline_after(timeout, self._timeout), self.holds, key)
+        # Clients answer with a number, or with what they found.
+        return bool(self._run(f"looking for {key} in", deadline_after(timeout, self._timeout), self.holds, key))
 
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
         """Remove the object; a missing one is not an error."""
