@@ -170,3 +170,15 @@ def test_system_calls_never_name_anything_outside(files, directory):  # C4
     names = {name for _, name in seen if not str(name).startswith(("/proc/self/fd/", "/proc/self/mountinfo"))}
     assert names
     assert not [name for name in names if "/" in str(name)]
+
+
+def test_a_sweep_removes_only_files_of_psk(tmp_path):
+    os.mkdir(tmp_path / ".drafts", 0o700)
+    (tmp_path / ".sweep").touch()
+    os.symlink("/nowhere", tmp_path / f"{'a' * 32}.claim")
+    os.mkfifo(tmp_path / f"{'b' * 32}.claim")
+    os.mkfifo(tmp_path / ".drafts" / ("0" * 24))
+    before = {*os.listdir(tmp_path), *os.listdir(tmp_path / ".drafts")}
+    with FileConnector(tmp_path) as connector:
+        connector.clear()
+    assert {*os.listdir(tmp_path), *os.listdir(tmp_path / ".drafts")} == before - {".sweep"}

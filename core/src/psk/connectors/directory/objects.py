@@ -398,7 +398,11 @@ class Objects:
     def _needs_mark(self, name: str) -> bool:
         """Remove an expired object, or a claim without object; tell whether a later sweep has to look at it."""
         if _is_claim_name(name):
-            return self.directory.stat(name[: -len(CLAIM_SUFFIX)]) is not None or not self.directory.remove(name)
+            if self.directory.stat(name[: -len(CLAIM_SUFFIX)]) is not None:
+                return True
+            found = self.directory.stat(name)
+            is_ours = found is not None and stat.S_ISREG(found.st_mode)
+            return is_ours and not self.directory.remove(name)
         if not is_object_name(name):
             return False
         found = self.directory.stat(name)
@@ -429,6 +433,8 @@ class Objects:
                 return
             # Where locks may not hold between hosts, a free one proves nothing about a writer elsewhere.
             is_dead = ours and self.directory.is_local
+            if not stat.S_ISREG(found.st_mode):
+                return
             if is_dead or self.clock.now(self.directory) - found.st_mtime_ns > ABANDONED_NANOSECONDS:
                 os.unlink(name, dir_fd=drafts)
         finally:
