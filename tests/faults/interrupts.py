@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import contextmanager
 from functools import partial
 
 LIMIT_SECONDS = 30.0
@@ -191,3 +192,32 @@ class _AlarmClock:
 
     def join(self):
         pass
+
+
+@contextmanager
+def finalised_in(name, finalise):
+    """Run a finaliser in each new thread of a name before it has started, as the garbage collector may.
+
+    Args:
+        name: Of the threads.
+        finalise: The finaliser.
+
+    Yields:
+        A list that gets the name for each thread beside which the finaliser came to its end.
+    """
+    start = threading.Thread.start
+    finished = []
+
+    def finalise_and_start(thread):
+        if thread.name == name:
+            finaliser = threading.Thread(target=finalise, daemon=True)
+            start(finaliser)
+            finaliser.join(LIMIT_SECONDS)
+            finished.extend([] if finaliser.is_alive() else [name])
+        start(thread)
+
+    threading.Thread.start = finalise_and_start
+    try:
+        yield finished
+    finally:
+        threading.Thread.start = start

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from faults.interrupts import finalised_in
 from psk.connectors import Frames, Payload, Wake, toolkit
 from psk.connectors.toolkit import (
     Address,
@@ -491,6 +492,20 @@ def test_listeners_share_a_connection_and_are_told_of_their_topics(hub):
         assert second.wait(10)
         assert not first.wait(0)
         assert len(hub.feeds) == 1
+
+
+def test_a_finaliser_in_a_thread_that_starts_waits_for_no_lock(hub):
+    subscriber, other = Subscriber.at(id(hub)), Listener(Subscriber.at(id(hub)), [], Wake(), connect=None, owner=None)
+
+    def finalise():
+        dismiss(other)
+        subscriber.leave(other)
+
+    wake = Wake()
+    with finalised_in("psk-subscriber", finalise) as finished:
+        with Listener(subscriber, [b"one"], wake, connect=hub.connect, owner=hub):
+            assert wake.wait(10)
+        assert finished == ["psk-subscriber"]
 
 
 def test_a_connection_that_breaks_or_falls_silent_is_replaced(hub, monkeypatch):

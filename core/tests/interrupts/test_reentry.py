@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from faults.interrupts import elsewhere
+from faults.interrupts import elsewhere, finalised_in
 from psk import Proxy, Store, register_codec
 from psk.connectors.local import LocalConnector
+from psk.connectors.reaper import Reaper
 from psk.singleflight import SingleFlight
 from psk.wire import Codec
 
@@ -126,3 +128,32 @@ def test_a_signal_handler_may_use_the_store_that_it_interrupts(scheme, tmp_path,
     command = [sys.executable, str(SIGNALLED), uri, str(scale("interrupts.signals"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_finaliser_in_the_reaper_that_starts_waits_for_no_lock():
+    class Owner:
+        def reap(self):
+            return None
+
+    reaper, owner = Reaper(), Owner()
+    with finalised_in("psk-reaper", lambda: reaper.forget(Owner())) as finished:
+        reaper.watch(owner, time.monotonic())
+    assert finished == ["psk-reaper"]
+
+
+def test_a_reaper_that_another_one_replaces_ends():
+    class Owner:
+        is_reaped = False
+
+        def reap(self):
+            self.is_reaped = True
+
+    reaper, owner, once = Reaper(), Owner(), iter([True])
+    # Another call starts a second thread while the first has not started yet.
+    with finalised_in("psk-reaper", lambda: next(once, None) and reaper.watch(owner, time.monotonic())) as finished:
+        reaper.watch(owner, time.monotonic() + 0.2)
+    assert len(finished) == 2
+    deadline = time.monotonic() + 10
+    while not owner.is_reaped or any(thread.name == "psk-reaper" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

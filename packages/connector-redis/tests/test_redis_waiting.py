@@ -103,10 +103,10 @@ def test_who_may_not_publish_or_subscribe_is_found_by_looking(tmp_path, may, mon
 
 @pytest.mark.parametrize("error", [OSError(24, "Too many open files"), RuntimeError("can't start new thread")])
 def test_a_system_without_threads_or_descriptors_to_spare_looks(connector, monkeypatch, error):
-    def refuse(_):
+    def refuse():
         raise type(error)(*error.args)  # each time another, which holds no frames of an earlier one
 
-    monkeypatch.setattr(subscriber.Subscriber, "_start", refuse)
+    monkeypatch.setattr(subscriber, "WakePipe", refuse)
     payload = encode("found")
     with waiting_for(connector, [payload.key], until=False) as outcome:
         time.sleep(0.05)

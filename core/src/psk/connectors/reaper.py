@@ -51,11 +51,14 @@ class Reaper:
             if when < self._due.get(owner, float("inf")):
                 self._due[owner] = when
                 self._changed.notify()
-            # Asked each time: an interrupt may have come between the two last lines, or in the last one.
+            thread = None
+            # Asked each time: an interrupt may come between any two lines.
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="psk-reaper", daemon=True)
-                with suppress(RuntimeError):  # the interpreter ends, or no thread can start: the next access frees it
-                    self._thread.start()
+                thread = self._thread = threading.Thread(target=self._run, name="psk-reaper", daemon=True)
+        # Without the lock: `start` waits for the thread, in which the garbage collector may finalise an owner.
+        if thread is not None:
+            with suppress(RuntimeError):  # the interpreter ends, or no thread can start: the next access frees it
+                thread.start()
 
     def forget(self, owner: Reapable) -> None:
         """Do not call this owner again."""
@@ -78,8 +81,10 @@ class Reaper:
                 del owner
 
     def _wait(self) -> list[Reapable]:
+        me = threading.current_thread()
         with self._lock:
-            while due := list(self._due.items()):
+            # Another thread takes over if it was made before this one had started.
+            while self._thread is me and (due := list(self._due.items())):
                 now = time.monotonic()
                 if ready := [owner for owner, when in due if when <= now]:
                     for owner in ready:
@@ -88,7 +93,8 @@ class Reaper:
                 pause = min(when for _, when in due) - now
                 del due  # holds the owners
                 self._changed.wait(min(pause, LONGEST_PAUSE))
-            self._thread = None
+            if self._thread is me:
+                self._thread = None
             return []
 
 

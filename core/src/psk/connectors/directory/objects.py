@@ -25,7 +25,7 @@ from psk.connectors.directory.expiry import (
 )
 from psk.connectors.directory.locks import locked, try_lock, unlock
 from psk.connectors.directory.reading import PIPELINE_BYTES, read_frames, read_range
-from psk.connectors.directory.writing import DRAFTS, PERMANENT_MODE, Draft, open_drafts, place
+from psk.connectors.directory.writing import DRAFTS, PERMANENT_MODE, HeldDraft, open_drafts, place
 from psk.errors import CapabilityError, ChannelDataError, KeyExistsError, PskError
 from psk.wire import MAGIC, Frames
 
@@ -136,9 +136,9 @@ class Objects:
 
     # Operations that files and shared memory have in common.
 
-    def mapped_draft(self, nbytes: int, *, named: bool = False) -> Draft:
+    def mapped_draft(self, nbytes: int, *, named: bool = False) -> HeldDraft:
         """Return a draft with memory."""
-        draft = Draft(self.directory)
+        draft = HeldDraft(self.directory)
         try:
             draft.open(PERMANENT_MODE, named=named)
             draft.map(nbytes)

@@ -190,13 +190,6 @@ class Draft:
             descriptor, self.descriptor = self.descriptor, -1
             os.close(descriptor)
 
-    def __del__(self) -> None:
-        with suppress(AttributeError):  # the instance may be half made
-            if (
-                self.descriptor >= 0 or self._drafts >= 0
-            ):  # lost to an interrupt; a temporary name is swept, since its lock is free now
-                self.forget()
-
     def _open_named(self) -> None:
         """Open it under a temporary name, and hold its lock."""
         while True:
@@ -216,6 +209,20 @@ class Draft:
                 self.close()
                 raise
             self.close()
+
+
+class HeldDraft(Draft):
+    """A draft that outlives the call that makes it, and that is closed with its last reference.
+
+    An interrupt may lose it before anything else can close it. Its temporary name is swept, since its lock is free.
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # the instance may be half made
+            if self.descriptor >= 0 or self._drafts >= 0:
+                self.forget()
 
 
 def open_drafts(directory: Directory, *, create: bool) -> int:

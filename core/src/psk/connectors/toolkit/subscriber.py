@@ -218,20 +218,33 @@ class Subscriber:
 
     def join(self, listener: Listener) -> None:
         """Let a listener be told."""
-        with self._lock:
-            self._listeners.add(listener)
-            self._has_changed = self._lingers = True
-            for topic in listener.topics:
-                self._by_topic.setdefault(topic, set()).add(listener)
-            if self._session is not None and listener.topics <= self._session.confirmed:
-                listener.tell()
-            elif self._pipe is not None and self._thread is not None and self._thread.is_alive():
-                self._pipe.set()
-            else:
-                try:
-                    self._start()
-                except (OSError, RuntimeError):  # no descriptor or no thread is to be had
-                    self._refuse()
+        thread = None
+        try:
+            with self._lock:
+                self._listeners.add(listener)
+                self._has_changed = self._lingers = True
+                for topic in listener.topics:
+                    self._by_topic.setdefault(topic, set()).add(listener)
+                if self._session is not None and listener.topics <= self._session.confirmed:
+                    listener.tell()
+                elif self._thread is not None and self._pipe is not None:
+                    self._pipe.set()
+                else:
+                    self._pipe = pipe = WakePipe()
+                    thread = threading.Thread(target=self._run, args=(pipe,), name="psk-subscriber", daemon=True)
+                    self._thread = thread
+            # Without the lock: `start` waits for the thread, in which the garbage collector may run finalisers.
+            if thread is not None:
+                thread.start()
+        except BaseException as error:  # an interrupt too: listeners must not rely on a thread that never starts
+            with self._lock:
+                if thread is None or not thread.is_alive():
+                    if self._thread is thread:
+                        self._end()
+                    if isinstance(error, OSError | RuntimeError):  # no descriptor or no thread is available
+                        self._refuse()
+                        return
+            raise
 
     def leave(self, listener: Listener) -> None:
         """Forget a listener; the thread ends its subscriptions when it wakes next."""
@@ -250,13 +263,14 @@ class Subscriber:
 
     def dismiss(self, owner: object) -> None:
         """Wake the listeners of a connector that was closed, and do not outlive the last listener."""
-        with self._lock:
-            for listener in self._listeners:
-                if listener.owner is owner:
-                    listener.tell()
-            self._lingers = False
-            if self._pipe is not None:
-                self._pipe.set()
+        # Without the lock: a finaliser may run this in any thread.
+        for listener in list(self._listeners):
+            if listener.owner is owner:
+                listener.tell()
+        self._lingers = False
+        pipe = self._pipe
+        if pipe is not None:
+            pipe.set()
 
     def forget(self) -> None:
         """In a forked child: give up this process's copies of what the parent's thread uses."""
@@ -264,15 +278,6 @@ class Subscriber:
             self._session.feed.forget()
         if self._pipe is not None:
             self._pipe.close()
-
-    def _start(self) -> None:
-        self._pipe = pipe = WakePipe()
-        self._thread = threading.Thread(target=self._run, args=(pipe,), name="psk-subscriber", daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError:
-            self._end()
-            raise
 
     def _end(self) -> None:
         pipe, self._pipe, self._thread = self._pipe, None, None
@@ -295,7 +300,7 @@ class Subscriber:
 
     def _stay_connected(self, pipe: WakePipe) -> None:
         pause = _FIRST_PAUSE
-        while (listener := self._any_listener()) is not None:
+        while (listener := self._any_listener(pipe)) is not None:
             try:
                 feed = listener.connect()
                 del listener  # so that this thread keeps no closed connector alive
@@ -355,12 +360,13 @@ class Subscriber:
             listener.is_refused = True
             listener.tell()
 
-    def _any_listener(self) -> Listener | None:
-        """Give a listener to connect for; None if the thread ends now, because there is none."""
+    def _any_listener(self, pipe: WakePipe) -> Listener | None:
+        """Return a listener to connect for; None if the thread ends now, because there is none, or another thread."""
         with self._lock:
-            for listener in self._listeners:
-                return listener
-            self._end()
+            if self._pipe is pipe:
+                for listener in self._listeners:
+                    return listener
+                self._end()
             return None
 
 
