@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
+_BESIDE = Path(sys.executable).with_name("uv")  # where `make setup` installs it
+UV = str(_BESIDE) if _BESIDE.exists() else "uv"
 TAG = re.compile(r"(?P<name>[a-z][a-z0-9-]*)-v(?P<version>\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?)")
 
 
@@ -76,13 +78,13 @@ def of_tag(tag: str) -> Distribution:
 def check(distribution: Distribution, out: Path, place: Path) -> None:
     """Install the wheel into an empty environment, import it, and run its conformance tests there, or all its tests."""
     python = place / "bin/python"
-    run("uv", "venv", "--quiet", "--python", sys.executable, place)
+    run(UV, "venv", "--quiet", "--python", sys.executable, place)
     # The rest of the workspace only where the index does not have it yet.
     for needed in distributions().values():
         if needed is not distribution:
-            run("uv", "build", "--quiet", "--wheel", "--out-dir", place / "workspace", needed.folder)
+            run(UV, "build", "--quiet", "--wheel", "--out-dir", place / "workspace", needed.folder)
     wheel = next(out.glob(f"{distribution.name.replace('-', '_')}-{distribution.version}-*.whl"))
-    install = ("uv", "pip", "install", "--quiet", "--python", python, "--find-links", place / "workspace")
+    install = (UV, "pip", "install", "--quiet", "--python", python, "--find-links", place / "workspace")
     run(*install, wheel)
     imported = f"import {distribution.import_name} as it; print(it.__version__, it.__file__)"
     version, path = run(python, "-I", "-c", imported).split(maxsplit=1)
@@ -107,7 +109,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     arguments = parser.parse_args()
     distribution = of_tag(arguments.tag)
-    run("uv", "build", "--quiet", "--out-dir", arguments.out, distribution.folder)
+    run(UV, "build", "--quiet", "--out-dir", arguments.out, distribution.folder)
     with tempfile.TemporaryDirectory(prefix="release-") as place:
         check(distribution, arguments.out, Path(place) / "empty")
     print(f"{distribution.name} {distribution.version} is fit to be published: {arguments.out}")

@@ -17,7 +17,7 @@ from email.parser import Parser
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from release import ROOT, Distribution, distributions, run
+from release import ROOT, UV, Distribution, distributions, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Built(NamedTuple):
 
 def build(distribution: Distribution, out: Path) -> Built:
     """Build wheel and source archive."""
-    run("uv", "build", "--quiet", "--out-dir", out, distribution.folder)
+    run(UV, "build", "--quiet", "--out-dir", out, distribution.folder)
     stem = f"{distribution.name.replace('-', '_')}-{distribution.version}"
     wheel = next(out.glob(f"{stem}-*.whl"))
     with zipfile.ZipFile(wheel) as archive:
@@ -91,13 +91,13 @@ def links_of(metadata: Message) -> list[str]:
 def install(built: Built, out: Path, place: Path) -> list[str]:
     """Install a wheel into an empty environment, import it there, and give the names of all that came with it."""
     python = place / "bin/python"
-    run("uv", "venv", "--quiet", "--python", sys.executable, place)
-    run("uv", "pip", "install", "--quiet", "--python", python, "--find-links", out, built.wheel)
+    run(UV, "venv", "--quiet", "--python", sys.executable, place)
+    run(UV, "pip", "install", "--quiet", "--python", python, "--find-links", out, built.wheel)
     package = built.distribution.import_name
     version = run(python, "-I", "-c", f"import {package}; print({package}.__version__)").strip()
     if version != built.distribution.version:
         raise SystemExit(f"{package} says that it is {version}, not {built.distribution.version}")
-    listed = json.loads(run("uv", "pip", "list", "--quiet", "--python", python, "--format", "json"))
+    listed = json.loads(run(UV, "pip", "list", "--quiet", "--python", python, "--format", "json"))
     return [row["name"] for row in listed if row["name"] != built.distribution.name]
 
 

@@ -150,6 +150,20 @@ def test_threads_get_the_same_and_the_module_is_imported_once(site):
     assert site.run(program) == ["imported", [16, 1, 1]]
 
 
+def test_threads_that_clear_the_caches_of_imports_at_once_disturb_nobody(site):
+    site.add_theirs()
+    program = """
+        import importlib
+        calls = []
+        def invalidate_caches():
+            calls.append(1)
+            if len(calls) == 1: raise KeyError("an entry that another thread has just removed")
+        importlib.invalidate_caches = invalidate_caches
+        say(psk.find_connector("theirs").__name__, len(calls))
+    """
+    assert site.run(program) == [["TheirConnector", 2]]
+
+
 def test_what_is_installed_later_is_found_and_a_failure_is_not_kept(site):
     program = f"""
         from pathlib import Path

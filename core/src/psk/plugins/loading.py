@@ -157,15 +157,25 @@ def _only(kind: str, name: str) -> InstalledPlugin:
     return record
 
 
+def _look_anew() -> None:
+    """Let imports find what was installed since the last one."""
+    from importlib import invalidate_caches
+
+    while True:
+        try:
+            invalidate_caches()
+        except KeyError:  # CPython removes entries of a dictionary: another thread has removed the same one
+            continue
+        return
+
+
 def _describe(record: InstalledPlugin) -> tuple[Any, ...]:
     """Import a plug-in's module and ask the hook of its kind.
 
     Returns:
         Its descriptions; for an observer, the caller of its hooks.
     """
-    from importlib import invalidate_caches
-
-    invalidate_caches()  # it may have been installed since the last import
+    _look_anew()
     module = _import_part(record, record.value)
     try:
         from psk.plugins.pluggy_adapter import hooks_of, is_implemented
