@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 AT_ONCE = len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 2
 #: The slowest folders of the core, which has more tests than all the others, run as a process of their own.
 CORE_CHANNELS = ("connectors",)
+#: The distributions whose tests take longest, in this order; they start first, so that none runs alone at the end.
+LONGEST = ("patterns", "core", "connector-redis", "workspace", "testing")
 COUNTED = re.compile(r"(\d+) (passed|failed|error|skipped)")
 
 
@@ -47,12 +49,13 @@ def all_parts() -> list[Part]:
     channels = [core / name for name in CORE_CHANNELS]
     others = [path for path in sorted(core.iterdir()) if path not in channels and has_tests(path)]
     packages = sorted(path for path in (ROOT / "packages").iterdir() if has_tests(path))
-    return [
+    parts = [
         Part("core", channels),
         Part("core", others),
         *(Part(path.name, [path]) for path in packages),
         Part("workspace", [ROOT / "tests"]),
     ]
+    return sorted(parts, key=lambda part: (*LONGEST, part.distribution).index(part.distribution))
 
 
 def has_tests(path: Path) -> bool:

@@ -40,7 +40,6 @@ def warm(redis_server, request):
         store.clear()
 
 
-@pytest.mark.xfail(strict=False, reason="the connector still goes through more files than it should")
 @pytest.mark.parametrize("call", ["put", "get"])
 def test_a_call_crosses_few_files(warm, call):
     key = warm.put({"a": 1})
