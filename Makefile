@@ -55,9 +55,9 @@ $(BENCH_RAY)/.ready: $(UV) Makefile
 		&& rm -f $(BENCH_RAY)/no-ray.txt && touch $@ \
 		|| { echo "Ray is not installed, so it is not measured:"; cat $(BENCH_RAY)/no-ray.txt; }
 
-# psk is installed as users have it, not editable: that would change what an import costs.
+# psk is installed as users have it. The sources of the workspace would make it editable, and change what an import costs.
 bench: $(BENCH)/.ready $(BENCH_RAY)/.ready
-	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode --reinstall-package psk-core \
+	$(UV) pip install --quiet --python $(BENCH) --compile-bytecode --no-sources --reinstall-package psk-core \
 		--reinstall-package psk-connector-redis --reinstall-package psk-patterns \
 		./core ./packages/connector-redis ./packages/patterns
 	$(BENCH)/bin/python benchmarks/run.py $(TOPICS)

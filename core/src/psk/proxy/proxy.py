@@ -106,10 +106,10 @@ class Proxy(Layout):
             prepare_class(cls)
 
     def __getattribute__(self, name: str) -> Any:
-        if name[:2] != "__":
-            return getattr(fast_target_of(self), name)
         if name == "__class__":
             return class_of(self, sys._getframe(1))  # noqa: SLF001  # no public way to see the caller
+        if name[:2] != "__":
+            return getattr(fast_target_of(self), name)
         if name.startswith(_OWN_PREFIX) or name in _OWN:
             return object.__getattribute__(self, name)
         target = fast_target_of(self)
