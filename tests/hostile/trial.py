@@ -204,7 +204,7 @@ class Trial:
 
     def _warm_up(self):
         """Refuse once, harmlessly, what psk imports a module of its own for, or of the standard library."""
-        import psk.secret_file  # looks for a signing key
+        import psk.credentials  # looks for a signing key
         import psk.wire.explain_failure  # describes what raw codecs cannot decode
 
         lost = f"{self.random.randrange(1 << 128):032x}"

@@ -8,9 +8,8 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from psk.errors import ShortageError
+from psk.errors import ShortageError, report_ignored
 from psk.fork import after_fork_in_child
-from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

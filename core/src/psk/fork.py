@@ -6,7 +6,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from psk.unraisable import report_ignored
+from psk.errors import report_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable

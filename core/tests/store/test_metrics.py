@@ -10,7 +10,7 @@ from psk import Store, get_key
 from psk.connectors import SupportsTake
 from psk.connectors.local import LocalConnector
 from psk.errors import SerializationError
-from psk.store.metrics import Histogram
+from psk.store.events import Histogram
 
 
 class SlowConnector(LocalConnector):

@@ -12,8 +12,8 @@ import pytest
 import psk
 from psk import Store, StoreConfig
 from psk.connectors import find_connector, open_connector
+from psk.credentials import masked_uri
 from psk.errors import PskError
-from psk.masking import masked_uri
 from psk.store.factory import StoreFactory, restore_proxy
 from psk.wire import Reference
 

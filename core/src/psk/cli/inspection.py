@@ -194,8 +194,8 @@ def describe_pickle(view: memoryview, problems: list[str], *, place: str = "") -
 
 def describe_reference(uri: Any, body: Any, problems: list[str]) -> dict[str, object]:
     """Describe a reference by its URI and body, and add what is wrong with it to the problems."""
+    from psk.credentials import masked_uri
     from psk.errors import InvalidReferenceError
-    from psk.masking import masked_uri
     from psk.wire import Reference, type_name
 
     try:

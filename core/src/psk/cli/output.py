@@ -136,7 +136,7 @@ def plain(text: str) -> str:
 def without_secrets(text: str) -> str:
     """Mask what looks like a password in a URI: messages repeat what a user typed."""
     # Compiled and imported here: most commands print nothing that could contain one.
-    from psk.masking import masked_uri
+    from psk.credentials import masked_uri
 
     text = re.sub(_SECRETS, lambda found: f"{found[3]}***" if found[3] else f"{found[1] or found[2] or ''}:***@", text)
     return re.sub(_URI, lambda found: masked_uri(found[0]), text)

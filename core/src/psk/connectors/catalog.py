@@ -95,7 +95,7 @@ def provider_of(uri: str) -> str:
 
 def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:
     with on_demand:
-        from psk.masking import masked_uri  # a URI that was given as a scheme may contain a password
+        from psk.credentials import masked_uri  # a URI that was given as a scheme may contain a password
 
     distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
     asked = masked_uri(scheme) if isinstance(scheme, str | bytes) else scheme

@@ -99,7 +99,7 @@ def parse_uri(uri: str) -> dict[str, object]:
 def _no_uri(text: object) -> ConnectorConfigError:
     """Build the error for a text that is not a URI, with the URI that was probably meant."""
     with on_demand:
-        from psk.masking import masked_uri
+        from psk.credentials import masked_uri
 
     masked = masked_uri(text) if isinstance(text, str | bytes) else text
     meant = _meant(text) if isinstance(text, str) and masked == text and len(text) <= LONGEST_URI else None
@@ -144,7 +144,7 @@ def _checked(name: str, value: str) -> str:
         segments = value.split("/")
         if segments[0] or "." in segments or ".." in segments:
             with on_demand:
-                from psk.masking import masked_uri
+                from psk.credentials import masked_uri
 
             raise ConnectorConfigError(
                 f"the path {shown(masked_uri(value))} of a URI is relative or has dot segments",

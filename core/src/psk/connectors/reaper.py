@@ -8,8 +8,8 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from psk.errors import report_ignored
 from psk.fork import after_fork_in_child
-from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
     from typing import Protocol

@@ -12,7 +12,7 @@ from psk.store.store import Lifetime, Store, get_or_create_store, get_store, res
 from psk.store.trust import TrustPolicy, get_policy, set_policy
 
 if TYPE_CHECKING:
-    from psk.store.metrics import StoreMetrics
+    from psk.store.events import StoreMetrics
 
 __all__ = [
     "Lifetime",
@@ -40,7 +40,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Only a store with metrics=True needs it.
     if name == "StoreMetrics":
-        from psk.store.metrics import StoreMetrics
+        from psk.store.events import StoreMetrics
 
         return StoreMetrics
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -111,7 +111,7 @@ class StoreConfig:
 
     def __repr__(self) -> str:
         with on_demand:
-            from psk.masking import masked_uri
+            from psk.credentials import masked_uri
 
         shown = {"name": self.name, "connector": masked_uri(self.connector), **self._changed()}
         if self.trusted:

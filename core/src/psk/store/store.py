@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from psk.store.events import Events
-    from psk.store.metrics import StoreMetrics
+    from psk.store.events import Events, StoreMetrics
     from psk.store.trust import Limits
     from psk.wire import Reference
 
@@ -225,7 +224,7 @@ class Store(Generic[ConnectorT_co]):
     def shown_uri(self) -> str:
         """The URI for people to read: without what is, or may be, a password in it."""
         with on_demand:
-            from psk.masking import masked_uri
+            from psk.credentials import masked_uri
 
         return masked_uri(self.uri)
 
@@ -816,7 +815,7 @@ class Store(Generic[ConnectorT_co]):
 
     def _subscribed_metrics(self) -> StoreMetrics:
         with on_demand:
-            from psk.store.metrics import StoreMetrics
+            from psk.store.events import StoreMetrics
 
         metrics = StoreMetrics(self._reader.cache)
         cast("Events", self._channel.events).subscribe(metrics.hear)
@@ -882,7 +881,7 @@ def _events_of(config: StoreConfig) -> Events | None:
 def _name_after(uri: str) -> str:
     if isinstance(uri, str) and any(mark in uri for mark in "@?"):  # every message shows the name
         with on_demand:
-            from psk.masking import masked_uri
+            from psk.credentials import masked_uri
 
         return masked_uri(uri)
     return uri

@@ -158,7 +158,7 @@ class TrustPolicy:
 
 def _untrusted(message: str, trusted: Iterable[str], remedy: str) -> UntrustedChannelError:
     with on_demand:
-        from psk.masking import masked_uri  # only failures need it
+        from psk.credentials import masked_uri  # only failures need it
 
     return UntrustedChannelError(message, found=map(masked_uri, trusted), remedy=remedy)
 

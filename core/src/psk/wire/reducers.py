@@ -6,9 +6,9 @@ import copyreg
 import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from psk.errors import report_ignored
 from psk.plugins.builtin import REDUCERS
 from psk.plugins.importing import import_target
-from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

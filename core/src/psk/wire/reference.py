@@ -97,7 +97,7 @@ class Reference:
     def shown_uri(self) -> str:
         """The URI for people to read: without what is, or may be, a password in it."""
         with on_demand:
-            from psk.masking import masked_uri
+            from psk.credentials import masked_uri
 
         return masked_uri(self.uri)
 

@@ -169,7 +169,7 @@ def _read_secret(text: str) -> bytes:
 def _read_key_file(path: str) -> bytes | None:
     """Return the secret in a key file, or None if there is no such file."""
     with on_demand:
-        from psk.secret_file import read_secret  # only where a key is read
+        from psk.credentials import read_secret  # only where a key is read
 
     content = read_secret(path, what="key file", error=SigningError, most_bytes=_MAXIMUM_FILE, follow_links=False)
     if content is None:

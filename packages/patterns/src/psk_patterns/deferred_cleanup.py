@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
+from psk.errors import report_ignored
 from psk.fork import after_fork_in_child
-from psk.unraisable import report_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

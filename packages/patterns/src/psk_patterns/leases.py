@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from psk import Store
 from psk.connectors import SupportsExpiry, check_ttl
-from psk.errors import CapabilityError, ConnectorClosedError, InvalidArgumentError, PskError, StoreClosedError
+from psk.errors import (
+    CapabilityError,
+    ConnectorClosedError,
+    InvalidArgumentError,
+    PskError,
+    StoreClosedError,
+    report_ignored,
+)
 from psk.fork import after_fork_in_child
-from psk.unraisable import report_ignored
 from psk_patterns.errors import LeaseLostError, LifetimeEndedError
 
 if TYPE_CHECKING:

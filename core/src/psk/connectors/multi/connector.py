@@ -161,7 +161,7 @@ class MultiConnector(ContextManaged, Rebuilding):
 
     def __repr__(self) -> str:
         with on_demand:
-            from psk.masking import masked_uri
+            from psk.credentials import masked_uri
 
         return f"MultiConnector({masked_uri(format_uri(self.config()))!r})"
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from psk.connectors.toolkit.transfer import Summing, gather_send, receive_into, seconds_left
     from psk.connectors.waiting import WakePipe
     from psk.connectors.watching import Settable, ToldWatcher
-    from psk.secret_file import read_secret
+    from psk.credentials import read_secret
 
 _NAMES = {
     "psk.connectors.toolkit.foreign": ("LoopThread", "within"),
@@ -42,7 +42,7 @@ _NAMES = {
     "psk.connectors.toolkit.transfer": ("Summing", "gather_send", "receive_into", "seconds_left"),
     "psk.connectors.waiting": ("WakePipe",),
     "psk.connectors.watching": ("Settable", "ToldWatcher"),
-    "psk.secret_file": ("read_secret",),
+    "psk.credentials": ("read_secret",),
 }
 
 __all__ = [

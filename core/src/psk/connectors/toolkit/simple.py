@@ -23,6 +23,7 @@ from psk.connectors.config import as_count, as_flag, as_seconds, as_text, format
 from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.mixins import ContextManaged, Finalised, Rebuilding, Reserving
 from psk.connectors.toolkit.foreign import within
+from psk.credentials import masked_uri
 from psk.errors import (
     CapabilityError,
     ChannelDataError,
@@ -33,7 +34,6 @@ from psk.errors import (
     PskError,
 )
 from psk.fork import after_fork_in_child
-from psk.masking import masked_uri
 from psk.wire import Frames
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from psk.errors import InvalidArgumentError
+from psk.errors import InvalidArgumentError, report_ignored
 from psk.fork import after_fork_in_child
 from psk.store import get_key
-from psk.unraisable import report_ignored
 from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.futures import Future
 from psk_patterns.leases import reopened

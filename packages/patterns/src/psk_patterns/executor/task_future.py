@@ -10,8 +10,8 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from psk.errors import report_ignored
 from psk.fork import after_fork_in_child
-from psk.unraisable import report_ignored
 from psk_patterns.deferred_cleanup import later
 from psk_patterns.errors import ExecutorClosedError
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from psk import Proxy
 from psk.connectors import check_timeout, check_ttl, shown
-from psk.errors import CapabilityError, InvalidArgumentError
-from psk.unraisable import report_ignored
+from psk.errors import CapabilityError, InvalidArgumentError, report_ignored
 from psk_patterns.arguments import check_lifetime, check_store
 from psk_patterns.errors import FutureError
 from psk_patterns.futures.outcome import CANCELLED, RELEASED, VALUE, Outcome, released_error, this_process

@@ -19,9 +19,9 @@ from psk.errors import (
     SigningError,
     StoreClosedError,
     UntrustedChannelError,
+    report_ignored,
 )
 from psk.fork import after_fork_in_child
-from psk.unraisable import report_ignored
 from psk_patterns.errors import FutureError
 from psk_patterns.futures.waiting import CHECK_SECONDS, PAUSE_SECONDS, await_outcome, present_keys, timeout_error
 
