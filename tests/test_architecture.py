@@ -156,6 +156,21 @@ def test_a_connector_uses_public_names_of_psk_alone(path):
             assert not [name.name for name in node.names if f"{name.name}.".startswith("psk.")]
 
 
+TOOLS = [path for name in ("bench", "testing") for path in sorted(ROOT.glob(f"packages/{name}/src/**/*.py"))]
+
+
+@pytest.mark.parametrize("path", TOOLS, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_the_tools_of_authors_use_public_names_of_psk_alone(path):
+    rooms = ("cli", "connectors", "errors", "plugins", "store", "wire")
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("psk."):
+            assert node.module in {"psk", *(f"psk.{room}" for room in rooms)}
+            public = {*getattr(import_module(node.module), "__all__", dir(psk.errors)), "__version__"}
+            assert {name.name for name in node.names} <= public
+        if isinstance(node, ast.Import):
+            assert {name.name for name in node.names if f"{name.name}.".startswith("psk.")} <= {"psk"}
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("packages/patterns/src/**/*.py")), ids=lambda path: path.stem)
 def test_patterns_use_public_names_of_psk_alone(path):
     rooms = ("connectors", "errors", "fork", "proxy", "store", "wire")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from psk import cli
 from psk.cli.commands import COMMANDS
 
 PAGE = (Path(__file__).parents[3] / "docs/cli.md").read_text()
@@ -79,3 +80,8 @@ def test_the_page_shows_what_happens(shell, fence):
 def test_the_page_has_every_command():
     for name in COMMANDS:
         assert re.search(rf"^#+ `psk {name}\b", PAGE, flags=re.MULTILINE), name
+
+
+def test_the_page_names_all_that_commands_of_plugins_can_use():
+    section = PAGE.partition("## Commands of plug-ins")[2]
+    assert not [name for name in set(cli.__all__) - {"main"} if not re.search(rf"`{name}\b", section)]

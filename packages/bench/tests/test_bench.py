@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from psk.cli.output import Exit
+from psk.cli import Exit
 from psk.connectors.file import FileConnector
 from psk_bench.chart import WIDTH
 from psk_bench.contender import Contender

@@ -2,7 +2,7 @@
 
 import pytest
 
-from psk.cli.output import Exit
+from psk.cli import Exit
 
 
 def test_its_example_runs(run_example):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from psk.cli.output import Exit
+from psk.cli import Exit
 from psk_bench import sweep as progressing
 from psk_bench.chart import WIDTH, chart
 from psk_bench.sweep import Progress, Series

@@ -2,7 +2,7 @@
 
 import pytest
 
-from psk.cli.output import Exit
+from psk.cli import Exit
 from psk.errors import ChannelFullError
 from psk_bench.sizes import read_sizes, size_text
 from psk_bench.sweep import Progress, Sweep

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from psk.cli.output import Exit
+from psk.cli import Exit
 from psk.connectors import open_connector
 from psk.wire import encode
 from psk_testing.checking.channel import CheckStoppedError

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from psk.cli.output import Exit
+from psk.cli import Exit
 from psk_testing.rules import RULES
 
 pytestmark = pytest.mark.usefixtures("impatient")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from psk.cli.output import Exit
+from psk.cli import Exit
 from psk_testing.scaffold import LONGEST_NAME, requirement
 
 CORE = Path(__file__).parents[3] / "core"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from psk.cli.output import Exit
+from psk.cli import Exit
 from psk_testing.plugin import psk_commands
 
 NAMES = [described.name.replace(".", " ") for described in psk_commands()]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from psk.cli.channel import add_channel, missing, open_store
-from psk.cli.output import Exit, answer, plain, report
+from psk.cli.output import Exit, answer, answer_no, plain
 from psk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ def run(arguments: Namespace) -> int:
     policy = get_policy()
     with open_store(arguments.uri, signing=policy.signing, codecs=policy.codecs) as store:
         done = _decode(store, arguments) if arguments.decode else _copy(store, arguments)
-    if not done:
-        report(missing(arguments.uri, arguments.key), as_json=arguments.json)
-    return Exit.DONE if done else Exit.NO
+    return Exit.DONE if done else answer_no(arguments, missing(arguments.uri, arguments.key))
 
 
 def _decode(store: Store, arguments: Namespace) -> bool:

@@ -1,7 +1,4 @@
-"""Output of commands: text or one JSON document on stdout, messages on stderr, exit codes, quantities.
-
-Commands of plug-ins may use it as well.
-"""
+"""Output of commands: text or one JSON document on stdout, messages on stderr, exit codes, quantities."""
 
 from __future__ import annotations
 
@@ -99,6 +96,12 @@ def report(error: BaseException, *, as_json: bool) -> None:
         print_json(error_document(error))
     else:
         notice(f"psk: error: {plain(_sentence(error))}")
+
+
+def answer_no(arguments: Namespace, error: PskError) -> Exit:
+    """Report why the answer of a command is no, as an error, and return the exit code for it."""
+    report(error, as_json=arguments.json)
+    return Exit.NO
 
 
 def error_document(error: BaseException) -> dict[str, object]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psk.cli.commands import COMMANDS, GROUPS, load_command
-from psk.cli.output import report, without_secrets
+from psk.cli.output import without_secrets
 from psk.errors import UnknownPluginError, UsageError
 from psk.plugins import KINDS, installed, load, load_target
 from psk.plugins.discovery import DUPLICATE, OK
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from psk.plugins import InstalledPlugin
 
 
@@ -25,19 +23,6 @@ def all_plugins() -> list[InstalledPlugin]:
         is_hidden = record.kind == "command" and record.name in own
         records.append(record._replace(status=DUPLICATE, why=why) if is_hidden else record)
     return records
-
-
-def asked_plugin(arguments: Namespace) -> InstalledPlugin | None:
-    """Return the plug-in that a command line names; if there is none, report that and return None.
-
-    Raises:
-        UsageError: As `find_plugin`.
-    """
-    try:
-        return find_plugin(arguments.name)
-    except UnknownPluginError as error:
-        report(error, as_json=arguments.json)
-        return None
 
 
 def find_plugin(written: str) -> InstalledPlugin:
@@ -85,7 +70,7 @@ def _read(written: str) -> tuple[str | None, str]:
     return None, written.partition("+")[0]
 
 
-def load_thing(kind: str, name: str) -> Any:
+def load_plugin(kind: str, name: str) -> Any:
     """Import what a plug-in adds: a connector's class, a codec, a command, or what calls an observer's hooks.
 
     Raises:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from psk.cli.output import Exit, answer, plain, table
-from psk.cli.plugin_lookup import all_plugins, load_thing
+from psk.cli.plugin_lookup import all_plugins, load_plugin
 from psk.errors import PskError
 from psk.plugins import KINDS
 from psk.plugins.discovery import BROKEN, DUPLICATE, INCOMPATIBLE, NOT_LOADED
@@ -36,7 +36,7 @@ def run(arguments: Namespace) -> int:
         for record in records:
             if record.status == NOT_LOADED:
                 with suppress(PskError):  # `installed` keeps why
-                    load_thing(record.kind, record.name)
+                    load_plugin(record.kind, record.name)
         records = _listed(arguments)
     answer(arguments, [record.as_dict() for record in records], _lines(records))
     return Exit.NO if arguments.load and any(record.status in WRONG for record in records) else Exit.DONE

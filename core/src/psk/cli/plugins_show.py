@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.cli.output import Exit, answer, plain
-from psk.cli.plugin_lookup import asked_plugin, load_thing
-from psk.errors import PskError
+from psk.cli.output import Exit, answer, answer_no, plain
+from psk.cli.plugin_lookup import find_plugin, load_plugin
+from psk.errors import PskError, UnknownPluginError
 from psk.plugins.discovery import BROKEN, NOT_LOADED, OK
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Show it; the exit code is 1 if it does not exist or cannot be loaded."""
-    record = asked_plugin(arguments)
-    if record is None:
-        return Exit.NO
+    try:
+        record = find_plugin(arguments.name)
+    except UnknownPluginError as error:
+        return answer_no(arguments, error)
     document: dict[str, Any] = record.as_dict()
     try:
         document |= _described(record)
@@ -45,7 +46,7 @@ def _described(record: InstalledPlugin) -> dict[str, Any]:
     """Load the plug-in and return what it declares."""
     from psk.plugins import find
 
-    thing = load_thing(record.kind, record.name)
+    thing = load_plugin(record.kind, record.name)
     if record.kind == "observer":
         from psk.plugins.specs import OBSERVER_HOOKS
 

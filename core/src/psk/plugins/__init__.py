@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psk.plugins.importing import import_target, on_demand
 
 if TYPE_CHECKING:
+    from psk.plugins.builtin import FIRST_PARTY
     from psk.plugins.discovery import InstalledPlugin, installed
     from psk.plugins.loading import broken, find, load, load_target
     from psk.plugins.specs import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 #: Loaded when first named: opening a store needs none of it, and a plug-in's module only the mark and descriptions.
 _HOMES = {
+    "FIRST_PARTY": "builtin",
     "InstalledPlugin": "discovery",
     "broken": "loading",
     "find": "loading",
@@ -34,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "FIRST_PARTY",
     "KINDS",
     "BrokerPlugin",
     "CodecPlugin",

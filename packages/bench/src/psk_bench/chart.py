@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-from psk.cli.output import bytes_text
+from psk.cli import bytes_text
 from psk_bench.sizes import size_text
 
 if TYPE_CHECKING:

@@ -9,8 +9,17 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 from psk import __version__
-from psk.cli.channel import given_uri
-from psk.cli.output import Exit, answer, bytes_text, plain, read_duration, seconds_text, table, without_secrets
+from psk.cli import (
+    Exit,
+    answer,
+    bytes_text,
+    given_uri,
+    plain,
+    read_duration,
+    seconds_text,
+    table,
+    without_secrets,
+)
 from psk_bench.chart import chart
 from psk_bench.contender import Contender
 from psk_bench.plot import check_plot, draw

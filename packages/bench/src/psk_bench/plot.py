@@ -6,7 +6,7 @@ import os
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from psk.cli.output import bytes_text, seconds_text
+from psk.cli import bytes_text, seconds_text
 from psk.errors import UsageError
 from psk_bench.sizes import size_text
 from psk_bench.sweep import GET, PUT

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psk
-from psk.cli.output import Exit, answer, plain
-from psk.connectors.catalog import BUILT_IN
+from psk.cli import Exit, answer, plain
 from psk.errors import UsageError
-from psk.plugins import installed
-from psk.plugins.builtin import FIRST_PARTY
+from psk.plugins import FIRST_PARTY, installed
 from psk_testing import __version__
 
 if TYPE_CHECKING:
@@ -73,8 +71,7 @@ def check_name(name: str) -> None:
             f"a connector cannot be named {name!r:.80}",
             remedy=f"use up to {LONGEST_NAME} lower-case letters and digits, perhaps joined by hyphens, as in my-cache",
         )
-    owners = {**FIRST_PARTY, **dict.fromkeys(BUILT_IN, "psk-core")}
-    owners |= {record.name: record.distribution for record in installed() if record.kind == "connector"}
+    owners = FIRST_PARTY | {record.name: record.distribution for record in installed() if record.kind == "connector"}
     if name in owners:
         raise UsageError(
             f"the scheme {name!r} belongs to {owners[name]}",

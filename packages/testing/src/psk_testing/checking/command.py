@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import inspect
 import os
+from argparse import ArgumentParser
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from psk.cli.channel import given_uri
-from psk.cli.output import Exit, answer, plain, read_duration, without_secrets
+from psk import MultiConnector
+from psk.cli import (
+    Exit,
+    answer,
+    answer_no,
+    bytes_text,
+    find_plugin,
+    given_uri,
+    load_plugin,
+    plain,
+    read_duration,
+    seconds_text,
+    without_secrets,
+)
 from psk.connectors import CAPABILITIES, Connector, format_uri
-from psk.connectors.catalog import METHODS
-from psk.errors import ConnectorError, DeadlineError, PskError
+from psk.errors import ConnectorError, DeadlineError, PskError, UnknownPluginError
 from psk_testing.checking.channel import BROKEN, HELD, SKIPPED, Outcome
 from psk_testing.checking.live import Live
 from psk_testing.rules import rule_text
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Iterator
 
     from psk.plugins import InstalledPlugin
@@ -55,11 +67,10 @@ class Check:
 
     def run(self, arguments: Namespace) -> int:
         """Check it."""
-        from psk.cli.plugin_lookup import asked_plugin
-
-        record = asked_plugin(arguments)
-        if record is None:
-            return Exit.NO
+        try:
+            record = find_plugin(arguments.name)
+        except UnknownPluginError as error:
+            return answer_no(arguments, error)
         document: dict[str, Any] = {
             "plugin": record.as_dict(),
             "uri": None,
@@ -81,19 +92,16 @@ class Check:
 
 def _loaded(record: InstalledPlugin, arguments: Namespace, document: dict[str, Any]) -> list[Outcome]:
     """Load the plug-in, and look at what it brings."""
-    from psk.cli.plugin_lookup import load_thing
-
     scheme = arguments.name.partition("://")[0].lower() if "://" in arguments.name else record.name
-    thing = load_thing(record.kind, scheme if record.kind == "connector" else record.name)
+    thing = load_plugin(record.kind, scheme if record.kind == "connector" else record.name)
     outcomes = [Outcome("", f"{record.entry_point} of {record.origin} can be loaded", HELD)]
     if record.kind == "connector":
         outcomes += check_shape(thing)
         outcomes += _live(scheme, arguments, document)
     elif record.kind == "command":
-        from psk.cli.commands import find_command
-        from psk.cli.program import command_parser
-
-        command_parser(record.name, find_command(record.name))
+        parser = ArgumentParser()
+        parser.add_argument("--json", action="store_true")  # as the program does: no command may add it again
+        thing.add_arguments(parser)
         outcomes.append(Outcome("", "its arguments can be read", HELD))
     return outcomes
 
@@ -149,8 +157,6 @@ def _check_lines(check: dict[str, str]) -> Iterator[str]:
 
 
 def _speed_lines(speed: dict[str, Any]) -> Iterator[str]:
-    from psk.cli.output import bytes_text, seconds_text
-
     for verb in ("put", "get"):
         for size in ("small", "large"):
             if seconds := speed[f"{verb}_{size}_seconds"]:
@@ -167,12 +173,16 @@ def _count(document: dict[str, Any], outcome: str) -> int:
 
 def check_shape(kind: type[Connector]) -> Iterator[Outcome]:
     """Compare a class with the contract, and with the capabilities whose methods it has."""
-    yield _compared("the methods of a connector take what the contract says", kind, Connector, METHODS)
+    yield _compared("the methods of a connector take what the contract says", kind, Connector, _methods(Connector))
     for power in CAPABILITIES:
-        names = [name for name in vars(power) if not name.startswith("_")]
+        names = _methods(power)
         present = [name for name in names if callable(getattr(kind, name, None))]
         if present:
             yield _compared(f"the methods of {power.__name__} are all there", kind, power, names, rule="C39")
+
+
+def _methods(protocol: type) -> list[str]:
+    return [name for name in vars(protocol) if not name.startswith("_") and callable(getattr(protocol, name))]
 
 
 def _compared(what: str, kind: type, protocol: type, names: Any, *, rule: str = "") -> Outcome:
@@ -222,8 +232,6 @@ def scratch_uri(scheme: str) -> Iterator[str]:
 
 
 def _composed(*uris: str) -> str:
-    from psk.connectors.multi import MultiConnector
-
     channels = MultiConnector({f"channel-{number}": uri for number, uri in enumerate(uris)})
     try:
         return format_uri(channels.config())
