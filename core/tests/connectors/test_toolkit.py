@@ -360,11 +360,11 @@ def test_a_secret_is_read_from_a_private_file_alone(tmp_path):
 
 def test_short_buffers_are_joined_and_long_ones_left_alone():
     long = os.urandom(JOINED_BYTES)
-    pieces = join_short([b"a", bytearray(b"b"), long, memoryview(b"c"), b"", long, long, b"d"])
+    pieces = list(join_short([b"a", bytearray(b"b"), long, memoryview(b"c"), b"", long, long, b"d"]))
     assert [bytes(piece) for piece in pieces] == [b"ab", long, b"c", long, long, b"d"]
     assert sum(piece is long for piece in pieces) == 3
     many = [os.urandom(1000) for _ in range(1000)]
-    pieces = join_short(many)
+    pieces = list(join_short(many))
     assert b"".join(pieces) == b"".join(many)
     assert max(map(len, pieces)) <= JOINED_BYTES
     assert len(pieces) < 20

@@ -1,4 +1,4 @@
-"""Call client libraries that know no deadline: blocking functions and coroutines, which can be abandoned."""
+"""Use client libraries that know neither deadlines nor forks: abandon late calls, and start afresh in each process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from psk.connectors.toolkit.process import PerProcess
 from psk.connectors.waiting import Wake
+from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CLOSING_SECONDS = 1.0
+_CLOSING_SECONDS: Final = 1.0
+_NOTHING: Final[Any] = object()
 
 
 def within(deadline: float, call: Callable[[], T], *, discard: Callable[[T], object] | None = None) -> T:
@@ -45,9 +46,9 @@ def within(deadline: float, call: Callable[[], T], *, discard: Callable[[T], obj
 
 
 class _Attempt(Generic[T]):
-    """One call in its own thread, and whether its result is still wanted."""
+    """One call in its own thread, and its outcome, which either the call or the end of its time decides."""
 
-    __slots__ = ("_call", "_discard", "_done", "_error", "_is_done", "_is_wanted", "_lock", "_result")
+    __slots__ = ("_call", "_discard", "_done", "_error", "_is_decided", "_result")
 
     _result: T
 
@@ -55,9 +56,7 @@ class _Attempt(Generic[T]):
         self._call = call
         self._discard = discard
         self._done = Wake()
-        self._lock = threading.Lock()
-        self._is_done = False
-        self._is_wanted = True
+        self._is_decided = threading.Lock()  # acquired once: by the thread that is first
         self._error: BaseException | None = None
 
     def run(self) -> None:
@@ -65,26 +64,66 @@ class _Attempt(Generic[T]):
             self._result = self._call()
         except BaseException as error:  # noqa: BLE001  raised in the caller's thread
             self._error = error
-        with self._lock:
-            self._is_done = True
+        if self._is_decided.acquire(blocking=False):
             self._done.set()
-            is_wanted = self._is_wanted
-        if not is_wanted and self._error is None and self._discard is not None:
+        elif self._error is None and self._discard is not None:
             self._discard(self._result)
 
     def result(self, deadline: float) -> T:
         try:
             self._done.wait(deadline - time.monotonic())
-        finally:
-            with self._lock:
-                is_done, self._is_wanted = self._is_done, False
-        if not is_done:
+        finally:  # an interrupt abandons the call too
+            is_late = self._is_decided.acquire(blocking=False)
+        if is_late:
             message = "the call did not end in time"
             raise TimeoutError(message)
         error, self._error = self._error, None  # an error whose frames hold it would keep itself alive
         if error is not None:
             raise error
         return self._result
+
+
+class PerProcess(Generic[T]):
+    """Hold a value that each process makes when it first needs it; a forked child starts without its parent's.
+
+    Args:
+        make: Makes the value; called once in each process, also by several threads at once.
+        forget: Called in a forked child with the value of its parent, to give up the child's copies of descriptors. It
+            must not say goodbye on a connection, which the parent goes on using, nor take a lock.
+    """
+
+    __slots__ = ("__weakref__", "_forget", "_lock", "_make", "_value")
+
+    def __init__(self, make: Callable[[], T], *, forget: Callable[[T], object] | None = None) -> None:
+        self._make = make
+        self._forget = forget
+        self._begin()
+        after_fork_in_child(self, PerProcess._continue_in_child)
+
+    def _begin(self) -> None:
+        self._value: T = _NOTHING
+        self._lock = threading.RLock()  # a finaliser or a signal handler may come in while it is held
+
+    def get(self) -> T:
+        """Return the value of this process."""
+        value = self._value
+        if value is _NOTHING:
+            with self._lock:
+                value = self._value
+                if value is _NOTHING:
+                    value = self._value = self._make()
+        return value
+
+    def clear(self) -> T | None:
+        """Take the value away, as to close it, and return it; None if there is none. The next `get` makes another."""
+        value, self._value = self._value, _NOTHING
+        return None if value is _NOTHING else value
+
+    def _continue_in_child(self) -> None:
+        value = self.clear()
+        self._begin()
+        if value is not None and self._forget is not None:
+            self._forget(value)
 
 
 class LoopThread:
@@ -139,23 +178,12 @@ def _start(name: str) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    is_over = False
-    try:
+    import asyncio
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:  # which cancels what still runs, and closes the loop
+        is_over = False
         while not is_over:
             # Its caller gets what a coroutine raised; the loop itself must go on for all others.
             with suppress(KeyboardInterrupt, SystemExit):
-                loop.run_forever()
+                runner.get_loop().run_forever()
                 is_over = True
-    finally:
-        loop.run_until_complete(_cancel_all())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-
-async def _cancel_all() -> None:
-    import asyncio
-
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

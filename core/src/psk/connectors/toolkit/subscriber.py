@@ -8,7 +8,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
-from psk.connectors.toolkit.process import PerProcess
+from psk.connectors.toolkit.foreign import PerProcess
 from psk.connectors.waiting import WakePipe
 from psk.errors import PskError
 

@@ -10,7 +10,7 @@ from psk.connectors.comparison import HEADER_BYTES, has_checksum
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Buffer = bytes | bytearray | memoryview
 
@@ -89,25 +89,20 @@ def receive_into(
             reach(view, filled)
 
 
-def join_short(buffers: Sequence[Buffer]) -> Sequence[Buffer]:
-    """Copy short buffers that follow each other together; leave long ones as they are."""
-    if sum(map(len, buffers)) < JOINED_BYTES:
-        return (b"".join(buffers),)
-    pieces: list[Buffer] = []
-    short: list[Buffer] = []
-    size = 0
+def join_short(buffers: Sequence[Buffer]) -> Iterator[Buffer]:
+    """Copy short buffers that follow each other into pieces of up to `JOINED_BYTES`; leave long ones as they are."""
+    joined = bytearray()
     for buffer in buffers:
-        if size and size + len(buffer) >= JOINED_BYTES:
-            pieces.append(b"".join(short))
-            short, size = [], 0
+        if len(joined) + len(buffer) > JOINED_BYTES:
+            if joined:
+                yield joined
+            joined = bytearray()
         if len(buffer) >= JOINED_BYTES:
-            pieces.append(buffer)
+            yield buffer
         else:
-            short.append(buffer)
-            size += len(buffer)
-    if short:
-        pieces.append(b"".join(short))
-    return pieces
+            joined += buffer
+    if joined:
+        yield joined
 
 
 class Summing:
