@@ -31,7 +31,7 @@ FIELDS = {
 
 
 def fields(reference):
-    return {name: getattr(reference, name) for name in Reference.__slots__}
+    return reference._asdict()
 
 
 def test_every_reference_comes_back(scale):

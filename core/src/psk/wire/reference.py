@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from psk.errors import InvalidReferenceError
@@ -28,16 +28,17 @@ _FIXED = struct.Struct("<BHB16s")
 _U32 = struct.Struct("<I")
 _I64 = struct.Struct("<q")
 _MAXIMUM_URI = 2048
-_ID_DIGITS = 32
-_MAXIMUM_NBYTES = 1 << 63
+_ID_SIZE = 16
+_ID_DIGITS = 2 * _ID_SIZE
+_MAXIMUM_NUMBER = (1 << 63) - 1
 _LONGEST_WAIT = 3_200_000_000_000
 """Milliseconds: about a century, as of every other time."""
 _is_where = re.compile(r"[A-Za-z0-9._~@:+-]{1,63}").fullmatch
 is_distribution_name = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?").fullmatch
 
 
-class Reference:
-    """Locate an object and state what is known of it; treated as immutable.
+class Reference(NamedTuple):
+    """Locate an object and state what is known of it.
 
     Args:
         uri: The channel's URI, printable, at most 2048 characters. It is sent beside the body, so that many
@@ -50,6 +51,7 @@ class Reference:
         hash: The object's hash where it is the same in all processes.
         wait: Whether the object may not have been put yet, so that resolving waits for it.
         timeout: Seconds for which resolving waits, to the millisecond; None leaves it to the process that does.
+            It is not written if there is nothing to wait for.
         protocols: What the object's type can do, as `psk.proxy.protocols_of` numbers it; None if unknown.
         provider: The distribution that provides the producer's connector, if psk-core does not: for messages, and
             never used for anything else.
@@ -57,41 +59,19 @@ class Reference:
         mac: The signature, 16 bytes.
     """
 
-    __slots__ = (
-        *("uri", "key", "evict", "nbytes", "checksum", "type_code", "hash", "wait", "timeout", "protocols"),
-        *("provider", "signed_by", "mac"),
-    )
-
-    def __init__(
-        self,
-        uri: str,
-        key: str,
-        *,
-        evict: bool = False,
-        nbytes: int | None = None,
-        checksum: int | None = None,
-        type_code: int = 0,
-        hash: int | None = None,  # noqa: A002  # the attribute's name
-        wait: bool = False,
-        timeout: float | None = None,
-        protocols: int | None = None,
-        provider: str = "",
-        signed_by: str = "",
-        mac: bytes = b"",
-    ) -> None:
-        self.uri = uri
-        self.key = key
-        self.evict = evict
-        self.nbytes = nbytes
-        self.checksum = checksum
-        self.type_code = type_code
-        self.hash = hash
-        self.wait = wait
-        self.timeout = timeout
-        self.protocols = protocols
-        self.provider = provider
-        self.signed_by = signed_by
-        self.mac = mac
+    uri: str
+    key: str
+    evict: bool = False
+    nbytes: int | None = None
+    checksum: int | None = None
+    type_code: int = 0
+    hash: int | None = None
+    wait: bool = False
+    timeout: float | None = None
+    protocols: int | None = None
+    provider: str = ""
+    signed_by: str = ""
+    mac: bytes = b""
 
     @property
     def shown_uri(self) -> str:
@@ -107,25 +87,15 @@ class Reference:
         Raises:
             InvalidReferenceError: A field does not fit the format.
         """
-        body = self._unsigned_bytes()
+        body, uri_crc = _unsigned_body(self)
         if not self.signed_by:
-            return body + _U32.pack(crc32(body, _crc_of_uri(self.uri)))
+            return body + _U32.pack(crc32(body, uri_crc))
         if len(self.mac) != _MAC_SIZE:
             raise InvalidReferenceError(
                 f"the reference to {self.key!r:.110} has no signature of {_MAC_SIZE} bytes",
                 remedy="use sign()",
             )
         return body + self.mac
-
-    def _unsigned_bytes(self) -> bytes:
-        try:
-            _crc_of_uri(self.uri)
-            return _write(self)
-        except (ValueError, TypeError, struct.error) as error:
-            raise InvalidReferenceError(
-                f"a reference cannot be made to key {self.key!r:.110}: {error}",
-                remedy="use a key that the connector returned",
-            ) from error
 
     @classmethod
     def from_bytes(cls, uri: str, body: bytes) -> Reference:
@@ -139,24 +109,17 @@ class Reference:
             InvalidReferenceError: Damaged, forged, of an unknown version, or longer than it should be.
         """
         try:
-            _crc_of_uri(uri)
-            reference = cls(uri, "")
-            _read(reference, body)
+            return _read(uri, body)
         except (ValueError, TypeError, IndexError, struct.error) as error:
             raise InvalidReferenceError(
                 f"a proxy's reference cannot be read: {error}",
                 remedy="it was damaged or forged, or made by a newer psk-core than is installed here",
             ) from error
-        return reference
 
     def sign(self, key: SigningKey) -> Reference:
         """Return this reference signed: HMAC-SHA256 cut to 16 bytes (RFC 2104 section 5)."""
-        signed = object.__new__(Reference)
-        for name in Reference.__slots__:
-            setattr(signed, name, getattr(self, name))
-        signed.signed_by = key.name
-        signed.mac = key.authenticate(signed._signed_parts())[:_MAC_SIZE]
-        return signed
+        named = Reference(*self[:-2], signed_by=key.name)
+        return Reference(*named[:-1], mac=key.authenticate(_signed_parts(named))[:_MAC_SIZE])
 
     def verify(self, key: SigningKey) -> None:
         """Check that the holder of a key made this reference, for this URI.
@@ -165,132 +128,10 @@ class Reference:
             UnsignedError: It carries no signature.
             SignatureError: Another key signed it, or it was changed since.
         """
-        key.verify(f"the reference to {self.key}", self.signed_by, self.mac, _MAC_SIZE, self._signed_parts())
-
-    def _signed_parts(self) -> tuple[bytes, ...]:
-        return _MAC_CONTEXT, self.uri.encode(), b"\0", self._unsigned_bytes()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Reference):
-            return NotImplemented
-        return self.uri == other.uri and self.to_bytes() == other.to_bytes()
-
-    def __hash__(self) -> int:
-        return hash((self.uri, self.key))
+        key.verify(f"the reference to {self.key}", self.signed_by, self.mac, _MAC_SIZE, _signed_parts(self))
 
     def __repr__(self) -> str:
         return f"Reference({self.shown_uri!r}, {self.key!r})"
-
-
-def _write(reference: Reference) -> bytes:
-    """Return a reference's body without the signature or checksum that ends it."""
-    flags, fields = _write_facts(reference)
-    object_id, where = _split_key(reference.key)
-    if where:
-        flags |= _WHERE
-        fields += _write_text(where)
-    if reference.evict:
-        flags |= _EVICT
-    if reference.wait:
-        flags |= _WAIT
-        if reference.timeout is not None:
-            flags |= _TIMEOUT
-            milliseconds = round(reference.timeout * 1000)
-            if milliseconds > _LONGEST_WAIT:
-                raise ValueError(f"{reference.timeout} s is too long to wait")
-            fields += _write_varint(milliseconds)
-    if reference.signed_by:
-        flags |= _SIGNED
-        fields += _write_text(reference.signed_by)
-    return _FIXED.pack(_VERSION, flags, reference.type_code, object_id) + fields
-
-
-def _write_facts(reference: Reference) -> tuple[int, bytes]:
-    flags = 0
-    facts = b""
-    if reference.nbytes is not None:
-        flags = _NBYTES
-        facts = _write_varint(reference.nbytes)
-    if reference.checksum is not None:
-        flags |= _CHECKSUM
-        facts += _U32.pack(reference.checksum)
-    if reference.hash is not None:
-        flags |= _HASH
-        facts += _I64.pack(reference.hash)
-    if reference.protocols is not None:
-        flags |= _PROTOCOLS
-        facts += _write_varint(reference.protocols)
-    if reference.provider:
-        flags |= _PROVIDER
-        if not is_distribution_name(reference.provider):
-            raise ValueError(f"{reference.provider!r:.80} is not the name of a distribution")
-        facts += _write_text(reference.provider)
-    return flags, facts
-
-
-def _split_key(key: str) -> tuple[bytes, str]:
-    digits, where = key, ""
-    if len(key) > _ID_DIGITS:
-        digits, mark, where = key[:_ID_DIGITS], key[_ID_DIGITS], key[_ID_DIGITS + 1 :]
-        if mark != "@" or not _is_where(where):
-            raise ValueError("a key is <32 hexadecimal digits> or <32 hexadecimal digits>@<where>")
-    object_id = bytes.fromhex(digits)
-    if len(digits) != _ID_DIGITS or object_id.hex() != digits:  # fromhex also takes capitals and spaces
-        raise ValueError("a key begins with 32 lower-case hexadecimal digits")
-    return object_id, where
-
-
-def _read(reference: Reference, body: bytes) -> None:
-    """Fill in a reference from its body; every byte must be accounted for."""
-    if type(body) is not bytes:
-        raise TypeError(f"its body is {type(body).__name__}, not bytes")
-    version, flags, reference.type_code, object_id = _FIXED.unpack_from(body)
-    if version != _VERSION or flags & ~_KNOWN_FLAGS:
-        raise ValueError(f"version {version} with flags {flags:#x} is not known here, where version is {_VERSION}")
-    reference.key = object_id.hex()
-    reference.evict = flags & _EVICT != 0
-    reference.wait = flags & _WAIT != 0
-    at = _read_facts(reference, flags, body)
-    if flags & _WHERE:
-        where, at = _read_text(body, at, _is_where)
-        reference.key += f"@{where}"
-    if flags & _TIMEOUT:
-        milliseconds, at = _read_varint(body, at)
-        if not (reference.wait and milliseconds <= _LONGEST_WAIT):
-            raise ValueError(f"its time to wait of {milliseconds} ms is out of range, or there is nothing to wait for")
-        reference.timeout = milliseconds / 1000
-    at = (_read_signature if flags & _SIGNED else _check_crc)(reference, body, at)
-    if at != len(body):
-        raise ValueError(f"it is cut off, or {len(body) - at} bytes follow its end")
-
-
-def _read_facts(reference: Reference, flags: int, body: bytes) -> int:
-    at = _FIXED.size
-    if flags & _NBYTES:
-        reference.nbytes, at = _read_varint(body, at)
-    if flags & _CHECKSUM:
-        (reference.checksum,) = _U32.unpack_from(body, at)
-        at += 4
-    if flags & _HASH:
-        (reference.hash,) = _I64.unpack_from(body, at)
-        at += 8
-    if flags & _PROTOCOLS:
-        reference.protocols, at = _read_varint(body, at)
-    if flags & _PROVIDER:
-        reference.provider, at = _read_text(body, at, is_distribution_name)
-    return at
-
-
-def _read_signature(reference: Reference, body: bytes, at: int) -> int:
-    reference.signed_by, at = _read_text(body, at, is_signing_key_name)
-    reference.mac = body[at : at + _MAC_SIZE]
-    return at + _MAC_SIZE
-
-
-def _check_crc(reference: Reference, body: bytes, at: int) -> int:
-    if _U32.unpack_from(body, at)[0] != crc32(body[:at], _crc_of_uri(reference.uri)):
-        raise ValueError("its checksum does not match")
-    return at + _U32.size
 
 
 @lru_cache(maxsize=128)
@@ -301,23 +142,127 @@ def _crc_of_uri(uri: str) -> int:
     return crc32(uri.encode() + b"\0")
 
 
-def _write_text(text: str) -> bytes:
-    encoded = text.encode("ascii")
-    return bytes((len(encoded),)) + encoded
+def _unsigned_body(reference: Reference) -> tuple[bytes, int]:
+    """Return a body without the signature or checksum that ends it, and the CRC-32 of the URI."""
+    try:
+        return _write(reference), _crc_of_uri(reference.uri)
+    except (ValueError, TypeError, OverflowError, struct.error) as error:
+        raise InvalidReferenceError(
+            f"a reference cannot be made to key {reference.key!r:.110}: {error}",
+            remedy="use a key that the connector returned",
+        ) from error
 
 
-def _read_text(body: bytes, at: int, is_valid: Callable[[str], object]) -> tuple[str, int]:
+def _signed_parts(reference: Reference) -> tuple[bytes, ...]:
+    return _MAC_CONTEXT, reference.uri.encode(), b"\0", _unsigned_body(reference)[0]
+
+
+def _write(reference: Reference) -> bytes:  # noqa: C901  # one branch for each optional field
+    _, key, evict, nbytes, checksum, type_code, hash_, wait, timeout, protocols, provider, signed_by, _ = reference
+    digits, where = key[:_ID_DIGITS], key[_ID_DIGITS:]
+    object_id = bytes.fromhex(digits)
+    if len(object_id) != _ID_SIZE or object_id.hex() != digits:  # `fromhex` also takes capitals and spaces
+        raise ValueError("a key begins with 32 lower-case hexadecimal digits")
+    flags = 0
+    fields = b""
+    if nbytes is not None:
+        flags = _NBYTES
+        fields = _write_number(nbytes)
+    if checksum is not None:
+        flags |= _CHECKSUM
+        fields += _U32.pack(checksum)
+    if hash_ is not None:
+        flags |= _HASH
+        fields += _I64.pack(hash_)
+    if protocols is not None:
+        flags |= _PROTOCOLS
+        fields += _write_number(protocols)
+    if provider:
+        flags |= _PROVIDER
+        fields += _write_name(provider, is_distribution_name)
+    if where:
+        flags |= _WHERE
+        if where[0] != "@":
+            raise ValueError("behind the digits, a key has nothing, or @ and a name")
+        fields += _write_name(where[1:], _is_where)
+    if wait:
+        flags |= _WAIT
+        if timeout is not None:
+            flags |= _TIMEOUT
+            fields += _write_number(round(timeout * 1000), _LONGEST_WAIT)
+    if signed_by:
+        flags |= _SIGNED
+        fields += _write_name(signed_by, is_signing_key_name)
+    if evict:
+        flags |= _EVICT
+    return _FIXED.pack(_VERSION, flags, type_code, object_id) + fields
+
+
+def _read(uri: str, body: bytes) -> Reference:  # noqa: C901, PLR0912  # as above
+    """Read a reference from its body; every byte must be accounted for."""
+    uri_crc = _crc_of_uri(uri)
+    if type(body) is not bytes:
+        raise TypeError(f"its body is {type(body).__name__}, not bytes")
+    version, flags, type_code, object_id = _FIXED.unpack_from(body)
+    if version != _VERSION or flags & ~_KNOWN_FLAGS:
+        raise ValueError(f"version {version} with flags {flags:#x} is not known here, where version is {_VERSION}")
+    nbytes = checksum = hash_ = timeout = protocols = None
+    key, provider, signed_by, mac = object_id.hex(), "", "", b""
+    at = _FIXED.size
+    if flags & _NBYTES:
+        nbytes, at = _read_number(body, at)
+    if flags & _CHECKSUM:
+        (checksum,) = _U32.unpack_from(body, at)
+        at += 4
+    if flags & _HASH:
+        (hash_,) = _I64.unpack_from(body, at)
+        at += 8
+    if flags & _PROTOCOLS:
+        protocols, at = _read_number(body, at)
+    if flags & _PROVIDER:
+        provider, at = _read_name(body, at, is_distribution_name)
+    if flags & _WHERE:
+        where, at = _read_name(body, at, _is_where)
+        key += f"@{where}"
+    if flags & _TIMEOUT:
+        milliseconds, at = _read_number(body, at, _LONGEST_WAIT)
+        timeout = milliseconds / 1000
+        if not flags & _WAIT:
+            raise ValueError("it has a time to wait, and there is nothing to wait for")
+    if flags & _SIGNED:
+        signed_by, at = _read_name(body, at, is_signing_key_name)
+        end = at + _MAC_SIZE
+        mac = body[at:end]
+    else:
+        end = at + 4
+        if _U32.unpack_from(body, at)[0] != crc32(body[:at], uri_crc):
+            raise ValueError("its checksum does not match")
+    if end != len(body):
+        raise ValueError(f"it is cut off, or {len(body) - end} bytes follow its end")
+    evict, wait = flags & _EVICT > 0, flags & _WAIT > 0
+    return Reference(
+        uri, key, evict, nbytes, checksum, type_code, hash_, wait, timeout, protocols, provider, signed_by, mac
+    )
+
+
+def _write_name(name: str, is_valid: Callable[[str], object]) -> bytes:
+    if not is_valid(name):
+        raise ValueError(f"{name!r:.80} is malformed")
+    return bytes((len(name),)) + name.encode("ascii")
+
+
+def _read_name(body: bytes, at: int, is_valid: Callable[[str], object]) -> tuple[str, int]:
     end = at + 1 + body[at]
-    text = body[at + 1 : end].decode("ascii")
-    if not is_valid(text):
-        raise ValueError(f"a name in it, {text!r:.80}, is malformed")
-    return text, end
+    name = body[at + 1 : end].decode("ascii")
+    if not is_valid(name):
+        raise ValueError(f"a name in it, {name!r:.80}, is malformed")
+    return name, end
 
 
-def _write_varint(value: int) -> bytes:
+def _write_number(value: int, most: int = _MAXIMUM_NUMBER) -> bytes:
     """Return an unsigned LEB128: seven bits a byte, the lowest first, the high bit set in all but the last."""
-    if not 0 <= value < _MAXIMUM_NBYTES:
-        raise ValueError(f"{value} is not a size in bytes or a set of protocols")
+    if not 0 <= value <= most:
+        raise ValueError(f"{value} is out of range")
     encoded = bytearray()
     while value > 0x7F:  # noqa: PLR2004  # as the docstring says
         encoded.append(value & 0x7F | 0x80)
@@ -326,15 +271,13 @@ def _write_varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-def _read_varint(body: bytes, at: int) -> tuple[int, int]:
+def _read_number(body: bytes, at: int, most: int = _MAXIMUM_NUMBER) -> tuple[int, int]:
     value = shift = 0
-    while shift < 63:  # noqa: PLR2004  # a size has at most 63 bits: nine bytes
-        byte = body[at]
-        at += 1
+    while (byte := body[at]) > 0x7F and value <= most:  # noqa: PLR2004  # as above
         value |= (byte & 0x7F) << shift
-        if byte <= 0x7F:  # noqa: PLR2004  # the last byte
-            if not byte and shift:
-                raise ValueError("a number in it is not in its shortest form")
-            return value, at
         shift += 7
-    raise ValueError("a number in it is out of range")
+        at += 1
+    value |= byte << shift
+    if value > most or (shift and not byte):
+        raise ValueError("a number in it is out of range, or not in its shortest form")
+    return value, at + 1
