@@ -8,7 +8,7 @@ owner follows the links, keeps the last version alive, and evicts the one before
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from psk import get_factory
 from psk.connectors import SupportsExpiry, SupportsReserve
@@ -19,46 +19,112 @@ if TYPE_CHECKING:
     from psk import Store
     from psk.store import StoreFactory
 
+#: What fetches the object, the seconds of its lease, its revision if the channel can swap, and otherwise the link under
+#: which new versions are announced.
+SentParts: TypeAlias = "tuple[StoreFactory[Any], float | None, int | None, str | None]"
+
 ENDED: Final = "ended"
 """The text that an owner writes under the last link, so that no borrower adds a version."""
 
+SENT: Final = "it was pickled, and moved to the process that unpickled it"
+"""Why a borrow that was sent cannot be used any more."""
 
-class Loan:
-    """One borrow of an object, in the owner's process.
+
+class Borrow:
+    """A borrow of an object: the factory of a borrowed proxy.
 
     Args:
+        factory: Fetches the object.
         mutable: Whether the borrower may update the object.
 
     Attributes:
         ended: Why it cannot be used any more, or an empty string.
         is_away: Whether it was sent, and its proxy here is gone.
-        deadline: Until when a loan that was sent lasts if nothing ends it, by `time.monotonic`; None if it was not.
+        deadline: Until when one that was sent lasts if nothing ends it, by `time.monotonic`; None if it was not.
     """
 
-    __slots__ = ("deadline", "ended", "is_away", "mutable")
-
-    def __init__(self, *, mutable: bool) -> None:
+    def __init__(self, factory: StoreFactory[Any], *, mutable: bool) -> None:
+        self.factory = factory
         self.mutable = mutable
         self.ended = ""
         self.is_away = False
         self.deadline: float | None = None
 
+    def __call__(self) -> Any:
+        """Fetch the object for the borrower."""
+        self.check()
+        return self.factory.resolve()
+
     @property
     def left(self) -> float:
-        """Seconds for which a loan that was sent lasts if nothing ends it."""
+        """Seconds for which a borrow that was sent lasts if nothing ends it."""
         return 0.0 if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
+    def check(self) -> None:
+        """Refuse a borrow that has ended.
 
-class Loans(set[Loan]):
-    """The loans of an object that have not ended."""
+        Raises:
+            ReferenceInvalidError: It has ended, or was sent.
+        """
+        if self.ended:
+            raise ReferenceInvalidError(f"{self!r} cannot be used: {self.ended}", remedy="borrow from the owner again")
+
+    def drop(self) -> None:
+        """Note that the proxy here is gone, which ends the borrow unless it was sent; safe in a finaliser."""
+        if self.deadline is None:
+            self.end()
+        else:
+            self.is_away = True
+
+    def end(self) -> None:
+        """End the borrow; safe in a finaliser."""
+        self.ended = self.ended or "it has ended"
+
+    def again(self) -> Borrow:
+        """Borrow once more, to read.
+
+        Raises:
+            ReferenceInvalidError: This borrow has ended.
+        """
+        self.check()
+        return Borrow(self.factory, mutable=False)
+
+    def send(self) -> SentParts:
+        """Return the arguments of `SentBorrow` in the receiving process; this one cannot be used any more.
+
+        Raises:
+            OwnershipError: The borrow has ended.
+            CapabilityError: The channel can neither swap nor reserve keys.
+        """
+        raise NotImplementedError
+
+    def write(self, obj: Any, serializer: Any) -> None:
+        """Store a new version for the owner.
+
+        Raises:
+            ReferenceInvalidError: The borrow has ended, another version was stored meanwhile, or the object is gone.
+            PskError: As `Store.put`.
+        """
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        reference = self.factory.reference
+        return f"{'mutable ' if self.mutable else ''}borrow of object {reference.key} of {reference.shown_uri}"
+
+    def __reduce__(self) -> NoReturn:
+        raise OwnershipError(f"the {self!r} cannot be pickled by itself", remedy="pickle the borrowed proxy")
+
+
+class Loans(set[Borrow]):
+    """The borrows of an object that have not ended, in its owner's process."""
 
     @property
-    def writer(self) -> Loan | None:
-        """The mutable loan, if there is one."""
+    def writer(self) -> Borrow | None:
+        """The mutable one, if there is one."""
         return next((loan for loan in tuple(self) if loan.mutable), None)
 
     @property
-    def away(self) -> list[Loan]:
+    def away(self) -> list[Borrow]:
         """Those that were sent, and whose proxies here are gone."""
         return [loan for loan in tuple(self) if loan.is_away]
 
@@ -80,7 +146,7 @@ class Loans(set[Loan]):
         return "drop the borrows, or end them with psk_patterns.mark_refs_out_of_scope(*refs)"
 
 
-class SentBorrow:
+class SentBorrow(Borrow):
     """A borrow that arrived from the owner's process: a reference that ends when the borrow ends there.
 
     Args:
@@ -90,64 +156,26 @@ class SentBorrow:
         link: Where the next version is announced, if the channel cannot swap.
     """
 
-    def __init__(
-        self,
-        factory: StoreFactory[Any],
-        lease: float | None = None,
-        revision: int | None = None,
-        link: str | None = None,
-    ) -> None:
-        self.factory = factory
-        self.lease = lease
-        self.revision = revision
-        self.link = link
-        self.mutable = revision is not None or link is not None
-        self.ended = ""
+    def __init__(self, factory: StoreFactory[Any], lease: float | None, revision: int | None, link: str | None) -> None:
+        super().__init__(factory, mutable=revision is not None or link is not None)
+        self._lease = lease
+        self._revision = revision
+        self._link = link
 
-    def __call__(self) -> Any:
-        """Fetch the object for the borrower."""
+    def send(self) -> SentParts:
+        """Move it on to another process."""
         self.check()
-        return self.factory.resolve()
-
-    def check(self) -> None:
-        """Refuse a borrow that has ended.
-
-        Raises:
-            ReferenceInvalidError: It has ended, or was sent on.
-        """
-        if self.ended:
-            raise ReferenceInvalidError(f"{self!r} cannot be used: {self.ended}", remedy="borrow from the owner again")
-
-    def again(self) -> SentBorrow:
-        """Return another reference to the same object, to read it."""
-        self.check()
-        return SentBorrow(self.factory)
-
-    def end(self) -> None:
-        """Make this reference unusable."""
-        self.ended = self.ended or "it has ended"
-
-    drop = end
-
-    def send(self) -> tuple[StoreFactory[Any], float | None, int | None, str | None]:
-        """Return the arguments of `SentBorrow` in the receiving process; this one cannot be used any more."""
-        self.check()
-        self.ended = "it was pickled, and moved to the process that unpickled it"
-        return self.factory, self.lease, self.revision, self.link
+        self.ended = SENT
+        return self.factory, self._lease, self._revision, self._link
 
     def write(self, obj: Any, serializer: Any) -> None:
-        """Store a new version for the owner.
-
-        Raises:
-            ReferenceInvalidError: Another version was stored meanwhile, or the object is gone.
-            PskError: As `Store.put`.
-        """
+        """Store a new version, and announce it where the channel cannot swap."""
         self.check()
         store = self.factory.store()
-        if self.link is not None:
-            key, self.link = add_version(store, self.link, obj, ttl=self.lease, serializer=serializer)
+        if self._link is not None:
+            key, self._link = add_version(store, self._link, obj, ttl=self._lease, serializer=serializer)
         else:
-            key, revision = self.factory.reference.key, (self.revision or 0) + 1
+            key, revision = self.factory.reference.key, (self._revision or 0) + 1
             try:
                 store.swap(key, obj, revision=revision, serializer=serializer)
             except (RevisionConflictError, MissingKeyError) as error:
@@ -155,16 +183,9 @@ class SentBorrow:
                     f"{self!r} cannot update: the object is gone, or is not the version that was borrowed",
                     remedy="borrow from the owner again, and send each mutable borrow to one process",
                 ) from error
-            self.revision = revision
+            self._revision = revision
         made: Any = get_factory(store.proxy_from_key(key))
         self.factory = made
-
-    def __repr__(self) -> str:
-        reference = self.factory.reference
-        return f"{'mutable ' if self.mutable else ''}borrow of object {reference.key} of {reference.shown_uri}"
-
-    def __reduce__(self) -> NoReturn:
-        raise OwnershipError(f"the {self!r} cannot be pickled by itself", remedy="pickle the borrowed proxy")
 
 
 def first_link(store: Store, key: str) -> str:

@@ -6,16 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk import Proxy, get_factory, is_resolved
-from psk.connectors import SupportsExpiry, SupportsSwap, check_ttl
-from psk.errors import InvalidArgumentError, MissingKeyError, RevisionConflictError
+from psk.connectors import SupportsExpiry, check_ttl
+from psk.errors import InvalidArgumentError
 from psk_patterns.arguments import check_store
 from psk_patterns.errors import AlreadyOwnedError, MutableBorrowError, ReferenceInvalidError, ReferenceNotOwnedError
 from psk_patterns.leases import reopened
-from psk_patterns.ownership.borrowing import Loan
 from psk_patterns.ownership.proxies import (
     DEFAULT_TTL,
     DEFAULT_WINDOW,
-    Borrow,
+    Loan,
     OwnedProxy,
     RefMutProxy,
     RefProxy,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from psk import Store
-    from psk_patterns.ownership.title import Title
 
 T = TypeVar("T")
 
@@ -238,9 +236,9 @@ def _borrow(proxy: Any, cls: Any, *, mutable: bool) -> Any:
                 found=title.loans.found,
                 remedy=title.loans.remedy,
             )
-        loan = Loan(mutable=mutable)
+        loan = Loan(title, mutable=mutable)
         title.loans.add(loan)
-        return wrapped(cls, Borrow(title, loan), known_class(proxy))
+        return wrapped(cls, loan, known_class(proxy))
 
 
 def mark_refs_out_of_scope(*refs: RefProxy[Any] | RefMutProxy[Any]) -> None:
@@ -311,13 +309,7 @@ def update(proxy: OwnedProxy[Any] | RefMutProxy[Any], *, serializer: str | Calla
     if issubclass(type(proxy), RefMutProxy):
         found = borrow_of(proxy)
         found.check()
-        if not is_resolved(proxy):
-            return
-        if isinstance(found, Borrow):
-            with found.title.locked():
-                found.check()
-                _write(found.title, proxy.__proxy_wrapped__, serializer)
-        else:
+        if is_resolved(proxy):
             found.write(proxy.__proxy_wrapped__, serializer)
         return
     if issubclass(type(proxy), RefProxy):
@@ -328,22 +320,4 @@ def update(proxy: OwnedProxy[Any] | RefMutProxy[Any], *, serializer: str | Calla
     with title.locked():
         title.check_unborrowed("update")
         if is_resolved(proxy):
-            _write(title, proxy.__proxy_wrapped__, serializer)
-
-
-def _write(title: Title, obj: Any, serializer: Any) -> None:
-    serializer = serializer or title.serializer
-    with reopened(title.store) as store:
-        stat = store.stat(title.key) if store.supports(SupportsSwap) else None
-        # An object without a time to live may be in caches, which would keep returning the old version.
-        if stat is None or not stat.expires:
-            title.adopt(store, store.put(obj, ttl=title.lease, serializer=serializer))
-            return
-        try:
-            store.swap(title.key, obj, revision=stat.revision + 1, serializer=serializer)
-        except (RevisionConflictError, MissingKeyError) as error:
-            raise ReferenceInvalidError(
-                f"cannot update {title!r}: a process without a borrow changed or evicted it",
-                remedy="make a new object",
-            ) from error
-        title.adopt(store, title.key)
+            title.write(proxy.__proxy_wrapped__, serializer)

@@ -15,7 +15,7 @@ from psk.store import StoreFactory
 from psk.wire import type_of
 from psk_patterns.errors import OwnershipError, ReferenceInvalidError, ReferenceNotOwnedError
 from psk_patterns.leases import LeaseHolder, reopened
-from psk_patterns.ownership.borrowing import Loan, SentBorrow, first_link
+from psk_patterns.ownership.borrowing import SENT, Borrow, SentBorrow, SentParts, first_link
 from psk_patterns.ownership.offer import Offer
 from psk_patterns.ownership.title import Title, claimed
 
@@ -131,79 +131,38 @@ class RefMutProxy(Proxy[T]):
         _drop_borrow(self)
 
 
-class Borrow:
-    """The factory of a borrowed proxy in the owner's process.
+class Loan(Borrow):
+    """A borrow in the owner's process.
 
     Args:
-        title: The owner's.
-        loan: This borrow, in the books of the title.
+        title: The owner's, which keeps `factory` up to date: an update may change the object's key.
+        mutable: Whether the borrower may update the object.
     """
 
-    def __init__(self, title: Title, loan: Loan) -> None:
+    def __init__(self, title: Title, *, mutable: bool) -> None:
+        super().__init__(title.factory, mutable=mutable)
         self.title = title
-        self.loan = loan
-
-    def __call__(self) -> Any:
-        """Fetch the object for the borrower."""
-        self.check()
-        return self.factory.resolve()
-
-    @property
-    def factory(self) -> StoreFactory[Any]:
-        """The factory that fetches the object, whose key an update may change."""
-        return self.title.factory
-
-    def check(self) -> None:
-        """Refuse a borrow that has ended.
-
-        Raises:
-            ReferenceInvalidError: It has ended, or was sent.
-        """
-        if self.loan.ended:
-            raise ReferenceInvalidError(
-                f"{self!r} cannot be used: {self.loan.ended}", remedy="borrow from the owner again"
-            )
 
     def again(self) -> Borrow:
-        """Borrow once more, to read.
-
-        Raises:
-            ReferenceInvalidError: This borrow has ended.
-        """
-        title, made = self.title, Borrow(self.title, Loan(mutable=False))
-        if title.pid != os.getpid():
+        """Borrow once more, to read."""
+        if self.title.pid != os.getpid():
+            return super().again()  # a forked child may read, borrows nothing, and must not use its copy of the lock
+        with self.title.locked():
             self.check()
-            return made  # a forked child may read, borrows nothing, and must not use its copy of the lock
-        with title.locked():
-            self.check()
-            title.loans.add(made.loan)
+            made = Loan(self.title, mutable=False)
+            self.title.loans.add(made)
             return made
 
-    def drop(self) -> None:
-        """Note that the proxy here is gone, which ends the borrow unless it was sent; safe in a finaliser."""
-        if self.loan.deadline is None:
-            self.end()
-        else:
-            self.loan.is_away = True
-
     def end(self) -> None:
-        """End the borrow; safe in a finaliser."""
-        self.title.end_loan(self.loan)
+        """End the borrow, in the books of the title too; safe in a finaliser."""
+        super().end()
+        self.title.note_end(self)
 
-    def send(self) -> tuple[StoreFactory[Any], float | None, int | None, str | None]:
-        """Move a mutable borrow to another process; here it lasts for the owner's window.
-
-        Returns:
-            The arguments of `SentBorrow`: what fetches the object, the seconds of its lease, its revision if the
-            channel can swap, and otherwise the link under which new versions are announced.
-
-        Raises:
-            OwnershipError: The borrow has ended.
-            CapabilityError: The channel can neither swap nor reserve keys.
-        """
-        title, loan = self.title, self.loan
+    def send(self) -> SentParts:
+        """Move a mutable borrow to another process; here it lasts for the owner's window."""
+        title = self.title
         with title.locked():
-            if loan not in title.loans:
+            if self not in title.loans:
                 self.check()
             title.check("lend")
             title.factory.__reduce__()  # an object that cannot travel is not lent
@@ -216,15 +175,15 @@ class Borrow:
                     revision, link = None, title.link or first_link(store, title.key)
                     title.link = link
                 factory: Any = get_factory(store.proxy_from_key(title.key))
-            loan.ended = "it was pickled, and moved to the process that unpickled it"
-            loan.deadline = time.monotonic() + title.window
+            self.ended = SENT
+            self.deadline = time.monotonic() + title.window
             return factory, title.lease, revision, link
 
-    def __repr__(self) -> str:
-        return f"{'mutable ' if self.loan.mutable else ''}borrow of {self.title!r}"
-
-    def __reduce__(self) -> NoReturn:
-        raise OwnershipError(f"the {self!r} cannot be pickled by itself", remedy="pickle the borrowed proxy")
+    def write(self, obj: Any, serializer: Any) -> None:
+        """Store a new version as the owner's."""
+        with self.title.locked():
+            self.check()
+            self.title.write(obj, serializer)
 
 
 def is_owned(value: Any) -> bool:
@@ -259,14 +218,14 @@ def title_of(proxy: Any, purpose: str) -> Title:
     return title
 
 
-def borrow_of(proxy: Any) -> Borrow | SentBorrow:
+def borrow_of(proxy: Any) -> Borrow:
     """Return the factory behind a borrowed proxy.
 
     Raises:
         OwnershipError: It is not a borrowed proxy.
     """
     found: Any = get_factory(proxy) if is_borrowed(proxy) else None
-    if not isinstance(found, (Borrow, SentBorrow)):
+    if not isinstance(found, Borrow):
         raise OwnershipError(
             f"an object of type {type(proxy).__name__} is not a borrow",
             remedy="pass what borrow(owner) or mut_borrow(owner) returned",
@@ -452,5 +411,5 @@ def _factory_left_by(proxy: Any) -> Any:
 
 def _drop_borrow(proxy: Any) -> None:
     borrow = _factory_left_by(proxy)
-    if isinstance(borrow, (Borrow, SentBorrow)):
+    if isinstance(borrow, Borrow):
         borrow.drop()

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from psk import get_factory
-from psk.connectors import SupportsExpiry
-from psk.errors import PskError
+from psk.connectors import SupportsExpiry, SupportsSwap
+from psk.errors import MissingKeyError, PskError, RevisionConflictError
 from psk.fork import after_fork_in_child
 from psk_patterns.deferred_cleanup import flush, later
 from psk_patterns.errors import (
@@ -24,7 +24,7 @@ from psk_patterns.errors import (
     ReferenceNotOwnedError,
 )
 from psk_patterns.leases import LeaseHolder, reopened
-from psk_patterns.ownership.borrowing import Loan, Loans, close_link, next_version
+from psk_patterns.ownership.borrowing import Borrow, Loans, close_link, next_version
 from psk_patterns.ownership.offer import ACCEPTED, WITHDRAWN, Offer
 
 if TYPE_CHECKING:
@@ -198,9 +198,8 @@ class Title:
                 f"cannot {purpose} {self!r} while it is borrowed", found=self.loans.found, remedy=self.loans.remedy
             )
 
-    def end_loan(self, loan: Loan) -> None:
-        """End a loan; safe in a finaliser, without the lock held."""
-        loan.ended = loan.ended or "it has ended"
+    def note_end(self, loan: Borrow) -> None:
+        """Note that a loan has ended; safe in a finaliser, without the lock held."""
         if self.pid == os.getpid():
             self.loans.discard(loan)
             if self.dropped:
@@ -209,12 +208,12 @@ class Title:
     def recall_loans(self) -> None:
         """End the loans that were sent, and whose proxies here are gone."""
         for loan in self.loans.away:
-            self.end_loan(loan)
+            loan.end()
 
     def _end_overdue(self) -> None:
         for loan in self.loans.away:
             if not loan.left:
-                self.end_loan(loan)
+                loan.end()
 
     def offer(self) -> Offer:
         """Offer the object to another process; the same offer again while it lasts.
@@ -279,17 +278,41 @@ class Title:
         """
         before = self.key
         made: Any = get_factory(store.proxy_from_key(key, deserializer=self.factory.deserializer))
-        if key == before:
-            self.factory = made
-            return
-        if self.holder is not None:
+        if key != before and self.holder is not None:
             self.holder.add(key, guard=partial(self.is_wanted, key))
         self.factory = made
+        for loan in tuple(self.loans):
+            loan.factory = made
+        if key == before:
+            return
         _note(self)
         if self.holder is not None:
             self.holder.discard(before)
         with suppress(PskError):  # it expires
             store.evict(before)
+
+    def write(self, obj: Any, serializer: Any) -> None:
+        """Store a new version, under the same key if the channel can swap.
+
+        Raises:
+            ReferenceInvalidError: A process without a borrow changed or evicted the object.
+            PskError: As `Store.put`; the object is as before.
+        """
+        serializer = serializer or self.serializer
+        with reopened(self.store) as store:
+            stat = store.stat(self.key) if store.supports(SupportsSwap) else None
+            # An object without a time to live may be in caches, which would keep returning the old version.
+            if stat is None or not stat.expires:
+                self.adopt(store, store.put(obj, ttl=self.lease, serializer=serializer))
+                return
+            try:
+                store.swap(self.key, obj, revision=stat.revision + 1, serializer=serializer)
+            except (RevisionConflictError, MissingKeyError) as error:
+                raise ReferenceInvalidError(
+                    f"cannot update {self!r}: a process without a borrow changed or evicted it",
+                    remedy="make a new object",
+                ) from error
+            self.adopt(store, self.key)
 
     def _follow(self) -> None:
         """Adopt the versions that the borrower of a mutable loan that was sent has announced."""
