@@ -43,7 +43,9 @@ def test_the_map_says_what_isinstance_says(connector, capability):  # C39
 
 def test_all_capabilities_at_once_are_those_of_isinstance(connector):  # C39
     expected = {capability for capability in CAPABILITIES if isinstance(connector, capability)}
-    assert capabilities_of(connector) == capabilities_of(type(connector)) == expected
+    assert capabilities_of(connector) == expected
+    if connector.scheme != "multi":  # its instances differ
+        assert capabilities_of(type(connector)) == expected
 
 
 def test_durabilities_and_leaving_the_host_are_as_the_map_says(connector):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from psk.connectors.arguments import validate_plain_key
 from psk.connectors.mixins import ContextManaged, Finalised
 from psk.connectors.waiting import WakePipe
-from psk.errors import ConnectorClosedError
+from psk.errors import ConnectorClosedError, ShortageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,7 +85,12 @@ class ToldWatcher(ContextManaged, Finalised):
         self._arrivals: dict[Key, Arrival] = {}
         self._arrived: deque[Key] = deque()
         self._source = source
-        self._pipe = WakePipe()
+        try:
+            self._pipe = WakePipe()
+        except OSError as error:
+            raise ShortageError(
+                f"no descriptor is left to watch with: {error}", remedy="raise the limit of open files (ulimit -n)"
+            ) from error
 
     def add(self, key: Key, callback: Callable[[Key], object]) -> None:
         """Have `callback(key)` called once the object exists."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import select
-import threading
 import time
 from collections import deque
 from contextlib import suppress
-from functools import cache, partial
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from psk.connectors.arguments import check_object_id, check_size, deadline_after, deadline_error, shown, validate_key
+from psk.connectors.arguments import (
+    check_object_id,
+    check_size,
+    deadline_after,
+    deadline_error,
+    listed,
+    shown,
+    validate_key,
+)
 from psk.connectors.capabilities import (
     METHODS,
     SupportsAllocate,
@@ -28,8 +34,8 @@ from psk.connectors.capabilities import (
 )
 from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.mixins import AbortedAtEnd, ContextManaged, Finalised
-from psk.connectors.multi.routes import Search, shared_time
-from psk.errors import ChannelFullError, ConnectorError, DeadlineError, MissingKeyError, PskError, ShortageError
+from psk.connectors.multi.routes import first_answer, shared_time
+from psk.errors import ChannelFullError, ConnectorError, MissingKeyError, PskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,39 +45,32 @@ if TYPE_CHECKING:
     from psk.connectors.multi.routes import Child, Routes
     from psk.wire import Frames, Payload
 
-T = TypeVar("T")
-
-LONGEST_SLICE: Final = 0.25
-"""Seconds after which a thread looks whether its wait is still wanted, and so the longest that it outlives it."""
+LONGEST_PAUSE: Final = 0.05
+"""Seconds between two looks if there is no descriptor for several others."""
 
 
-def with_capabilities(plain: type[T], children: Sequence[Child]) -> type[T]:
-    """Return the class of a multi connector over some channels: it has the capabilities that all of them have.
+def shared_methods(routes: Routes) -> dict[str, Callable[..., Any]]:
+    """Return the methods of the capabilities that all channels have, by name; no channel is opened.
 
-    `isinstance` asks the class of an instance what it can do, so instances of different capabilities need different
-    classes. A channel that is not installed here takes no part in the decision: each use of it says so.
-
-    Args:
-        plain: MultiConnector, a subclass, or what this function returned for one.
-        children: Its channels; none is opened.
+    A channel that is not installed here takes no part in the decision: each use of it says so.
     """
-    known = [found for child in children if (found := child.connector_class) is not None]
+    known = [found for child in routes.children if (found := child.connector_class) is not None]
     shared = frozenset.intersection(*map(capabilities_of, known)) if known else frozenset()
-    return _class_with(vars(plain).get("_plain", plain), shared)
-
-
-@cache
-def _class_with(plain: type[T], capabilities: frozenset[type]) -> type[T]:
-    methods = {name: vars(Forwarding)[name] for capability in capabilities for name in METHODS[capability]}
-    own = {"__slots__": (), "__doc__": plain.__doc__, "__module__": plain.__module__, "_plain": plain}
-    return cast("type[T]", type(plain.__name__, (plain,), own | methods))
+    forwarding = Forwarding(routes)
+    names = [name for capability in shared for name in METHODS[capability]]
+    return {name: getattr(forwarding, name) for name in names if hasattr(forwarding, name)}
 
 
 class Forwarding:
-    """The methods of every capability, of which the class of an instance gets those that its channels have."""
+    """The methods of the capabilities, of which a multi connector gets those that its channels share.
 
-    __slots__ = ()
-    _routes: Routes
+    There are none for coroutines: opening a channel may block, and a store uses threads then.
+    """
+
+    __slots__ = ("_routes",)
+
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
         """Name an object in the channel that takes every size, or else the largest: its own is not known yet."""
@@ -103,16 +102,15 @@ class Forwarding:
     def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Replace the object by its next version in its channel, whatever its size."""
         check_object_id(validate_key(key), payload.object_id)
-        located = self._routes.locate(key)
         left = shared_time(timeout)
-        search = Search(located, ConnectorError, MissingKeyError)
-        for child, inner in located:
+
+        def call(child: Child, inner: Key) -> bool:
             connector: SupportsSwap = child.able(SupportsSwap)
-            with search:
-                connector.swap(inner, payload, ttl=ttl, timeout=left())
-                return
-        search.end()
-        raise MissingKeyError(f"there is no object under {shown(key)} to swap", remedy="put its first version")
+            connector.swap(inner, payload, ttl=ttl, timeout=left())
+            return True
+
+        if not first_answer(self._routes.locate(key), (ConnectorError, MissingKeyError), call):
+            raise MissingKeyError(f"there is no object under {shown(key)} to swap", remedy="put its first version")
 
     def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
         """Iterate over the keys of all channels; one that cannot be opened here is an error, not left out."""
@@ -128,7 +126,7 @@ class Forwarding:
         return sum(connector.clear(timeout=left()) for connector in opened)
 
     def put_batch(
-        self: Any,
+        self,
         payloads: Sequence[Payload],
         *,
         ttl: float | None = None,
@@ -149,7 +147,7 @@ class Forwarding:
                 named = [child.named(key) for key in inner]
             except ChannelFullError:
                 # Those that found room are put again, which is one put; the others go to the next channel.
-                named = [self.put(payload, ttl=ttl, timeout=left(), hints=hints) for payload in group]
+                named = [self._routes.put(payload, ttl=ttl, timeout=left(), hints=hints) for payload in group]
             for place, key in zip(places, named, strict=True):
                 keys[place] = key
         return keys
@@ -168,60 +166,29 @@ class Forwarding:
         """Evict each key from its channel."""
         _ask_each(self._routes, "evict", keys, timeout)
 
-    async def aput(
-        self,
-        payload: Payload,
-        *,
-        timeout: float | None = None,
-        hints: Mapping[str, object] | None = None,
-        **options: Any,
-    ) -> Key:
-        """Do what `put` does."""
-        left = shared_time(timeout)
-        takers = self._routes.takers(payload.nbytes, hints)
-        search = Search(takers, ChannelFullError)
-        for child in takers:
-            connector = await child.able_async()
-            with search:
-                key = await connector.aput(payload, timeout=left(), hints=hints, **options)
-                return child.named(key)
-        return cast("Key", search.end())
-
-    async def aget(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
-        """Do what `get` does."""
-        return cast("Frames | None", await self._routes.ask_async(key, timeout, "aget", size=size))
-
-    async def aexists(self, key: Key, *, timeout: float | None = None) -> bool:
-        """Do what `exists` does."""
-        return bool(await self._routes.ask_async(key, timeout, "aexists"))
-
-    async def aevict(self, key: Key, *, timeout: float | None = None) -> None:
-        """Do what `evict` does."""
-        await self._routes.ask_async(key, timeout, "aevict")
-
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
-        """Return those keys that exist, after waiting for one; each channel waits for its own."""
+        """Return those keys that exist, after waiting for one."""
         deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
-        asked: dict[Child, dict[Key, list[Key]]] = {}
-        for key in keys:
-            for child, inner in self._routes.locate(key):
-                asked.setdefault(child, {}).setdefault(inner, []).append(key)
-        if not asked:
-            asked[self._routes.children[0]] = {}
-        waits = [partial(_wait, *share) for share in asked.items()]
-        found = waits[0](deadline) if len(waits) == 1 else _present(waits) or _wait_for_any(waits, deadline)
-        return [key for key in keys if key in found]
+        located = [pair for key in keys for pair in self._routes.locate(key)]
+        if len(keys) == len(located) and len({child for child, _ in located}) == 1:
+            connector: SupportsWait = located[0][0].able(SupportsWait)
+            found = connector.wait([inner for _, inner in located], timeout=timeout)
+            return [key for key, (_, inner) in zip(keys, located, strict=True) if inner in found]
+        with _Watcher(self._routes) as watcher:
+            if arrived := watcher.await_any(keys, deadline):
+                return [key for key in keys if key in arrived]
+        raise deadline_error(f"waiting for {listed(keys)} in a multi connector")
 
     def allocate(self, nbytes: int, *, timeout: float | None = None) -> Allocation:
         """Allocate memory in the first channel that takes a payload of this size and has room."""
         left = shared_time(timeout)
-        takers = self._routes.takers(check_size(nbytes), None)
-        search = Search(takers, ChannelFullError)
-        for child in takers:
+
+        def call(child: Child, size: int) -> Allocation:
             connector: SupportsAllocate = child.able(SupportsAllocate)
-            with search:
-                return _Allocation(child, connector.allocate(nbytes, timeout=left()))
-        return cast("Allocation", search.end())
+            return _Allocation(child, connector.allocate(size, timeout=left()))
+
+        takers = [(child, nbytes) for child in self._routes.takers(check_size(nbytes), None)]
+        return cast("Allocation", first_answer(takers, ChannelFullError, call))
 
     def watcher(self) -> Watcher:
         """Return a watcher of all channels."""
@@ -253,54 +220,6 @@ def _ask_each(
     return answers
 
 
-def _wait(child: Child, outers: dict[Key, list[Key]], deadline: float) -> set[Key]:
-    """Wait for the objects of one channel, whose keys are mapped to other keys here."""
-    connector: SupportsWait = child.able(SupportsWait)
-    found = connector.wait([*outers], timeout=max(deadline - time.monotonic(), 0.0))
-    return {outer for inner in found for outer in outers[inner]}
-
-
-def _wait_for_any(waits: Sequence[Callable[[float], set[Key]]], deadline: float) -> set[Key]:
-    answers: SimpleQueue[set[Key] | PskError] = SimpleQueue()
-    over = threading.Event()
-
-    def run(wait: Callable[[float], set[Key]]) -> None:
-        # In slices, because a channel's own wait cannot be called off when another channel has the answer.
-        while not over.is_set():
-            try:
-                answers.put(wait(min(deadline, time.monotonic() + LONGEST_SLICE)))
-            except DeadlineError:
-                if time.monotonic() < deadline:
-                    continue
-            except PskError as error:
-                answers.put(error)
-            return
-
-    doing = f"waiting for objects of {len(waits)} channels of a multi connector"
-    try:
-        for wait in waits:
-            threading.Thread(target=run, args=(wait,), name="psk-multi-wait", daemon=True).start()
-        answer = answers.get(timeout=max(deadline - time.monotonic(), 0.0))
-    except Empty:
-        raise deadline_error(doing) from None
-    except RuntimeError as error:
-        raise ShortageError(f"no thread can be started for {doing}", remedy="raise the limit of threads") from error
-    finally:
-        over.set()
-    if isinstance(answer, PskError):
-        raise answer
-    return answer | _present(waits)
-
-
-def _present(waits: Sequence[Callable[[float], set[Key]]]) -> set[Key]:
-    """Return the keys that exist already; why a channel cannot tell is said by the wait itself."""
-    found: set[Key] = set()
-    for wait in waits:
-        with suppress(PskError):
-            found |= wait(0.0)
-    return found
-
-
 class _Allocation(AbortedAtEnd):
     """An allocation in one of the channels."""
 
@@ -329,20 +248,15 @@ class _Watcher(ContextManaged, Finalised):
         self._watchers: dict[Child, Watcher] = {}
         self._callbacks: dict[Key, Callable[[Key], object]] = {}
         self._arrived: deque[Key] = deque()
-        self._descriptors = select.epoll() if hasattr(select, "epoll") else None
+        self._descriptors: select.epoll | None = None
+        with suppress(AttributeError, OSError):  # not of this system, or no descriptor is left
+            self._descriptors = select.epoll()
         routes.children[0].check_open()
 
     def add(self, key: Key, callback: Callable[[Key], object]) -> None:
         for child, inner in self._routes.locate(key):
-            watcher = self._watchers.get(child)
-            if watcher is None:
-                connector: SupportsWatch = child.able(SupportsWatch)
-                watcher = self._watchers[child] = connector.watcher()
-                descriptor = watcher.fileno()
-                if self._descriptors is not None and descriptor is not None:
-                    self._descriptors.register(descriptor, select.EPOLLIN)
             # Not bound to this watcher, which would keep itself alive.
-            watcher.add(inner, partial(_note, self._arrived, key))
+            self._watcher_of(child).add(inner, partial(_note, self._arrived, key))
         self._callbacks[key] = callback
 
     def discard(self, key: Key) -> None:
@@ -364,7 +278,7 @@ class _Watcher(ContextManaged, Finalised):
                 self.discard(key)
                 callback(key)
         if self._descriptors is None:
-            pauses.append(LONGEST_SLICE)
+            pauses.append(LONGEST_PAUSE)
         return min((pause for pause in pauses if pause is not None), default=None)
 
     def close(self) -> None:
@@ -373,6 +287,41 @@ class _Watcher(ContextManaged, Finalised):
         self._watchers.clear()
         if self._descriptors is not None:
             self._descriptors.close()
+
+    def await_any(self, keys: Sequence[Key], deadline: float) -> list[Key]:
+        """Return those keys that have an object, after waiting for one; none when time is up.
+
+        A channel that cannot be watched is an error, unless another one has an object already.
+        """
+        arrived: list[Key] = []
+        failure: PskError | None = None
+        for key in keys:
+            try:
+                self.add(key, arrived.append)
+            except PskError as error:
+                failure = failure or error
+        while True:
+            pause = self.dispatch()
+            left = deadline - time.monotonic()
+            if arrived or left <= 0:
+                return arrived
+            if failure is not None:
+                raise failure
+            pause = left if pause is None else min(pause, left)
+            if self._descriptors is None:
+                time.sleep(pause)
+            else:
+                self._descriptors.poll(pause)
+
+    def _watcher_of(self, child: Child) -> Watcher:
+        watcher = self._watchers.get(child)
+        if watcher is None:
+            connector: SupportsWatch = child.able(SupportsWatch)
+            watcher = self._watchers[child] = connector.watcher()
+            descriptor = watcher.fileno()
+            if self._descriptors is not None and descriptor is not None:
+                self._descriptors.register(descriptor, select.EPOLLIN)
+        return watcher
 
 
 def _note(arrived: deque[Key], key: Key, _inner: Key) -> None:

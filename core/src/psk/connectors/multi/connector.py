@@ -16,10 +16,10 @@ from psk.connectors.catalog import join_connector, open_connector
 from psk.connectors.config import as_text, format_uri, read_options
 from psk.connectors.contract import DURABILITIES
 from psk.connectors.mixins import ContextManaged, Rebuilding
-from psk.connectors.multi.capabilities import with_capabilities
+from psk.connectors.multi.capabilities import shared_methods
 from psk.connectors.multi.policy import Policy
 from psk.connectors.multi.routes import Child, Routes, shared_time
-from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError
+from psk.errors import ConnectorConfigError, ConnectorError
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ class MultiConnector(ContextManaged, Rebuilding):
     """
 
     __module__ = "psk.connectors.multi"  # pickles contain it
-    __slots__ = ("__weakref__", "_routes")
 
     scheme: ClassVar[str] = "multi"
 
@@ -66,7 +65,8 @@ class MultiConnector(ContextManaged, Rebuilding):
                 children.append(Child(name, policy, channel, open_child or open_connector))
             format_uri(_write_config(children))  # says now, not at the first proxy, if that is too long
             self._routes = Routes(children)
-            self.__class__ = with_capabilities(type(self), children)
+            # `isinstance` asks an instance, too, what it can do.
+            vars(self).update(shared_methods(self._routes))
         except BaseException:
             for child in children:
                 child.undo()
@@ -113,15 +113,7 @@ class MultiConnector(ContextManaged, Rebuilding):
         Raises:
             ConnectorError: No policy takes it, or as of the channel.
         """
-        left = shared_time(timeout)
-        full: list[ChannelFullError] = []
-        for child in self._routes.takers(payload.nbytes, hints):
-            connector = child.connector()
-            try:
-                return child.named(connector.put(payload, ttl=ttl, timeout=left(), hints=hints))
-            except ChannelFullError as error:
-                full.append(error)
-        raise full[0]
+        return self._routes.put(payload, ttl=ttl, timeout=timeout, hints=hints)
 
     def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
         """Fetch the payload from the channel that the key names; see `Connector.get`."""
@@ -155,9 +147,6 @@ class MultiConnector(ContextManaged, Rebuilding):
     def join(cls, config: Mapping[str, object]) -> Self:
         """Rebuild the connector as `from_config` does, with channels that are joined, not made."""
         return cls.from_config(config, open_child=join_connector)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return MultiConnector.from_config, (self.config(),)
 
     def __repr__(self) -> str:
         with on_demand:

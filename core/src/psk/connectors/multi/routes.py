@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from psk.background import submit
 from psk.connectors.arguments import OBJECT_ID_DIGITS, deadline_after, shown, validate_key
-from psk.connectors.capabilities import SupportsAsync, capabilities_of
+from psk.connectors.capabilities import capabilities_of
 from psk.connectors.catalog import find_connector
 from psk.connectors.config import format_uri, parse_uri
 from psk.connectors.multi.policy import tags
 from psk.errors import (
     CapabilityError,
+    ChannelFullError,
     ConnectorClosedError,
     ConnectorConfigError,
     ConnectorError,
     InvalidArgumentError,
     InvalidKeyError,
     MissingKeyError,
-    PskError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from psk.connectors.arguments import Key
     from psk.connectors.contract import Connector
     from psk.connectors.multi.policy import Policy
+    from psk.errors import PskError
+    from psk.wire import Payload
+
+T = TypeVar("T")
+A = TypeVar("A")
 
 _capabilities_of = cache(capabilities_of)  # `isinstance` with a protocol takes longer than most calls through multi
 
@@ -123,14 +126,6 @@ class Child:
             f"the channel {connector.scheme!r} of a multi connector has no {capability.__name__}",
             remedy="do it on the other channels only",
         )
-
-    async def able_async(self) -> Any:
-        """Return the connector for use by coroutines; it is opened in the background."""
-        if self.opened is None:
-            import asyncio  # costs 30 ms, and a program with coroutines has it already
-
-            await asyncio.wrap_future(submit(self.connector))
-        return self.able(SupportsAsync)
 
     def close(self, timeout: float | None = None) -> None:
         """Close the connector, for good."""
@@ -266,7 +261,7 @@ class Routes:
     def ask(
         self, key: object, timeout: float | None, capability: Any, method: str, *arguments: Any, **options: Any
     ) -> Any:
-        """Call a method of the channels that may hold an object, until one has an answer other than None and False.
+        """Return the first answer other than None and False of the channels that may hold an object.
 
         Args:
             key: The object.
@@ -279,65 +274,62 @@ class Routes:
         Raises:
             ConnectorError: None had an answer, and not all could be asked.
         """
-        located = self.locate(key)
-        if len(located) == 1:
-            child, inner = located[0]
-            connector = child.connector() if capability is None else child.able(capability)
-            return getattr(connector, method)(inner, *arguments, timeout=timeout, **options)
         left = shared_time(timeout)
-        search = Search(located)
-        for child, inner in located:
-            with search:
-                answer = getattr(child.able(capability), method)(inner, *arguments, timeout=left(), **options)
-                if answer is not None and answer is not False:
-                    return answer
-        return search.end()
 
-    async def ask_async(self, key: object, timeout: float | None, method: str, **options: Any) -> Any:
-        """Do the same with a coroutine of SupportsAsync."""
-        located = self.locate(key)
+        def call(child: Child, inner: Key) -> Any:
+            return getattr(child.able(capability), method)(inner, *arguments, timeout=left(), **options)
+
+        return first_answer(self.locate(key), ConnectorError, call)
+
+    def put(
+        self,
+        payload: Payload,
+        *,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        hints: Mapping[str, object] | None = None,
+    ) -> Key:
+        """Put a payload into the first channel that takes it and has room; see `MultiConnector.put`."""
         left = shared_time(timeout)
-        search = Search(located)
-        for child, inner in located:
-            with search:
-                answer = await getattr(await child.able_async(), method)(inner, timeout=left(), **options)
-                if answer is not None and answer is not False:
-                    return answer
-        return search.end()
+
+        def call(child: Child, offered: Payload) -> Key:
+            return child.named(child.connector().put(offered, ttl=ttl, timeout=left(), hints=hints))
+
+        takers = [(child, payload) for child in self.takers(payload.nbytes, hints)]
+        return cast("Key", first_answer(takers, ChannelFullError, call))
 
 
-class Search:
-    """Go on past the channels that fail while several are tried in turn; the first failure is reported at the end.
+def first_answer(tried: Sequence[tuple[Child, A]], passed_over: Any, call: Callable[[Child, A], T]) -> T | None:
+    """Call a function for channels in turn, until it has an answer other than None and False.
 
     Args:
-        tried: What is tried. A failure of a single one passes.
-        passed_over: The failures that let the search go on; by default every ConnectorError.
+        tried: The channels, each with what to pass on for it.
+        passed_over: The type of the failures that do not end this. The failure of a single channel always does.
+        call: The function.
+
+    Returns:
+        The answer; None or False if there was none.
+
+    Raises:
+        PskError: There was no answer, and this is the first failure.
     """
-
-    __slots__ = ("_alone", "_failure", "_passed_over")
-
-    def __init__(self, tried: Sequence[object], *passed_over: type[PskError]) -> None:
-        self._alone = len(tried) == 1
-        self._failure: BaseException | None = None
-        self._passed_over = passed_over or (ConnectorError,)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        if self._alone or not isinstance(error, self._passed_over):
-            return False
-        # A channel all of whose keys name a place has no object under any other key.
-        if not isinstance(error, InvalidKeyError | MissingKeyError):
-            self._failure = self._failure or error
-        return True
-
-    def end(self) -> Any:
-        """Raise what failed, if anything did; return None."""
-        if self._failure is not None:
-            raise self._failure
+    answer: T | None = None
+    failure: PskError | None = None
+    for child, argument in tried:
+        try:
+            answer = call(child, argument)
+        except passed_over as error:
+            if len(tried) == 1:
+                raise
+            # A channel all of whose keys name a place has no object under any other key.
+            if not isinstance(error, InvalidKeyError | MissingKeyError):
+                failure = failure or error
+        else:
+            if answer is not None and answer is not False:
+                return answer
+    if failure is not None:
+        raise failure
+    return answer
 
 
 def _tags_in(hints: Mapping[str, object]) -> list[tuple[str, ...]]:
