@@ -20,6 +20,7 @@ from psk.connectors.directory.objects import MARK, Objects
 from psk.connectors.file import FileConnector, ServerClock
 from psk.errors import ChannelFullError, DeadlineError
 from psk.wire import encode
+from psk_testing.timing import at_some_pace, becomes
 
 SIZES = [5, 64 * 2 + RECORD_BYTES, 50_000, 65_400, 65_450, 65_536 - 64, 69_600, 300_000, 3_000_000]
 """Some are in segments, some end just before a page does, one has the size of a file with a record."""
@@ -113,15 +114,19 @@ def test_copies_expire_as_what_they_were_made_of(files, directory, copying, deco
 
 
 def test_a_renewal_counts_whatever_the_object_was_put_with(channel, decoded):  # C45
-    for first, second in ((None, 0.2), (1000, 0.2), (1000, None), (None, 1000)):
-        keys = put_each(channel, first)
-        before = [decoded(channel.get(key)) for key in keys]
-        assert all(channel.renew(key, second) for key in keys)
-        assert [decoded(channel.get(key)) for key in keys] == before
-        time.sleep(0.25)
-        alive = 0 if second == 0.2 else len(keys)
-        assert sum(map(channel.exists, keys)) == alive
-        assert [frames is not None for frames in map(channel.get, keys)].count(True) == alive
+    def attempt(pace):
+        brief = 0.2 * pace
+        for first, second in ((None, brief), (1000, brief), (1000, None), (None, 1000)):
+            keys = put_each(channel, first)
+            before = [decoded(channel.get(key)) for key in keys]
+            assert all(channel.renew(key, second) for key in keys)
+            assert [frames and decoded(frames) for frames in map(channel.get, keys)] == before
+            time.sleep(brief + 0.05)
+            alive = 0 if second == brief else len(keys)
+            assert sum(map(channel.exists, keys)) == alive
+            assert [frames is not None for frames in map(channel.get, keys)].count(True) == alive
+
+    at_some_pace(attempt)
 
 
 def test_a_damaged_record_loses_nothing(channel, folder, decoded, seed):  # C24
@@ -147,12 +152,12 @@ def test_a_segment_used_again_forgets_when_its_last_object_expired(channel, deco
 
 
 def test_what_ends_like_a_record_is_no_record(channel, folder, decoded):
-    expired = channel.put(encode(bytes(1000)), ttl=0.01)
+    expired = channel.put(encode(bytes(1000)), ttl=0.5)
     with open(f"{folder}/{expired}", "rb") as file:
         record = file.read()[-RECORD_BYTES:]
+    assert becomes(lambda: not channel.exists(expired), within=10)
     for size in range(64):
         value = bytes(size) + record
-        time.sleep(0.001)
         assert decoded(channel.get(channel.put(encode(value)))) == value
 
 
@@ -169,14 +174,17 @@ def test_a_winner_that_asks_again_without_room_keeps_its_claim(channel, monkeypa
 
 
 def test_a_lease_ends_by_its_record_alone(channel, folder):  # C49
-    key = channel.put(encode("one"))
-    assert channel.take(key, "first", lease=0.3) is not None
-    for change in (lambda path: os.chmod(path, 0o600), lambda path: os.utime(path, (1, 1))):
-        change(f"{folder}/{key}.claim")
-        assert channel.take(key, "second") is None
-    time.sleep(0.35)
-    assert channel.take(key, "second", lease=1000) is not None
-    assert channel.take(key, "first") is None
+    def attempt(pace):
+        key = channel.put(encode("one"))
+        assert channel.take(key, "first", lease=0.3 * pace) is not None
+        for change in (lambda path: os.chmod(path, 0o600), lambda path: os.utime(path, (1, 1))):
+            change(f"{folder}/{key}.claim")
+            assert channel.take(key, "second") is None
+        time.sleep(0.3 * pace + 0.05)
+        assert channel.take(key, "second", lease=1000) is not None
+        assert channel.take(key, "first") is None
+
+    at_some_pace(attempt)
 
 
 def test_readers_never_see_half_a_renewal(channel, scale, decoded):  # C44, C45
@@ -279,12 +287,11 @@ def test_a_renewal_is_known_to_the_next_opening_although_the_mark_was_just_remov
 
 
 def test_a_listing_frees_what_was_copied_without_the_mark(files, directory):
-    key, kept = files.put(encode("brief"), ttl=0.05), files.put(encode("kept"))
+    key, kept = files.put(encode("brief"), ttl=1), files.put(encode("kept"))
     copy = f"{directory}-copy"
     os.mkdir(copy)
     for name in (key, kept):
         shutil.copy(f"{directory}/{name}", copy)
-    time.sleep(0.1)
     with FileConnector(copy) as copied:
-        assert list(copied.keys()) == [kept]
+        assert becomes(lambda: list(copied.keys()) == [kept], within=10)
     assert os.listdir(copy) == [kept]

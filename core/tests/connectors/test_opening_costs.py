@@ -13,6 +13,7 @@ from psk.connectors.directory.channel import LOOKS_AT_OPENING
 from psk.connectors.directory.objects import MARK, Objects
 from psk.connectors.shm import ShmConnector, liveness, sweep
 from psk.wire import encode
+from psk_testing.timing import becomes
 
 MANY = 2 * LOOKS_AT_OPENING
 
@@ -42,13 +43,6 @@ def again(channel):
     return type(channel).from_config(channel.config())
 
 
-def until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return condition()
-
-
 def test_where_nothing_expires_no_object_is_looked_at(channel, looks):
     for number in range(100):
         channel.put(encode(number))
@@ -64,9 +58,9 @@ def test_an_opening_looks_at_so_many_and_the_background_at_the_rest(channel, loo
     opened = again(channel)
     here = [name for thread, name in looks if thread == threading.current_thread().name]
     assert 0 < len(here) <= LOOKS_AT_OPENING
-    assert until(lambda: not keys & set(os.listdir(opened._channel.path)))
+    assert becomes(lambda: not keys & set(os.listdir(opened._channel.path)), within=10)
     assert {thread for thread, _ in looks} == {threading.current_thread().name, "psk-reaper"}
-    assert until(lambda: MARK not in os.listdir(opened._channel.path))
+    assert becomes(lambda: MARK not in os.listdir(opened._channel.path), within=10)
     opened.close()
 
 
@@ -103,7 +97,7 @@ def test_a_dead_session_goes_in_one_step_and_its_memory_in_the_background(tmp_pa
     assert left not in names
     assert len(names) == 2  # of this process, and what is to be removed
     go.set()
-    assert until(lambda: len(os.listdir(tmp_path)) == 1)
+    assert becomes(lambda: len(os.listdir(tmp_path)) == 1, within=10)
     connector.close()
     assert os.listdir(tmp_path) == []
 

@@ -20,6 +20,7 @@ from psk.connectors.shm import ShmConnector, sweep
 from psk.connectors.shm.liveness import ROOT, session_path
 from psk.errors import ChannelUnavailableError, ConnectorConfigError, PskError
 from psk.wire import encode
+from psk_testing.timing import becomes, timed
 
 ARRAY = np.arange(100_000)
 
@@ -36,13 +37,6 @@ def owner():
 
 def uri_of(connector):
     return format_uri(connector.config())
-
-
-def wait_until(condition, seconds=1.0):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    return condition()
 
 
 def started(code, *arguments):
@@ -88,18 +82,17 @@ def test_the_end_of_a_process_is_the_end_of_its_session():
 
 
 def test_a_guest_frees_what_a_killed_owner_left(scale, decoded):
-    slowest = 0.0
     for _ in range(scale("shm.killed_sessions")):
         program, line = started(OWNER, "60")
         uri, key = line.split()
         guest = open_connector(uri)
         array = decoded(guest.get(key))
         path = guest._channel.space.session.path
-        program.kill()
-        start = time.monotonic()
-        program.communicate()
-        assert wait_until(lambda path=path: not os.path.exists(path))
-        slowest = max(slowest, time.monotonic() - start)
+        with timed() as clock:
+            program.kill()
+            program.communicate()
+            assert becomes(lambda path=path: not os.path.exists(path), within=10)
+        assert not clock.late(0.5)
         assert array.sum() == ARRAY.sum()  # what was mapped stays
         for call in (lambda guest=guest, key=key: guest.get(key), lambda guest=guest: guest.put(encode(1))):
             with pytest.raises(ChannelUnavailableError, match="has ended"):
@@ -107,23 +100,26 @@ def test_a_guest_frees_what_a_killed_owner_left(scale, decoded):
         guest.close()
         with pytest.raises(ChannelUnavailableError, match="has ended"):
             open_connector(uri)
-    assert slowest < 1.0
 
 
 def test_many_guests_of_a_killed_owner_sweep_together():
     program, line = started(OWNER, "60")
+    here = os.pipe()
 
     def work(report):
         guest = open_connector(line.split()[0])
-        report("here")
-        wait_until(lambda: not os.path.exists(guest._channel.space.session.path), 5)
-        report(str(os.path.exists(guest._channel.space.session.path)))
+        os.write(here[1], b".")
+        path = guest._channel.space.session.path
+        report(str(becomes(lambda: not os.path.exists(path), within=10)))
 
     guests = [Victim(work) for _ in range(4)]
-    time.sleep(0.5)
+    for _ in guests:
+        os.read(here[0], 1)
     program.kill()
     program.communicate()
-    assert [guest.join() for guest in guests] == [["here", "False"]] * 4
+    assert [guest.join() for guest in guests] == [["True"]] * 4
+    for descriptor in here:
+        os.close(descriptor)
     sweep()  # these processes end without exit handlers, perhaps in the middle of the removal
 
 
@@ -257,7 +253,7 @@ def test_guests_that_come_and_go_leak_nothing(scale):
         guest = open_connector(uri)
         assert guest.get(key) is not None
         guest.close()
-    assert wait_until(lambda: threading.active_count() == 1, 3)
+    assert becomes(lambda: threading.active_count() == 1, within=10)
     assert len(os.listdir("/proc/self/fd")) == before
     program.kill()
     program.communicate()
@@ -265,15 +261,16 @@ def test_guests_that_come_and_go_leak_nothing(scale):
 
 
 def test_an_owner_that_closes_leaves_the_place_to_its_guests(owner, decoded):
-    go = os.pipe()
+    go, ready = os.pipe(), os.pipe()
 
     def work(report):
         guest = open_connector(uri_of(owner))
+        os.write(ready[1], b".")
         os.read(go[0], 1)
         report(guest.put(encode("result")))
 
     worker = Victim(work)
-    time.sleep(0.3)
+    os.read(ready[0], 1)
     uri = uri_of(owner)
     owner.close()
     os.write(go[1], b".")
@@ -282,7 +279,7 @@ def test_an_owner_that_closes_leaves_the_place_to_its_guests(owner, decoded):
     assert decoded(again.get(key)) == "result"
     again.clear()
     again.close()
-    for descriptor in go:
+    for descriptor in (*go, *ready):
         os.close(descriptor)
 
 
@@ -326,12 +323,14 @@ def test_a_forked_child_goes_on_and_its_end_changes_nothing(owner, name, scale, 
 
 
 def test_a_child_does_not_keep_a_dead_parents_session(decoded):
+    go = os.pipe()
+
     def parent(report):
         connector = ShmConnector()
         connector.put(encode(ARRAY))
         report(connector._channel.space.session.path)
         if os.fork() == 0:
-            time.sleep(1)
+            os.read(go[0], 1)
             os._exit(0)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -339,8 +338,12 @@ def test_a_child_does_not_keep_a_dead_parents_session(decoded):
     os.waitpid(victim.pid, 0)
     with os.fdopen(victim._pipe) as pipe:
         path = pipe.readline().strip()
-        assert wait_until(lambda: sweep() or not os.path.exists(path), 0.5)  # the child needs an instant to let go
+        # The child needs an instant to let go.
+        assert becomes(lambda: sweep() or not os.path.exists(path), within=10)
+        os.write(go[1], b".")
         pipe.read()  # until the grandchild has ended
+    for descriptor in go:
+        os.close(descriptor)
 
 
 def _open_and_leave_open(report):
@@ -370,7 +373,7 @@ def test_exit_does_not_wait_for_pending_calls():
         "print(time.monotonic(), flush=True)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, "0"], capture_output=True, text=True, check=True)
-    assert time.monotonic() - float(done.stdout.splitlines()[1]) < 1.0
+    assert time.monotonic() - float(done.stdout.splitlines()[1]) < 20.0
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
     from planted_suites import SUITES
 
+#: The first test waits for all of them, which a busy machine may run several times as slowly.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def failures(tmp_path_factory):
@@ -33,7 +36,7 @@ def failures(tmp_path_factory):
         return found
 
 
-def begin(stack, tests, place, *, timeout=30):
+def begin(stack, tests, place, *, timeout=60):
     """Start some tests of suites; give the place of their report, and the process."""
     file = HERE / "planted/planted_suites.py"
     options = ["-q", "--noconftest", f"--timeout={timeout}", "--import-mode=importlib", "--junitxml=report.xml"]

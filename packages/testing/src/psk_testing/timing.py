@@ -19,6 +19,22 @@ GRACE_SECONDS: Final = 0.5
 _TICK = 0.01
 
 
+def becomes(condition: Callable[[], object], *, within: float, look_every: float = 0.001) -> bool:
+    """Wait until a condition holds that announces itself by no event; tell whether it does.
+
+    Args:
+        condition: Called again and again.
+        within: Seconds to wait at most.
+        look_every: Seconds between two calls.
+    """
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            return bool(condition())
+        time.sleep(look_every)
+    return True
+
+
 class Clock:
     """Hold how long a block took, and for how long of that the machine did not let this process run.
 

@@ -17,7 +17,7 @@ from psk_testing.operations import MISSING, has, plain_key
 from psk_testing.residue import FEW, piled_up, residue
 from psk_testing.timing import at_some_pace
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 5.0
 MANY = 2000
 """Number of keys that must not slow down a dispatch."""
 
