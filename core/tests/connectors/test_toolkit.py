@@ -27,7 +27,6 @@ from psk.connectors.toolkit import (
     Summing,
     Trouble,
     WakePipe,
-    dismiss,
     gather_send,
     read_secret,
     receive_into,
@@ -420,7 +419,7 @@ class Hub:
         self.feeds = []
         self.is_closed_to_all = False
 
-    def connect(self):
+    def connect(self, topic):
         if self.is_closed_to_all:
             raise SubscriptionRefusedError
         self.feeds.append(HubFeed())
@@ -435,27 +434,20 @@ class HubFeed:
 
     def __init__(self):
         self.here, self.there = socket.socketpair()
-        self.pending = []
         self.pings = 0
         self.is_open = True
 
     def fileno(self):
         return self.here.fileno()
 
-    def has_received(self):
-        return bool(self.pending)
-
     def change(self, new, old):
         self.there.sendall(b"".join(b"+%b\n" % topic for topic in new))
 
     def receive(self):
-        if not self.pending:
-            received = self.here.recv(1000)
-            if not received:
-                raise ConnectionResetError
-            self.pending = received.split()
-        line = self.pending.pop(0)
-        return Notice(line.removeprefix(b"+"), line.startswith(b"+"))
+        received = self.here.recv(1000)
+        if not received:
+            raise ConnectionResetError
+        return [Notice(line.removeprefix(b"+"), line.startswith(b"+")) for line in received.split()]
 
     def ping(self):
         self.pings += 1
@@ -479,12 +471,11 @@ def hub(monkeypatch):
 
 
 def test_listeners_share_a_connection_and_are_told_of_their_topics(hub):
-    subscriber = Subscriber.at(("hub", id(hub)))
-    assert Subscriber.at(("hub", id(hub))) is subscriber
+    subscriber = Subscriber(hub.connect)
     first, second = Wake(), Wake()
     with (
-        Listener(subscriber, [b"one"], first, connect=hub.connect, owner=hub),
-        Listener(subscriber, [b"two"], second, connect=hub.connect, owner=hub),
+        Listener(subscriber, [b"one"], first),
+        Listener(subscriber, [b"two"], second),
     ):
         assert first.wait(10)  # subscribed: time to look
         assert second.wait(10)
@@ -495,15 +486,16 @@ def test_listeners_share_a_connection_and_are_told_of_their_topics(hub):
 
 
 def test_a_finaliser_in_a_thread_that_starts_waits_for_no_lock(hub):
-    subscriber, other = Subscriber.at(id(hub)), Listener(Subscriber.at(id(hub)), [], Wake(), connect=None, owner=None)
+    subscriber, closed = Subscriber(hub.connect), Subscriber(hub.connect)
+    other = Listener(subscriber, [], Wake())
 
     def finalise():
-        dismiss(other)
+        closed.close()
         subscriber.leave(other)
 
     wake = Wake()
     with finalised_in("psk-subscriber", finalise) as finished:
-        with Listener(subscriber, [b"one"], wake, connect=hub.connect, owner=hub):
+        with Listener(subscriber, [b"one"], wake):
             assert wake.wait(10)
         assert finished == ["psk-subscriber"]
 
@@ -512,7 +504,7 @@ def test_a_connection_that_breaks_or_falls_silent_is_replaced(hub, monkeypatch):
     monkeypatch.setattr(subscriber_module, "SILENCE_SECONDS", 0.05)
     monkeypatch.setattr(subscriber_module, "IDLE_SECONDS", 0.02)
     wake = Wake()
-    with Listener(Subscriber.at(id(hub)), [b"one"], wake, connect=hub.connect, owner=hub):
+    with Listener(Subscriber(hub.connect), [b"one"], wake):
         assert wake.wait(10)
         hub.feeds[0].there.shutdown(socket.SHUT_RDWR)
         assert wake.wait(10)
@@ -522,31 +514,30 @@ def test_a_connection_that_breaks_or_falls_silent_is_replaced(hub, monkeypatch):
 
 def test_a_listener_is_told_that_the_server_refuses_or_its_connector_was_closed(hub):
     wake = Wake()
-    subscriber = Subscriber.at(id(hub))
-    with Listener(subscriber, [b"one"], wake, connect=hub.connect, owner=hub) as listener:
+    subscriber = Subscriber(hub.connect)
+    with Listener(subscriber, [b"one"], wake) as listener:
         assert wake.wait(10)
-        dismiss(object())
         assert not wake.wait(0)
-        dismiss(hub)
+        subscriber.close()
         assert wake.wait(10)
         assert not listener.is_refused
+    with Listener(subscriber, [b"one"], wake):
+        assert wake.wait(10)
     hub.is_closed_to_all = True
-    assert eventually(lambda: not hub.feeds[0].is_open)
-    with Listener(subscriber, [b"one"], wake, connect=hub.connect, owner=hub) as listener:
+    with Listener(Subscriber(hub.connect), [b"one"], wake) as listener:
         assert wake.wait(10)
         assert listener.is_refused
 
 
 def test_a_call_that_vanished_is_forgotten_and_a_forked_child_listens_for_itself(hub):
-    subscriber, wake = Subscriber.at(id(hub)), Wake()
-    Listener(subscriber, [b"one"], wake, connect=hub.connect, owner=hub).__enter__()
+    subscriber, wake = Subscriber(hub.connect), Wake()
+    Listener(subscriber, [b"one"], wake).__enter__()
     assert wake.wait(10)
     with forked() as is_child:
         if is_child:
             assert not hub.feeds[0].is_open
-            again, woken = Subscriber.at(id(hub)), Wake()
-            assert again is not subscriber
-            with Listener(again, [b"two"], woken, connect=hub.connect, owner=hub):
+            woken = Wake()
+            with Listener(subscriber, [b"two"], woken):
                 assert woken.wait(10)
     del wake
     assert eventually(lambda: not subscriber._listeners)

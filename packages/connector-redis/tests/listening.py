@@ -6,8 +6,6 @@ import threading
 import time
 from contextlib import contextmanager
 
-from psk.connectors.toolkit import subscriber
-
 
 @contextmanager
 def waiting_for(connector, keys, *, until=True, timeout=20):
@@ -22,15 +20,15 @@ def waiting_for(connector, keys, *, until=True, timeout=20):
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while until and not any(is_listening(each) for each in subscribers()):
+    while until and not any(is_listening(each) for each in subscribers(connector)):
         time.sleep(0.001)
     yield outcome
     thread.join()
 
 
-def subscribers():
-    """Give the subscribers of this process that listen, one for each server; others may await their collection."""
-    return [each for each in subscriber._KNOWN.get().by_place.values() if each._listeners or each._thread]
+def subscribers(connector):
+    """Give the subscribers of a connector that listen, one for each server."""
+    return [each for each in connector._channel.server.subscribers.values() if each._listeners or each._pipe]
 
 
 def is_listening(each):

@@ -234,23 +234,6 @@ def test_messages_name_the_server(redis_server, cluster, sentinels, new_server):
     assert new_server(sentinels.uri).describe().startswith("redis service 'objects' of the sentinels at 127.0.0.1:")
 
 
-def test_instances_on_one_server_are_known_to_be(redis_server, cluster, new_server):
-    one = new_server(redis_server.uri)
-    assert one.identity == new_server(f"{redis_server.uri}/1?prefix=x&timeout=3").identity
-    assert one.identity != new_server(redis_server.socket_uri).identity
-    assert one.identity != new_server(cluster.uri).identity
-    hash(one.identity)
-
-
-def test_a_provider_of_credentials_is_not_shared(redis_server, new_server):
-    class Provider:
-        def get_credentials(self):
-            return ("default", "")
-
-    first, second = (new_server(redis_server.uri, credential_provider=Provider()) for _ in range(2))
-    assert first.identity == first.identity != second.identity
-
-
 @pytest.mark.parametrize("product", ["redis", "valkey", "keydb"])
 def test_the_name_of_the_product_changes_words_alone(redis_server, tls_server, prefix, product):
     for place in (redis_server.uri, redis_server.socket_uri, tls_server.uri):

@@ -28,27 +28,24 @@ def connector(uri):
     new.close()
 
 
-def test_one_connection_serves_all_waits_of_a_process(connector, uri, redis_server):
-    others = [opened(uri) for _ in range(4)]
+def test_one_connection_serves_all_waits_of_a_connector(connector, redis_server):
     payloads = [encode(number) for number in range(40)]
     outcomes = [[] for _ in payloads]
 
     def wait(place):
-        outcomes[place] += (others[place % 4]).wait([payloads[place].key, MISSING], timeout=20)
+        outcomes[place] += connector.wait([payloads[place].key, MISSING], timeout=20)
 
     threads = [threading.Thread(target=wait, args=(place,)) for place in range(len(payloads))]
     for thread in threads:
         thread.start()
-    assert eventually(lambda: [len(each._listeners) for each in subscribers()] == [40])
-    assert eventually(lambda: is_listening(subscribers()[0]))
+    assert eventually(lambda: [len(each._listeners) for each in subscribers(connector)] == [40])
+    assert eventually(lambda: is_listening(subscribers(connector)[0]))
     assert len(listeners(redis_server)) == 1
-    assert [thread.name for thread in threading.enumerate()].count("psk-subscriber") == 1
+    assert eventually(lambda: [each.name for each in threading.enumerate()].count("psk-subscriber") == 1)
     connector.put_batch(payloads)
     for thread in threads:
         thread.join()
     assert outcomes == [[payload.key] for payload in payloads]
-    for other in others:
-        other.close()
 
 
 def test_the_connection_goes_when_nobody_waits(connector, redis_server, monkeypatch):
@@ -112,7 +109,7 @@ def test_a_wait_outlives_its_connection(connector, redis_server, monkeypatch):
             [number] = listeners(redis_server)
             client.client_kill_filter(_id=number)
             assert eventually(lambda gone=number: any(new != gone for new in listeners(redis_server)))
-            assert eventually(lambda: is_listening(subscribers()[0]))
+            assert eventually(lambda: is_listening(subscribers(connector)[0]))
         connector.put(payload)
     assert outcome == [[payload.key]]
     client.close()
@@ -120,7 +117,7 @@ def test_a_wait_outlives_its_connection(connector, redis_server, monkeypatch):
 
 def test_what_is_put_while_nobody_listens_is_found(connector, redis_server, monkeypatch):
     monkeypatch.setattr(waiting, "LOOK_AGAIN_SECONDS", 60)
-    monkeypatch.setattr(subscriber, "_FIRST_PAUSE", 0.2)
+    monkeypatch.setattr(subscriber, "PAUSE_SECONDS", 0.2)
     client = redis_server.client()
     payload = encode("put in between")
     with waiting_for(connector, [payload.key]) as outcome:
@@ -180,7 +177,7 @@ def test_a_thread_that_ends_unforeseen_leaves_nobody_waiting(connector, redis_se
         assert eventually(lambda: reported)
         connector.put(payload)
     assert outcome == [[payload.key]]
-    assert all(each._pipe is each._thread is None for each in subscribers())
+    assert subscribers(connector) == []
     assert not listeners(redis_server)
     monkeypatch.undo()
     payload = encode("told by another thread")

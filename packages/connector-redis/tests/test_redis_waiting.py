@@ -138,7 +138,7 @@ def test_messages_of_tls_itself_do_not_hold_up_the_end_of_a_wait(tls_server, pre
         with pytest.raises(DeadlineError):
             connector.wait([MISSING], timeout=0.01)
     connector.close()
-    assert eventually(lambda: not subscribers(), 2)
+    assert eventually(lambda: not subscribers(connector), 2)
 
 
 def test_a_thousand_wait_at_once(connector, uri, scale):
@@ -155,7 +155,7 @@ def test_a_thousand_wait_at_once(connector, uri, scale):
             thread.start()
     finally:
         threading.stack_size(0)
-    assert eventually(lambda: sum(len(each._listeners) for each in subscribers()) == count, 30)
+    assert eventually(lambda: sum(len(each._listeners) for each in subscribers(connector)) == count, 30)
     connector.put_batch(payloads)
     for thread in threads:
         thread.join()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from psk.connectors import Key, Payload
-    from psk.connectors.toolkit import Address, Borrowed
+    from psk.connectors.toolkit import Address, Borrowed, Subscriber
     from psk_connector_redis.credentials import CredentialProvider
     from psk_connector_redis.durability import Facts
     from psk_connector_redis.protocol import Buffer
@@ -148,9 +148,8 @@ class Server:
         DurabilityError: The servers cannot promise the durability of the settings, or this user may not know.
     """
 
-    __slots__ = ("__weakref__", "_dialer", "_is_closed", "_pools", "_topology", "durabilities", "evicts", "settings")
-
     settings: Settings
+    subscribers: dict[Address, Subscriber]  # that listen for the waits of this instance, by the server
     durabilities: tuple[str, ...]
     evicts: bool  # whether a server is known to evict objects to make room
 
@@ -165,6 +164,7 @@ class Server:
         credentials = Credentials(settings, user=settings.user, password=password, provider=credential_provider)
         self._dialer = Dialer(settings, credentials, settings.db)
         self._pools: dict[Address, Pool[Connection]] = {}
+        self.subscribers = {}
         self._is_closed = False
         self._topology = self._topology_of(settings)
         try:
@@ -240,21 +240,18 @@ class Server:
         """Name the servers for a message: `redis at 127.0.0.1:6379, database 0`."""
         return self.settings.describe()
 
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """Equal for instances that can share a connection: to the same servers, as the same user."""
-        return self._dialer.identity
-
     def check_open(self) -> None:
         """Raise ConnectorClosedError after `close`."""
         if self._is_closed:
             raise ConnectorClosedError(f"the connector to {self.describe()} is closed", remedy="open another")
 
     def close(self) -> None:
-        """Close the connections of this process; those in use, when they come back."""
+        """Close the connections of this process, those in use when they come back; end its waits."""
         self._is_closed = True
         for pool in list(self._pools.values()):
             pool.close()
+        for subscriber in list(self.subscribers.values()):
+            subscriber.close()
 
     def _open(self) -> tuple[str, ...]:
         """Ask the servers what they promise: each of them, if a promise is asked for."""

@@ -125,17 +125,14 @@ class Connection:
         return self._socket.fileno()
 
     def has_received(self) -> bool:
-        """Tell whether something has arrived of which the descriptor says nothing any more."""
+        """Tell whether something was read that no call has returned yet, perhaps the beginning of an answer."""
         return bool(self._reader.has_data())
 
-    def take_in(self) -> bool:
-        """Read, without waiting, what has made the descriptor readable; False for a message of TLS itself."""
+    def take_in(self) -> None:
+        """Read, without waiting, what has made the descriptor readable; nothing if it was a message of TLS itself."""
         self._socket.settimeout(0)
-        try:
+        with suppress(BlockingIOError, ssl.SSLWantReadError):
             self._reader.feed(_not_the_end(self._socket.recv(_MOST_BYTES)))
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        return True
 
     def close(self) -> None:
         """Close the connection; in a forked child, its copy of the descriptor alone."""
@@ -227,13 +224,6 @@ class Dialer:
         self._credentials = credentials
         self._db = db
         self._context: ssl.SSLContext | None = None
-
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """Equal for dialers whose connections can replace each other's, but for the database."""
-        it = self._settings
-        place = (it.scheme, it.addresses, it.cluster, it.sentinel)
-        return (*place, it.ca, it.cert, it.key, it.verify_host, self._credentials.identity)
 
     def dial(self, address: Address, deadline: float) -> Connection:
         """Return a new connection.

@@ -18,7 +18,7 @@ from psk.connectors import (
     deadline_error,
     listed,
 )
-from psk.connectors.toolkit import ToldWatcher, dismiss
+from psk.connectors.toolkit import ToldWatcher
 from psk.errors import CapabilityError
 from psk_connector_redis import batches, objects
 from psk_connector_redis.channel import Channel, Server, milliseconds
@@ -168,7 +168,6 @@ class RedisConnector(ContextManaged, Finalised, Rebuilding, Reserving):
         """Close the connections of this process, and end its waits; the objects stay. It does not wait."""
         check_timeout(timeout)
         self._channel.server.close()
-        dismiss(self._channel.server)
 
     def config(self) -> dict[str, object]:
         """Return the servers and the options that differ from the defaults; no password."""

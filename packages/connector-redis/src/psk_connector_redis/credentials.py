@@ -71,13 +71,6 @@ class Credentials:
         self._variable_of_file = f"{variable}_FILE{label}"
         self._variable_of_hosts = HOSTS_VARIABLE + label
 
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """Equal for credentials from the same source; reveals nothing about them."""
-        if self._provider is not None:
-            return (self,)  # another provider may give another user
-        return (self._user, self._variable, hash(self._password))
-
     def check_host(self, address: Address) -> None:
         """Make sure that the environment allows a connection; nothing has been sent or resolved before.
 

@@ -39,18 +39,17 @@ class RedisFeed:
         connection: A connection of its own.
     """
 
-    __slots__ = ("_connection", "close", "fileno", "forget", "has_received")
+    __slots__ = ("_connection", "close", "fileno", "forget")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.close = connection.close
         self.forget = connection.forget
         self.fileno = connection.fileno
-        self.has_received = connection.has_received
 
     @classmethod
     def connect(cls, server: Server, name: bytes) -> RedisFeed:
-        """Connect to the server that holds a name: an object is published where it is put."""
+        """Connect to the server that holds a name, which is also that of a topic: an object is published there."""
         try:
             return cls(server.connect(name, time.monotonic() + server.settings.connect_timeout))
         except Refusal as refusal:
@@ -61,22 +60,23 @@ class RedisFeed:
         commands = [pack(verb, *topics) for verb, topics in ((b"UNSUBSCRIBE", old), (b"SUBSCRIBE", new)) if topics]
         self._connection.send(commands, time.monotonic() + ANSWER_SECONDS)
 
-    def receive(self) -> Notice | None:
-        """Return the next notice; None if what arrived is something else."""
+    def receive(self) -> list[Notice]:
+        """Return the notices among all that has arrived."""
         connection = self._connection
-        if not connection.has_received() and not connection.take_in():
-            return None
-        answer = connection.reply(time.monotonic() + ANSWER_SECONDS)
-        if isinstance(answer, Refusal):
-            raise SubscriptionRefusedError from answer
-        if not isinstance(answer, list) or len(answer) <= 2:  # noqa: PLR2004  kind, channel and more; a pong has less
-            return None
-        kind, topic = answer[:2]
-        if not (isinstance(kind, bytes) and isinstance(topic, bytes | None)):
-            raise GarbledError("a message without a channel")
-        if topic is None or kind not in {b"message", b"subscribe"}:  # None when nothing is subscribed any more
-            return None
-        return Notice(topic, is_confirmation=kind == b"subscribe")
+        notices = []
+        connection.take_in()
+        while connection.has_received():
+            answer = connection.reply(time.monotonic() + ANSWER_SECONDS)
+            if isinstance(answer, Refusal):
+                raise SubscriptionRefusedError from answer
+            if not isinstance(answer, list) or len(answer) <= 2:  # noqa: PLR2004  kind, channel and more; a pong has less
+                continue
+            kind, topic = answer[:2]
+            if not (isinstance(kind, bytes) and isinstance(topic, bytes | None)):
+                raise GarbledError("a message without a channel")
+            if topic is not None and kind in {b"message", b"subscribe"}:  # None when nothing is subscribed any more
+                notices.append(Notice(topic, is_confirmation=kind == b"subscribe"))
+        return notices
 
     def ping(self) -> None:
         """Ask the server for a sign of life."""
@@ -112,13 +112,10 @@ def _listeners(channel: Channel, keys: Sequence[Key], wake: Settable, deadline: 
     server = channel.server
     names = [channel.names.of(key) for key in keys]
     for address, places in server.places(names, deadline).items():
-        yield Listener(
-            Subscriber.at((server.identity, address)),
-            [channel.names.news(keys[place]) for place in places],
-            wake,
-            connect=partial(RedisFeed.connect, server, names[places[0]]),
-            owner=server,
-        )
+        subscriber = server.subscribers.get(address)
+        if subscriber is None:
+            subscriber = server.subscribers.setdefault(address, Subscriber(partial(RedisFeed.connect, server)))
+        yield Listener(subscriber, [channel.names.news(keys[place]) for place in places], wake)
 
 
 class _Look:

@@ -7,14 +7,7 @@ from psk.connectors.toolkit.network import Address, tls_context
 from psk.connectors.toolkit.pool import Borrowed, Pool, Pooled
 from psk.connectors.toolkit.retry import Patience, Trouble
 from psk.connectors.toolkit.simple import SimpleConnector
-from psk.connectors.toolkit.subscriber import (
-    Feed,
-    Listener,
-    Notice,
-    Subscriber,
-    SubscriptionRefusedError,
-    dismiss,
-)
+from psk.connectors.toolkit.subscriber import Feed, Listener, Notice, Subscriber, SubscriptionRefusedError
 from psk.connectors.toolkit.transfer import Summing, gather_send, receive_into, seconds_left
 from psk.connectors.waiting import WakePipe
 from psk.connectors.watching import Settable, ToldWatcher
@@ -39,7 +32,6 @@ __all__ = [
     "ToldWatcher",
     "Trouble",
     "WakePipe",
-    "dismiss",
     "gather_send",
     "read_secret",
     "receive_into",
