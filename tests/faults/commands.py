@@ -57,7 +57,7 @@ def run_example(tmp_path):
         shim.chmod(0o755)
         (tmp_path / "note.txt").write_text("a note\n")
         return subprocess.run(
-            ["/bin/sh", "-eu", "-c", find_command(name).EXAMPLE],
+            ["/bin/sh", "-eu", "-c", find_command(name).example],
             cwd=tmp_path,
             env={**os.environ, "PATH": f"{shim.parent}:{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL,

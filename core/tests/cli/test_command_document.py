@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from psk import cli
-from psk.cli.commands import COMMANDS
+from psk.cli.commands import typed
+from psk.plugins.builtin import COMMANDS
 
 PAGE = (Path(__file__).parents[3] / "docs/cli.md").read_text()
 FENCES = re.findall(r"^```console run\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
@@ -79,7 +80,7 @@ def test_the_page_shows_what_happens(shell, fence):
 
 def test_the_page_has_every_command():
     for name in COMMANDS:
-        assert re.search(rf"^#+ `psk {name}\b", PAGE, flags=re.MULTILINE), name
+        assert re.search(rf"^#+ `psk {typed(name)}\b", PAGE, flags=re.MULTILINE), name
 
 
 def test_the_page_names_all_that_commands_of_plugins_can_use():

@@ -12,10 +12,12 @@ import time
 
 import pytest
 
-from psk.cli.commands import COMMANDS, GROUPS
+from psk.cli.commands import GROUPS, typed
 from psk.cli.output import Exit
+from psk.plugins.builtin import COMMANDS
 
-PAGES = [[], ["plugins"], *(name.split() for name in COMMANDS)]
+NAMES = [typed(name) for name in COMMANDS]
+PAGES = [[], ["plugins"], *(name.split() for name in NAMES)]
 
 
 def readable(descriptor):
@@ -36,7 +38,7 @@ def test_every_page_of_help_ends_with_an_example(psk, words):
     assert max(map(len, done.out.splitlines())) <= 120
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_example_runs(name, run_example):
     done = run_example(name)
     # A list with --load tells of what is broken in this installation.
@@ -45,8 +47,8 @@ def test_the_example_runs(name, run_example):
 
 def test_every_command_of_the_groups_is_in_the_overview(psk):
     page = psk("--help").out
-    assert all(f"  {name} " in page for name in COMMANDS)
-    assert {name.partition(" ")[0] for name in COMMANDS if " " in name} == set(GROUPS)
+    assert all(f"  {name} " in page for name in NAMES)
+    assert {name.partition(" ")[0] for name in NAMES if " " in name} == set(GROUPS)
 
 
 @pytest.mark.parametrize(

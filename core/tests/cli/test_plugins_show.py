@@ -5,7 +5,7 @@ import re
 import pytest
 
 from psk.cli.output import Exit
-from psk.cli.plugins_show import options_of
+from psk.cli.plugins import options_of
 from psk.connectors import find_connector
 from psk.errors import ConnectorConfigError
 

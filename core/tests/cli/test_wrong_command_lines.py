@@ -20,7 +20,7 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        ("-v", Exit.USAGE, "psk has no option '-v'; see psk --help"),
+        ("-v", Exit.USAGE, "psk has no option '-v' before a command; write options after the command; see psk --help"),
         (
             "put {uri} note.txt --ttl soon",
             Exit.USAGE,
@@ -66,7 +66,7 @@ def test_it_says_what_is_wrong_and_what_to_do(psk, place, words, code, says):
 
 def test_an_option_before_the_command_is_sent_behind_it(psk):
     done = psk("--json", "ls", "local://")
-    assert (done.code, done.document["remedy"]) == (Exit.USAGE, "write it after the command")
+    assert (done.code, done.document["remedy"]) == (Exit.USAGE, "write options after the command; see psk --help")
 
 
 @pytest.mark.parametrize(("option", "value"), [("PSK_SIGNING", "on"), ("PSK_CODECS", "none")])

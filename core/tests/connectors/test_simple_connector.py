@@ -11,7 +11,7 @@ import pytest
 import documents
 from faults.distributions import install
 from faults.side_doors import FileDoor
-from psk.cli.plugins_show import options_of
+from psk.cli.plugins import options_of
 from psk.connectors import as_text, capabilities_of, open_connector
 from psk.connectors.toolkit import SimpleConnector
 from psk.errors import (

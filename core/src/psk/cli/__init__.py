@@ -6,9 +6,10 @@ A command raises the errors of psk as they are, and returns an `Exit`: the progr
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psk.cli.channel import given_uri
+from psk.cli.commands import find_plugin, load_plugin
 from psk.cli.output import (
     Exit,
     answer,
@@ -24,8 +25,6 @@ from psk.cli.output import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from psk.cli.plugin_lookup import find_plugin, load_plugin
 
 __all__ = [
     "Exit",
@@ -57,12 +56,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     from psk.cli.program import run_program
 
     return run_program(sys.argv[1:] if argv is None else list(argv))
-
-
-def __getattr__(name: str) -> Any:
-    # Most commands look up no plug-in.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from psk.cli import plugin_lookup
-
-    return getattr(plugin_lookup, name)

@@ -1,144 +1,120 @@
-"""The commands of the program: psk's own, each a module, and those of plug-ins."""
+"""Find the command and the plug-in that a command line names, and load them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, cast
 
 from psk.cli.output import without_secrets
 from psk.errors import UnknownPluginError, UsageError
+from psk.plugins import FIRST_PARTY, KINDS, CommandPlugin, InstalledPlugin, broken, find, installed, load, load_target
 from psk.plugins.builtin import FIRST_PARTY_COMMANDS
-from psk.plugins.importing import import_target
+from psk.plugins.discovery import OK
 
-if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-
-#: The module of each command, in the order of `psk --help`; imported when the command runs or prints its help.
-COMMANDS = {
-    "plugins list": "psk.cli.plugins_list",
-    "plugins show": "psk.cli.plugins_show",
-    "put": "psk.cli.put",
-    "get": "psk.cli.get",
-    "ls": "psk.cli.ls",
-    "rm": "psk.cli.rm",
-    "sweep": "psk.cli.sweep",
-    "inspect": "psk.cli.inspection",
-}
 #: The first words of commands of two words. Plug-ins add commands to them: entry point `command.plugins.check`.
 GROUPS = {"plugins": "List, check and create plug-ins."}
-COMMAND_METHODS = ("add_arguments", "run")
+METHODS = ("add_arguments", "run")
 
 
-class Command(Protocol):
-    """The contents of a command's module; the target of a `CommandPlugin` has the same without the two strings.
-
-    A module imports what is expensive where it is used, so that the help of all commands appears quickly.
-    """
-
-    SUMMARY: str
-    """One sentence, imperative."""
-
-    EXAMPLE: str
-    """Shell lines that run as printed, in a directory that contains a file `note.txt`."""
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the command's arguments; `--json` exists already. May extend `parser.description`."""
-        ...
-
-    def run(self, arguments: Namespace) -> int:
-        """Do it, print with `psk.cli.output.answer`, and return an `Exit`.
-
-        The program reports errors of psk and of the operating system, and exits with `Exit.FAILED`.
-        """
-        ...
-
-
-def find_command(name: str) -> Command:
-    """Return the command of this name, as in `plugins list`: of this program, else of a plug-in.
+def find_command(words: str) -> CommandPlugin:
+    """Describe the command that words such as `plugins list` run: one of psk-core, else of a plug-in.
 
     Raises:
         UsageError: There is none; the error lists the known ones.
         UnknownPluginError: It belongs to another distribution of psk, which is not installed.
         PluginError: A plug-in has it and cannot be used.
     """
-    if name in COMMANDS:
-        return cast("Command", import_target(COMMANDS[name]))
+    name = words.replace(" ", ".")
     if name.startswith("-"):
-        if name == "--json":
-            raise UsageError("psk has no option '--json' before a command", remedy="write it after the command")
-        raise UsageError(f"psk has no option {without_secrets(name)!r:.80}", remedy="see psk --help")
+        raise UsageError(
+            f"psk has no option {without_secrets(words)!r:.80} before a command",
+            remedy="write options after the command; see psk --help",
+        )
     try:
-        return AddedCommand(name)
+        return cast("CommandPlugin", find("command", name))
     except UnknownPluginError as error:
         if distribution := FIRST_PARTY_COMMANDS.get(name):
             raise UnknownPluginError(
-                f"psk {name} is a command of {distribution}, which is not installed",
+                f"psk {words} is a command of {distribution}, which is not installed",
                 remedy=f"pip install {distribution}",
             ) from None
         raise UsageError(
-            f"psk has no command {without_secrets(name)!r:.80}",
-            found=[*COMMANDS, *map(typed_name, error.found)],
+            f"psk has no command {without_secrets(words)!r:.80}",
+            found=[typed(known) for known in error.found],
             remedy="see psk --help",
         ) from None
 
 
-class AddedCommand:
-    """The command of a plug-in, with the strings of its description.
-
-    Args:
-        name: The words that are typed to run it.
-
-    Raises:
-        PluginError: No plug-in has it, or the one that has it cannot be used.
-    """
-
-    def __init__(self, name: str) -> None:
-        from psk.plugins import find
-
-        described: Any = find("command", plugin_name(name))
-        self.SUMMARY = described.summary or "A plug-in's command without a description."
-        self.EXAMPLE = described.example or f"psk {name}"
-        self._command = load_command(plugin_name(name))
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Let the plug-in add its arguments."""
-        self._command.add_arguments(parser)
-
-    def run(self, arguments: Namespace) -> int:
-        """Run it; a SystemExit of its own ends the command, as it would end a program."""
-        try:
-            code = self._command.run(arguments)
-        except SystemExit as error:
-            code = error.code
-        return 0 if code is None else int(code) if isinstance(code, int) else 1
+def typed(name: str) -> str:
+    """Return what is typed to run a command: `plugins check` for `plugins.check`."""
+    return name.replace(".", " ")
 
 
-def load_command(name: str) -> Any:
-    """Import the command that a plug-in adds; a class is called without arguments to get it.
+def find_plugin(word: str) -> InstalledPlugin:
+    """Return the plug-in that a word names: `connector.redis`, `redis`, `rediss+unix`, or a URI.
 
     Raises:
-        PluginError: There is none of that name, or it cannot be used.
+        UnknownPluginError: None is installed under that name.
+        UsageError: Plug-ins of several kinds have it.
     """
-    from psk.plugins import broken, load_target
+    records = installed()
+    kind, name = _kind_and_name(word)
+    found = [record for record in records if record.name == name and kind in {record.kind, ""}]
+    if not found:
+        what = f"connector for {name!r:.80}" if "://" in word else f"plug-in {without_secrets(word)!r:.80}"
+        remedy = "use one of those found, or install the distribution that provides it"
+        if kind in {"connector", ""} and name in FIRST_PARTY:
+            remedy = f"pip install {FIRST_PARTY[name]}"
+        raise UnknownPluginError(
+            f"no {what} is installed",
+            found=sorted({record.entry_point for record in records if kind in {record.kind, ""}}),
+            remedy=remedy,
+        )
+    if len({record.kind for record in found}) > 1:
+        raise UsageError(
+            f"plug-ins of several kinds are named {name!r}",
+            found=[record.entry_point for record in found],
+            remedy="give the kind as well",
+        )
+    # Of several that claim a name, psk uses its own.
+    return next((record for record in found if record.status == OK), found[0])
 
+
+def _kind_and_name(word: str) -> tuple[str, str]:
+    scheme, is_uri, _ = word.partition("://")
+    if is_uri:
+        return "connector", scheme.lower().partition("+")[0]
+    kind, dot, name = word.partition(".")
+    return (kind, name) if dot and kind in KINDS else ("", word.partition("+")[0])
+
+
+def load_plugin(kind: str, name: str) -> Any:
+    """Import what a plug-in adds: a connector's class, a codec, a command, or what calls an observer's hooks.
+
+    Raises:
+        PluginError: It cannot be used; the error names its distribution and the reason.
+    """
+    if kind == "connector":
+        from psk.connectors import find_connector
+
+        return find_connector(name)
+    if kind == "codec":
+        from psk.wire import find_codec
+
+        return find_codec(name)
+    if kind == "command":
+        return _load_command(name)
+    return load(kind, name)[0] if kind == "observer" else load_target(kind, name)
+
+
+def _load_command(name: str) -> Any:
     command = load_target("command", name)
     if isinstance(command, type):
         try:
             command = command()
         except Exception as error:  # the plug-in's own code
-            raise broken(
-                "command", name, f"has a command that cannot be created: {type(error).__name__}: {error}"
-            ) from error
-    missing = [method for method in COMMAND_METHODS if not callable(getattr(command, method, None))]
+            what = f"has a command that cannot be created: {type(error).__name__}: {error}"
+            raise broken("command", name, what) from error
+    missing = [method for method in METHODS if not callable(getattr(command, method, None))]
     if missing:
         raise broken("command", name, f"names {command!r:.80} as its command, which lacks {', '.join(missing)}")
     return command
-
-
-def plugin_name(name: str) -> str:
-    """Return the name of a command's plug-in: `plugins.check` for `psk plugins check`."""
-    return name.replace(" ", ".")
-
-
-def typed_name(name: str) -> str:
-    """Return what is typed to run a plug-in's command: the reverse of `plugin_name`."""
-    return name.replace(".", " ")

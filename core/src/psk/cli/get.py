@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from psk.store import Store
     from psk.wire import Frames, Payload
 
-SUMMARY = "Get an object's bytes, as they are."
-EXAMPLE = """
-key=$(psk put "file://$PWD/objects" note.txt)
-psk get "file://$PWD/objects" "$key"
-"""
 DETAILS = """
 Without options: its frames, checked but not decoded; for an object of `psk put`, the file. Nothing in them is executed.
 With PSK_SIGNING=required unsigned objects are refused, with PSK_CODECS=raw pickles are not decoded.
@@ -36,32 +31,36 @@ _NOTHING = object()
 _HARMLESS = str.maketrans("", "", "\n\t")
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add channel, key, and what to do with the bytes."""
-    parser.description = f"{SUMMARY}\n{DETAILS}"
-    add_channel(parser)
-    parser.add_argument("key", metavar="KEY", help="what `psk put` printed")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write them to FILE, whole or not at all; - for stdout")
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--payload", action="store_true", help="the whole payload, header included, even if damaged")
-    shape.add_argument(
-        "--decode",
-        action="store_true",
-        help="decode it and print its repr. UNPICKLING RUNS CODE that is in the object: only for trusted objects",
-    )
+class Get:
+    """The command `psk get`."""
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add channel, key, and what to do with the bytes."""
+        parser.description = f"{parser.description}\n{DETAILS}"
+        add_channel(parser)
+        parser.add_argument("key", metavar="KEY", help="what `psk put` printed")
+        parser.add_argument(
+            "-o", "--output", metavar="FILE", help="write them to FILE, whole or not at all; - for stdout"
+        )
+        shape = parser.add_mutually_exclusive_group()
+        shape.add_argument("--payload", action="store_true", help="the whole payload, header included, even if damaged")
+        shape.add_argument(
+            "--decode",
+            action="store_true",
+            help="decode it and print its repr. UNPICKLING RUNS CODE that is in the object: only for trusted objects",
+        )
 
-def run(arguments: Namespace) -> int:
-    """Get it."""
-    if arguments.decode and arguments.output:
-        raise UsageError("--decode prints the object and does not write a file", remedy="omit --output")
-    from psk.store import get_policy
+    def run(self, arguments: Namespace) -> int:
+        """Get it."""
+        if arguments.decode and arguments.output:
+            raise UsageError("--decode prints the object and does not write a file", remedy="omit --output")
+        from psk.store import get_policy
 
-    # The environment is the only place where the user of a command can set rules.
-    policy = get_policy()
-    with open_store(arguments.uri, signing=policy.signing, codecs=policy.codecs) as store:
-        done = _decode(store, arguments) if arguments.decode else _copy(store, arguments)
-    return Exit.DONE if done else answer_no(arguments, missing(arguments.uri, arguments.key))
+        # The environment is the only place where the user of a command can set rules.
+        policy = get_policy()
+        with open_store(arguments.uri, signing=policy.signing, codecs=policy.codecs) as store:
+            done = _decode(store, arguments) if arguments.decode else _copy(store, arguments)
+        return Exit.DONE if done else answer_no(arguments, missing(arguments.uri, arguments.key))
 
 
 def _decode(store: Store, arguments: Namespace) -> bool:

@@ -13,43 +13,40 @@ if TYPE_CHECKING:
 
     from psk.wire import SigningKey
 
-SUMMARY = "Show the contents of a payload, or of a pickle with proxies, without unpickling it."
-EXAMPLE = """
-key=$(psk put "file://$PWD/objects" note.txt)
-psk inspect "objects/$key"
-"""
 SHOWN = 20
 """The number of frames, names and references that are shown; the JSON document has all of them."""
 LONGEST_SHOWN = 200
 PICKLED = frozenset({"pickle", "cloudpickle"})
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the file."""
-    parser.description = f"{SUMMARY}\nThe exit code is 1 if it is neither, or damaged or forged."
-    parser.add_argument("file", metavar="FILE", help="a file with a payload or a pickle; - for standard input")
+class Inspect:
+    """The command `psk inspect`."""
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the file."""
+        parser.description = f"{parser.description}\nThe exit code is 1 if it is neither, or damaged or forged."
+        parser.add_argument("file", metavar="FILE", help="a file with a payload or a pickle; - for standard input")
 
-def run(arguments: Namespace) -> int:
-    """Read and describe it."""
-    from psk.cli.pickle_reader import PROTOCOL
-    from psk.wire import MAGIC
+    def run(self, arguments: Namespace) -> int:
+        """Read and describe it."""
+        from psk.cli.pickle_reader import PROTOCOL
+        from psk.wire import MAGIC
 
-    content = read_content(arguments.file)
-    problems: list[str] = []
-    document: dict[str, Any] = {"file": arguments.file, "kind": "unknown", "problems": problems}
-    if bytes(content[: len(MAGIC)]) == MAGIC:
-        document |= {"kind": "payload", "payload": describe_payload(content, problems)}
-    else:
-        found: list[str] = []
-        pickle = describe_pickle(content, found)
-        if bytes(content[:1]) == PROTOCOL or pickle["pickles"]:
-            document |= {"kind": "pickle", "pickle": pickle}
-            problems += found
+        content = read_content(arguments.file)
+        problems: list[str] = []
+        document: dict[str, Any] = {"file": arguments.file, "kind": "unknown", "problems": problems}
+        if bytes(content[: len(MAGIC)]) == MAGIC:
+            document |= {"kind": "payload", "payload": describe_payload(content, problems)}
         else:
-            problems.append(f"{content.nbytes:,} bytes that are neither a payload of psk nor a pickle")
-    answer(arguments, document, _lines(document))
-    return Exit.NO if problems else Exit.DONE
+            found: list[str] = []
+            pickle = describe_pickle(content, found)
+            if bytes(content[:1]) == PROTOCOL or pickle["pickles"]:
+                document |= {"kind": "pickle", "pickle": pickle}
+                problems += found
+            else:
+                problems.append(f"{content.nbytes:,} bytes that are neither a payload of psk nor a pickle")
+        answer(arguments, document, _lines(document))
+        return Exit.NO if problems else Exit.DONE
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:

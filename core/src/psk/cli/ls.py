@@ -13,33 +13,29 @@ if TYPE_CHECKING:
 
     from psk.store import Store
 
-SUMMARY = "List the keys of a channel's objects."
-EXAMPLE = """
-psk put "file://$PWD/objects" note.txt
-psk ls --long "file://$PWD/objects"
-"""
 
+class Ls:
+    """The command `psk ls`."""
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the channel, and how much to show."""
-    add_channel(parser)
-    parser.add_argument(
-        "-l", "--long", action="store_true", help="show size, codec and more of each, from its first few kB"
-    )
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the channel, and how much to show."""
+        add_channel(parser)
+        parser.add_argument(
+            "-l", "--long", action="store_true", help="show size, codec and more of each, from its first few kB"
+        )
 
-
-def run(arguments: Namespace) -> int:
-    """List them."""
-    with open_store(arguments.uri) as store:
-        keys = store.list(timeout=arguments.timeout)
-        if arguments.long:
-            found = list(_described(store, keys, arguments.timeout))
-            document: list[dict[str, Any]] = found
-            lines: Iterable[str] = _lines(found)
-        else:
-            document, lines = [{"key": key} for key in keys], keys
-    answer(arguments, {"uri": without_secrets(arguments.uri), "objects": document}, lines)
-    return Exit.DONE
+    def run(self, arguments: Namespace) -> int:
+        """List them."""
+        with open_store(arguments.uri) as store:
+            keys = store.list(timeout=arguments.timeout)
+            if arguments.long:
+                found = list(_described(store, keys, arguments.timeout))
+                document: list[dict[str, Any]] = found
+                lines: Iterable[str] = _lines(found)
+            else:
+                document, lines = [{"key": key} for key in keys], keys
+        answer(arguments, {"uri": without_secrets(arguments.uri), "objects": document}, lines)
+        return Exit.DONE
 
 
 def _described(store: Store, keys: list[str], timeout: float | None) -> Iterator[dict[str, Any]]:

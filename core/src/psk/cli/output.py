@@ -13,12 +13,11 @@ from psk.errors import PskError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_BYTES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
-_SECONDS = ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (1e-6, 1e6, "us"), (0.0, 1e9, "ns"))
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_THREE_DIGITS = ((100, 0), (10, 1), (0, 2))
+_BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+_DURATIONS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _URI = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]*[^\s'\".,:;)]"
 # Up to the last @ of the word: a password that is typed where none belongs is not percent-encoded either. The same
 # holds after a scheme without slashes. In a key that names a place, the text before a colon follows an @.
@@ -166,6 +165,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, right: Ite
     )
 
 
+def fact_lines(facts: Mapping[str, object]) -> Iterator[str]:
+    """Lay out facts, one a line after its name; those that are None or empty are omitted, lists are joined."""
+    for name, value in facts.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        if text not in {None, ""}:
+            yield f"{name:<10}{plain(str(text))}"
+
+
 def read_duration(text: str) -> float:
     """Read a time as `30`, `30s`, `10m`, `1h` or `2d`; a number alone is seconds.
 
@@ -178,7 +185,7 @@ def read_duration(text: str) -> float:
     from psk.connectors.arguments import LONGEST_SECONDS
 
     found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text.strip(), re.ASCII)
-    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    seconds = float(found[1]) * _DURATIONS[found[2]] if found else 0.0
     if seconds > LONGEST_SECONDS:
         message = f"{text!r:.80} is longer than a century"
     elif not seconds:
@@ -190,19 +197,15 @@ def read_duration(text: str) -> float:
 
 def bytes_text(count: float) -> str:
     """Write a number of bytes in three digits, as in `1.50 MB`; powers of ten."""
-    for least, unit in _BYTES:
-        if count >= least:
-            return f"{_three_digits(count / least)} {unit}"
-    return f"{count:.0f} B"
+    return _three_digits(count, _BYTES) if count >= _BYTES[-1][0] else f"{count:.0f} B"
 
 
 def seconds_text(seconds: float) -> str:
     """Write a time in three digits, as in `12.5 us`."""
-    for least, factor, unit in _SECONDS:
-        if seconds >= least:
-            return f"{_three_digits(seconds * factor)} {unit}"
-    return f"{seconds} s"
+    return _three_digits(seconds, _SECONDS)
 
 
-def _three_digits(value: float) -> str:
-    return next(f"{value:.{places}f}" for least, places in _THREE_DIGITS if value >= least)
+def _three_digits(value: float, units: Sequence[tuple[float, str]]) -> str:
+    one, unit = next((it for it in units if value >= it[0]), units[-1])
+    places = 2 - (value >= 10 * one) - (value >= 100 * one)
+    return f"{value / one:.{places}f} {unit}"

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentError, ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAction
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
-from psk.cli.commands import COMMANDS, GROUPS, find_command, typed_name
+from psk.cli.commands import GROUPS, find_command, load_plugin, typed
 from psk.cli.output import Exit, plain, report, say
 from psk.errors import InvalidKeyError, UsageError
-from psk.plugins.builtin import FIRST_PARTY_COMMANDS
+from psk.plugins.builtin import COMMANDS, FIRST_PARTY_COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psk.cli.commands import Command
-
 EXAMPLE = "psk plugins list"
 HELP = ("-h", "--help")
 VERSION = ("-V", "--version")
-WIDTH = 80
+WIDTH = 78
+"""Of the pages of help. To find out the terminal's, argparse would import shutil and three libraries of compression."""
 
 
 class Parser(ArgumentParser):
@@ -33,16 +34,14 @@ class Parser(ArgumentParser):
 
 def run_program(argv: Sequence[str]) -> int:
     """Run a command line, report its failure if it fails, and return the exit code."""
-    as_json = "--json" in argv
     try:
         code = _run(argv)
-        if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a full disk or a closed pipe can be reported
+        _flush()  # here, where a full disk or a closed pipe can be reported
     except BrokenPipeError:
         _abandon_output()
         return Exit.PIPE_CLOSED
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever a plug-in raises, the user gets one line
-        return _fail(error, as_json=as_json)
+        return _fail(error, as_json="--json" in argv)
     return code
 
 
@@ -53,8 +52,7 @@ def _fail(error: BaseException, *, as_json: bool) -> int:
         traceback.print_exception(error)
     try:
         report(error, as_json=as_json)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        _flush()
     except OSError:
         _abandon_output()
     if isinstance(error, KeyboardInterrupt):
@@ -63,106 +61,86 @@ def _fail(error: BaseException, *, as_json: bool) -> int:
     return Exit.USAGE if isinstance(error, UsageError | InvalidKeyError) else Exit.FAILED
 
 
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
 def _abandon_output() -> None:
     """Make the interpreter's last flush succeed."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass
-    finally:
-        os.close(null)
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as null:  # noqa: PTH123  pathlib costs 10 ms of import
+        os.dup2(null.fileno(), sys.stdout.fileno())
 
 
 def _run(argv: Sequence[str]) -> int:
-    if not argv or argv[0] in HELP:
-        say(overview())
-        return Exit.DONE if argv else Exit.USAGE
-    if argv[0] in VERSION:
+    name, *rest = argv or [""]
+    group = name if name in GROUPS else ""
+    if group:
+        name, *rest = rest or [""]
+    if name in {"", *HELP}:
+        say(overview(group))
+        return Exit.DONE if name else Exit.USAGE
+    if name in VERSION and not group:
         from psk import __version__
 
         say(f"psk {__version__}")
         return Exit.DONE
-    name, rest = argv[0], argv[1:]
-    if name in GROUPS:
-        if not rest or rest[0] in HELP:
-            say(overview(name))
-            return Exit.DONE if rest else Exit.USAGE
-        name, rest = f"{name} {rest[0]}", rest[1:]
-    return _run_command(name, find_command(name), rest)
+    return _run_command(f"{group} {name}".lstrip(), rest)
 
 
-def command_parser(name: str, command: Command) -> Parser:
-    """Make the parser of a command's arguments, which also prints the command's help."""
+def _run_command(words: str, argv: Sequence[str]) -> int:
+    described = find_command(words)
+    command = load_plugin("command", described.name)
     parser = Parser(
-        prog=f"psk {name}",
-        description=command.SUMMARY,
-        epilog=example_text(command.EXAMPLE),
-        formatter_class=_formatter,
+        prog=f"psk {words}",
+        description=described.summary or "A plug-in's command without a description.",
+        epilog=_example(described.example or f"psk {words}"),
+        formatter_class=partial(RawDescriptionHelpFormatter, width=WIDTH),
         allow_abbrev=False,  # a new option must not change what an old script means
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     command.add_arguments(parser)
-    return parser
-
-
-def _formatter(prog: str) -> RawDescriptionHelpFormatter:
-    # The width is given, since argparse would import shutil, with three libraries of compression, to find it out.
     try:
-        width = int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns)
-    except (ValueError, OSError):  # no number, or no terminal
-        width = WIDTH
-    return RawDescriptionHelpFormatter(prog, width=max(width, WIDTH // 2) - 2)
+        try:
+            arguments = parser.parse_intermixed_args(argv)  # options may come between arguments
+        except TypeError:  # but not where arguments have subparsers
+            arguments = parser.parse_args(argv)
+        code = command.run(arguments)
+    except SystemExit as end:  # of --help, or of a command that ends as a program does
+        code = end.code
+    return code if isinstance(code, int) else int(code is not None)
 
 
-def _run_command(name: str, command: Command, argv: Sequence[str]) -> int:
-    parser = command_parser(name, command)
-    # Intermixed, so that options may come between arguments. Arguments that have subparsers cannot be.
-    has_subparsers = any(isinstance(action, _SubParsersAction) for action in parser._actions)  # noqa: SLF001  argparse has no public way to ask
-    read = parser.parse_args if has_subparsers else parser.parse_intermixed_args
-    try:
-        arguments = read(list(argv))
-    except ArgumentError as error:
-        parser.error(str(error))
-    except SystemExit:  # --help was printed
-        return Exit.DONE
-    return command.run(arguments)
-
-
-def example_text(text: str) -> str:
+def _example(text: str) -> str:
     """Return the end of a page of help."""
-    return "example:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
+    return "example:\n" + "\n".join(f"  {line}" for line in text.splitlines())
 
 
 def overview(group: str = "") -> str:
-    """Return the help of the program, or of a group of commands; plug-ins are not imported for this."""
-    beginning = f"{group} " if group else ""
-    rows = {name: find_command(name).SUMMARY for name in COMMANDS if name.startswith(beginning)} | _added(beginning)
+    """Return the help of the program, or of a group of commands; imports no plug-in."""
+    from psk.plugins.discovery import NOT_LOADED, others  # a scan, which most commands do not need
+
+    rows = {name: summary for name, (_, summary, _) in COMMANDS.items()}
+    rows |= {name: f"(pip install {distribution})" for name, distribution in FIRST_PARTY_COMMANDS.items()}
+    rows |= {
+        plain(record.name): plain(f"(added by {record.origin})")
+        for record in others()
+        if record.kind == "command" and record.status == NOT_LOADED
+    }
+    words = f"{group} " if group else ""
+    rows = {typed(name): text for name, text in rows.items() if typed(name).startswith(words)}
     width = max(map(len, rows))
     lines = [
-        f"usage: psk {beginning}COMMAND ...",
+        f"usage: psk {words}COMMAND ...",
         "",
         GROUPS.get(group, "Pass objects between processes by reference."),
         "",
         "commands:",
-        *(f"  {name.ljust(width)}  {summary}" for name, summary in rows.items()),
+        *(f"  {name.ljust(width)}  {text}" for name, text in rows.items()),
         "",
         "Each takes --json, for one JSON document, and --help, which ends with an example.",
         "Exit codes: 0 done, 1 no, or a problem was found, 2 wrong usage, 3 failed, 130 Ctrl-C.",
         "",
-        example_text(EXAMPLE),
+        _example(EXAMPLE),
     ]
     return "\n".join(lines)
-
-
-def _added(beginning: str) -> dict[str, str]:
-    """Return the commands of plug-ins, and those of first-party distributions that are not installed."""
-    from psk.cli.plugin_lookup import all_plugins  # a scan, which most commands do not need
-    from psk.plugins.discovery import DUPLICATE, INCOMPATIBLE, NOT_ALLOWED
-
-    useless = {DUPLICATE, INCOMPATIBLE, NOT_ALLOWED}
-    rows = {name: f"(pip install {distribution})" for name, distribution in FIRST_PARTY_COMMANDS.items()}
-    for record in all_plugins():
-        if record.kind == "command" and record.status not in useless:
-            rows[plain(typed_name(record.name))] = plain(f"(added by {record.origin})")
-    return {name: says for name, says in rows.items() if name.startswith(beginning)}

@@ -14,47 +14,44 @@ if TYPE_CHECKING:
 
     from psk.store import Store
 
-SUMMARY = "Put a file into a channel as an object, and print its key."
-EXAMPLE = """
-psk put "file://$PWD/objects" note.txt
-echo "a line" | psk put --ttl 1h "file://$PWD/objects" -
-"""
 DETAILS = """
 The object is the file's bytes: `psk get` prints them, and Store.get returns them as bytes. A file of any size is
 mapped, not read into memory.
 """
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add channel, file and time to live."""
-    parser.description = f"{SUMMARY}\n{DETAILS}"
-    add_channel(parser)
-    parser.add_argument("file", metavar="FILE", help="the file; - for standard input, up to 1 GiB")
-    parser.add_argument(
-        "--ttl",
-        metavar="TIME",
-        type=read_duration,
-        help="let the object expire after 30s, 10m, 1h, 2d, or so many seconds",
-    )
-    parser.add_argument("--payload", action="store_true", help="FILE is from `psk get --payload`; keeps its key")
-    parser.add_argument(
-        "--hold",
-        action="store_true",
-        help="keep running until Ctrl-C, for shm:// without another process",
-    )
+class Put:
+    """The command `psk put`."""
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add channel, file and time to live."""
+        parser.description = f"{parser.description}\n{DETAILS}"
+        add_channel(parser)
+        parser.add_argument("file", metavar="FILE", help="the file; - for standard input, up to 1 GiB")
+        parser.add_argument(
+            "--ttl",
+            metavar="TIME",
+            type=read_duration,
+            help="let the object expire after 30s, 10m, 1h, 2d, or so many seconds",
+        )
+        parser.add_argument("--payload", action="store_true", help="FILE is from `psk get --payload`; keeps its key")
+        parser.add_argument(
+            "--hold",
+            action="store_true",
+            help="keep running until Ctrl-C, for shm:// without another process",
+        )
 
-def run(arguments: Namespace) -> int:
-    """Put it."""
-    if not arguments.hold:
-        check_outlives(arguments.uri)
-    with open_store(arguments.uri, create=True) as store:
-        key, nbytes = _put(store, arguments)
-        answer(arguments, {"key": key, "uri": store.shown_uri, "nbytes": nbytes}, key)
+    def run(self, arguments: Namespace) -> int:
+        """Put it."""
         if not arguments.hold:
-            return Exit.DONE
-        notice(f"psk: {store.uri} is open until Ctrl-C")
-        return _hold()
+            check_outlives(arguments.uri)
+        with open_store(arguments.uri, create=True) as store:
+            key, nbytes = _put(store, arguments)
+            answer(arguments, {"key": key, "uri": store.shown_uri, "nbytes": nbytes}, key)
+            if not arguments.hold:
+                return Exit.DONE
+            notice(f"psk: {store.uri} is open until Ctrl-C")
+            return _hold()
 
 
 def _put(store: Store, arguments: Namespace) -> tuple[str, int]:

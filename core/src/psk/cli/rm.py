@@ -14,34 +14,30 @@ if TYPE_CHECKING:
 
     from psk.store import Store
 
-SUMMARY = "Remove objects from a channel."
-EXAMPLE = """
-key=$(psk put "file://$PWD/objects" note.txt)
-psk rm "file://$PWD/objects" "$key"
-psk rm --all --yes "file://$PWD/objects"
-"""
 DETAILS = """
 --all removes every object that psk wrote to the channel, whichever program put it, and nothing else.
 The exit code is 1 if a key had no object, or the answer to the question was no.
 """
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add channel and keys."""
-    parser.description = f"{SUMMARY}\n{DETAILS}"
-    add_channel(parser)
-    parser.add_argument("keys", metavar="KEY", nargs="*", help="what to remove")
-    parser.add_argument("--all", action="store_true", help="remove every object of the channel; asks first")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+class Rm:
+    """The command `psk rm`."""
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add channel and keys."""
+        parser.description = f"{parser.description}\n{DETAILS}"
+        add_channel(parser)
+        parser.add_argument("keys", metavar="KEY", nargs="*", help="what to remove")
+        parser.add_argument("--all", action="store_true", help="remove every object of the channel; asks first")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
 
-def run(arguments: Namespace) -> int:
-    """Remove them."""
-    if bool(arguments.keys) == arguments.all:
-        what = "takes either KEYs or --all" if arguments.all else "needs a KEY, or --all"
-        raise UsageError(f"psk rm {what}", remedy="see psk rm --help")
-    with open_store(arguments.uri) as store:
-        return _clear(store, arguments) if arguments.all else _remove(store, arguments)
+    def run(self, arguments: Namespace) -> int:
+        """Remove them."""
+        if bool(arguments.keys) == arguments.all:
+            what = "takes either KEYs or --all" if arguments.all else "needs a KEY, or --all"
+            raise UsageError(f"psk rm {what}", remedy="see psk rm --help")
+        with open_store(arguments.uri) as store:
+            return _clear(store, arguments) if arguments.all else _remove(store, arguments)
 
 
 def _remove(store: Store, arguments: Namespace) -> int:

@@ -10,12 +10,6 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-SUMMARY = "Remove what killed processes left behind."
-EXAMPLE = """
-psk sweep
-psk put "file://$PWD/objects" note.txt
-psk sweep "file://$PWD/objects"
-"""
 DETAILS = """
 Without URI: the shared-memory sessions of this user whose processes are all dead. With URIs: in each of these
 channels unfinished writes, claims without object and expired objects, as every opening of the channel does.
@@ -28,33 +22,35 @@ OWN_EXPIRY = "this channel removes expired objects itself"
 NO_EXPIRY = "nothing expires in this channel"
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the channels, if any."""
-    parser.description = f"{SUMMARY}\n{DETAILS}"
-    parser.add_argument("uris", metavar="URI", nargs="*", help="a channel to sweep")
+class Sweep:
+    """The command `psk sweep`."""
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the channels, if any."""
+        parser.description = f"{parser.description}\n{DETAILS}"
+        parser.add_argument("uris", metavar="URI", nargs="*", help="a channel to sweep")
 
-def run(arguments: Namespace) -> int:
-    """Sweep."""
-    from psk.cli.channel import open_store
-    from psk.connectors import SupportsExpiry, SupportsList
-    from psk.connectors.shm import sweep
+    def run(self, arguments: Namespace) -> int:
+        """Sweep."""
+        from psk.cli.channel import open_store
+        from psk.connectors import SupportsExpiry, SupportsList
+        from psk.connectors.shm import sweep
 
-    swept: list[str] = []
-    opened: dict[str, str] = {}
-    for uri in arguments.uris:
-        with open_store(uri) as store:
-            if uri.partition(":")[0].lower() in SWEPT_BY_OPENING:
-                if isinstance(store.connector, SupportsList):
-                    list(store.connector.keys())  # finds files that were copied alone
-                swept.append(without_secrets(uri))
-            else:
-                keeps_expiry = isinstance(store.connector, SupportsExpiry)
-                opened[without_secrets(uri)] = OWN_EXPIRY if keeps_expiry else NO_EXPIRY
-    sessions = None if arguments.uris else sweep()
-    document = {"sessions": sessions, "channels": swept, "opened": list(opened)}
-    answer(arguments, document, _lines(sessions, swept, opened))
-    return Exit.DONE
+        swept: list[str] = []
+        opened: dict[str, str] = {}
+        for uri in arguments.uris:
+            with open_store(uri) as store:
+                if uri.partition(":")[0].lower() in SWEPT_BY_OPENING:
+                    if isinstance(store.connector, SupportsList):
+                        list(store.connector.keys())  # finds files that were copied alone
+                    swept.append(without_secrets(uri))
+                else:
+                    keeps_expiry = isinstance(store.connector, SupportsExpiry)
+                    opened[without_secrets(uri)] = OWN_EXPIRY if keeps_expiry else NO_EXPIRY
+        sessions = None if arguments.uris else sweep()
+        document = {"sessions": sessions, "channels": swept, "opened": list(opened)}
+        answer(arguments, document, _lines(sessions, swept, opened))
+        return Exit.DONE
 
 
 def _lines(sessions: int | None, swept: list[str], opened: dict[str, str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The connectors and codecs of psk-core, and the names that its other first-party distributions provide.
+"""The connectors, codecs and commands of psk-core, and the names that its other first-party distributions provide.
 
 Tables of strings: looking up a name of psk's own imports nothing and scans nothing.
 """
@@ -42,8 +42,8 @@ psk recommends no other distribution for installation: anybody could register a 
 
 FIRST_PARTY_COMMANDS = {
     "bench": "psk-bench",
-    "plugins check": "psk-testing",
-    "plugins new": "psk-testing",
+    "plugins.check": "psk-testing",
+    "plugins.new": "psk-testing",
 }
 """The first-party distribution that adds each command to the program `psk`."""
 
@@ -70,8 +70,52 @@ REDUCERS = {
 }
 """By library: how the codec `pickle` reduces the objects of its types."""
 
+COMMANDS = {
+    "plugins.list": (
+        "psk.cli.plugins:List",
+        "List the plug-ins that are installed, importing none.",
+        "psk plugins list --load",
+    ),
+    "plugins.show": (
+        "psk.cli.plugins:Show",
+        "Show what a plug-in declares: schemes, form of the URI, capabilities, arguments.",
+        "psk plugins show file",
+    ),
+    "put": (
+        "psk.cli.put:Put",
+        "Put a file into a channel as an object, and print its key.",
+        'psk put "file://$PWD/objects" note.txt\necho "a line" | psk put --ttl 1h "file://$PWD/objects" -',
+    ),
+    "get": (
+        "psk.cli.get:Get",
+        "Get an object's bytes, as they are.",
+        'key=$(psk put "file://$PWD/objects" note.txt)\npsk get "file://$PWD/objects" "$key"',
+    ),
+    "ls": (
+        "psk.cli.ls:Ls",
+        "List the keys of a channel's objects.",
+        'psk put "file://$PWD/objects" note.txt\npsk ls --long "file://$PWD/objects"',
+    ),
+    "rm": (
+        "psk.cli.rm:Rm",
+        "Remove objects from a channel.",
+        'key=$(psk put "file://$PWD/objects" note.txt)\npsk rm "file://$PWD/objects" "$key"',
+    ),
+    "sweep": (
+        "psk.cli.sweep:Sweep",
+        "Remove what killed processes left behind.",
+        'psk sweep\npsk put "file://$PWD/objects" note.txt\npsk sweep "file://$PWD/objects"',
+    ),
+    "inspect": (
+        "psk.cli.inspection:Inspect",
+        "Show the contents of a payload, or of a pickle with proxies, without unpickling it.",
+        'key=$(psk put "file://$PWD/objects" note.txt)\npsk inspect "objects/$key"',
+    ),
+}
+"""The commands of the program `psk`, in the order of its help: target, summary, example. A dot in a name is a space."""
+
 TARGETS = {
-    "connector": {scheme: target for scheme, (target, *_) in CONNECTORS.items()},
-    "codec": {name: target for name, (target, _) in CODECS.items()},
+    kind: {name: target for name, (target, *_) in described.items()}
+    for kind, described in (("connector", CONNECTORS), ("codec", CODECS), ("command", COMMANDS))
 }
 """By kind and name: the target."""

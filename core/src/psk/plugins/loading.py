@@ -14,7 +14,7 @@ from psk.errors import (
     PluginNotAllowedError,
     UnknownPluginError,
 )
-from psk.plugins.builtin import CODEC_TYPES, CODECS, CONNECTORS, REDUCERS
+from psk.plugins.builtin import CODEC_TYPES, CODECS, COMMANDS, CONNECTORS, REDUCERS, TARGETS
 from psk.plugins.discovery import (
     BROKEN,
     DUPLICATE,
@@ -27,7 +27,7 @@ from psk.plugins.discovery import (
 )
 from psk.plugins.entry_points import normalized
 from psk.plugins.importing import import_target
-from psk.plugins.specs import HOOKS, OBSERVER_HOOKS, CodecPlugin, ConnectorPlugin
+from psk.plugins.specs import HOOKS, OBSERVER_HOOKS, CodecPlugin, CommandPlugin, ConnectorPlugin
 
 if TYPE_CHECKING:
     from psk.plugins.specs import Description
@@ -117,6 +117,9 @@ def find_built_in(kind: str, name: str) -> Description | None:
         target, summary = CODECS[name]
         reducers = REDUCERS if name == "pickle" else None
         return CodecPlugin(name, target=target, summary=summary, types=CODEC_TYPES.get(name, ()), reducers=reducers)
+    if kind == "command" and name in COMMANDS:
+        target, summary, example = COMMANDS[name]
+        return CommandPlugin(name, target=target, summary=summary, example=example)
     return None
 
 
@@ -147,7 +150,7 @@ def _only(kind: str, name: str) -> InstalledPlugin:
     if not claims:
         raise UnknownPluginError(
             f"no plug-in {kind}.{name:.80} is installed",
-            found=sorted({record.name for record in same}),
+            found=sorted({record.name for record in same} | TARGETS.get(kind, {}).keys()),
             remedy="use one of those found, or install the distribution that provides it",
         )
     record = claims[0]
