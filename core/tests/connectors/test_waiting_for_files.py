@@ -42,13 +42,17 @@ class Wait(threading.Thread):
         return self.outcome
 
 
+def told():
+    """Count what the kernel's word is passed on to."""
+    return len({settable for watch in ARRIVALS._watches.values() for told in watch.values() for settable in told})
+
+
 def until_waiting(count):
     """Return when so many threads wait for the kernel's word, and one of them reads it."""
     deadline = time.monotonic() + 30
     while True:
         with ARRIVALS._lock:
-            waiting = sum(len(watch.waiters) for watch in ARRIVALS._watches.values())
-            if waiting == count and ARRIVALS._reader is not None:
+            if told() == count and ARRIVALS._reader is not None:
                 return
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -123,16 +127,17 @@ def test_expired_and_evicted_objects_do_not_end_it(channel, directory):  # C42
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_what_comes_around_the_beginning_is_not_missed(files, monkeypatch, moment):
     payload = encode("just now")
-    join = inotify.Arrivals.join
+    tell = inotify.Arrivals.tell
 
     def beside(arrivals, *arguments):
         if moment == "before":
             files.put(payload)
-        join(arrivals, *arguments)
+        number = tell(arrivals, *arguments)
         if moment == "after":
             files.put(payload)
+        return number
 
-    monkeypatch.setattr(inotify.Arrivals, "join", beside)
+    monkeypatch.setattr(inotify.Arrivals, "tell", beside)
     start = time.monotonic()
     assert files.wait([payload.key], timeout=20) == [payload.key]
     assert time.monotonic() - start < 0.3
@@ -167,15 +172,12 @@ def test_different_directories_do_not_disturb_each_other(files, tmp_path):
         other.close()
 
 
-def test_events_that_the_kernel_dropped_are_made_up_for(files, directory):
+def test_events_that_the_kernel_dropped_are_made_up_for(files, directory, monkeypatch):
     payload = encode("among many")
-    idle = inotify.Waiter(files._channel, files._channel.opened().directory, [MISSING])
-    ARRIVALS.join(idle)
-    with ARRIVALS._lock:
-        ARRIVALS._reader = idle  # which reads nothing
+    read = inotify.Inotify.events
+    monkeypatch.setattr(inotify.Inotify, "events", lambda *_: time.sleep(0.01) or [])  # nothing is read
     wait = Wait(files, [payload.key])
-    while sum(len(watch.waiters) for watch in ARRIVALS._watches.values()) < 2:
-        time.sleep(0.001)
+    until_waiting(1)
     with open("/proc/sys/fs/inotify/max_queued_events") as file:
         limit = int(file.read())
     for number in range(limit // 2 + 1):
@@ -184,7 +186,7 @@ def test_events_that_the_kernel_dropped_are_made_up_for(files, directory):
     files.put(payload)
     assert wait.is_alive()
     left = time.monotonic()
-    ARRIVALS.leave(idle)
+    monkeypatch.setattr(inotify.Inotify, "events", read)
     assert wait.end() == [payload.key]
     assert wait.ended - left < 0.5
 
@@ -274,18 +276,18 @@ def test_waits_run_beside_an_event_loop(files):  # C9
 
 
 def test_a_reader_that_is_interrupted_leaves_the_reading_to_another(files, monkeypatch):
-    payload, broken, look = encode("for who stays"), [RuntimeError("planted")], inotify.Arrivals._look_around
+    payload, broken, read = encode("for who stays"), [RuntimeError("planted")], inotify.Arrivals.read
     first = Wait(files, [MISSING])
     until_waiting(1)
     second = Wait(files, [payload.key])
     until_waiting(2)
 
-    def break_once(self):
-        if broken:
+    def break_once(self, seconds):
+        if broken and seconds:
             raise broken.pop()
-        look(self)
+        read(self, seconds)
 
-    monkeypatch.setattr(inotify.Arrivals, "_look_around", break_once)
+    monkeypatch.setattr(inotify.Arrivals, "read", break_once)
     assert isinstance(first.end(), RuntimeError)
     files.put(payload)
     assert second.end() == [payload.key]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from psk.connectors.directory.objects import Objects
+    from psk.connectors.watching import Settable
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -31,15 +32,19 @@ class Channel:
     Args:
         path: The directory.
         create: Whether to make it if it is missing.
+
+    Attributes:
+        waiting: What is set when the channel is closed: for those who wait for its objects.
     """
 
-    __slots__ = ("__weakref__", "_due", "_is_closed", "_objects", "_sweep", "path", "was_waited_on")
+    __slots__ = ("__weakref__", "_due", "_is_closed", "_objects", "_sweep", "path", "waiting")
 
     scheme: ClassVar[str]
 
     def __init__(self, path: str, *, create: bool) -> None:
         self.path = path
-        self._is_closed = self.was_waited_on = False
+        self._is_closed = False
+        self.waiting: set[Settable] = set()
         self._due: dict[str, float] = {}
         self._objects: Objects | None = self._open(create=create)
         self._sweep: Iterator[None] | None = self._objects.sweep()
@@ -160,4 +165,6 @@ class Channel:
             objects.tidy()
         self._due.clear()
         REAPER.forget(self)
+        for settable in list(self.waiting):
+            settable.set()
         return objects

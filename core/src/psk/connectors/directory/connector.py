@@ -187,13 +187,7 @@ class DirectoryConnector(ContextManaged, Rebuilding, Reserving):
     def close(self, timeout: float | None = None) -> None:
         """Close the channel, which takes no time; its objects stay as long as they would without it."""
         check_timeout(timeout)
-        channel = self._channel
-        self._leave(channel.close())
-        if channel.was_waited_on:
-            with suppress(ImportError, OSError):  # those who waited could not import it either
-                from psk.connectors.directory.waiting import ARRIVALS
-
-                ARRIVALS.forget(channel)
+        self._leave(self._channel.close())
 
     def _leave(self, objects: Objects | None) -> None:
         """Do what else has to be done after the channel was closed; `objects` are None if it was closed before."""
@@ -215,7 +209,6 @@ class DirectoryConnector(ContextManaged, Rebuilding, Reserving):
             from psk.connectors.directory.waiting import await_objects
 
         wanted, channel = [validate_plain_key(key) for key in keys], self._channel
-        channel.was_waited_on = True
         try:
             found = await_objects(channel, wanted, deadline_after(timeout, self._timeout))
         except PskError:
@@ -279,8 +272,12 @@ class DirectoryConnector(ContextManaged, Rebuilding, Reserving):
         with on_demand:
             from psk.connectors.directory.waiting import Watcher
 
-        self._channel.was_waited_on = True
-        return Watcher(self._channel)
+        try:
+            return Watcher(self._channel)
+        except OSError as error:
+            if isinstance(error, PskError):
+                raise
+            raise self._channel.typed(error, "watch", 0) from error
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._channel.uri()!r})"

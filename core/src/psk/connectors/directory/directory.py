@@ -8,7 +8,7 @@ import re
 import stat
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from psk.connectors import shown
 from psk.errors import ChannelDataError, ChannelFullError, ChannelUnavailableError, ConnectorConfigError, PskError
@@ -64,12 +64,13 @@ class Directory:
         ChannelUnavailableError: It cannot be opened or made, or every user may write to it.
     """
 
-    __slots__ = ("_filesystem", "descriptor", "has_unnamed", "owner", "path")
+    __slots__ = ("_filesystem", "descriptor", "has_unnamed", "notifier", "owner", "path")
 
     def __init__(self, path: str, *, create: bool) -> None:
         self.descriptor = -1
         self.path = path
         self._filesystem: str | None = None
+        self.notifier: Any = None  # what tells of arrivals lives as long as the last directory that was waited in
         # A file without a name gets one through its entry in /proc. The first write finds out about the file system.
         self.has_unnamed = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")  # noqa: PTH112  pathlib costs 10 ms of import
         if not _SUPPORTED:

@@ -1,13 +1,13 @@
 """Wait for objects of a directory: told by the kernel through inotify(7) on local file systems, by looking elsewhere.
 
-All who wait in a process share one inotify instance.
+All waits and watchers of a process share one inotify instance. A wait is told of names by setting its `Wake`, and a
+watcher by setting the `Arrival` of each key.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import sys
 import threading
 import time
 import weakref
@@ -15,20 +15,21 @@ from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from psk.connectors import validate_plain_key
 from psk.connectors.directory.objects import Objects
-from psk.connectors.waiting import LONG_PAUSE, PATIENT_AFTER, SHORT_PAUSE, Wake, WakePipe, poll
-from psk.errors import ChannelUnavailableError, ConnectorClosedError, ForkedConnectorError
+from psk.connectors.waiting import LONG_PAUSE, PATIENT_AFTER, SHORT_PAUSE, Wake, poll
+from psk.connectors.watching import ToldWatcher
+from psk.errors import ChannelUnavailableError, ForkedConnectorError
 from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:
     import ctypes
     import select
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from psk.connectors import Key
     from psk.connectors.directory.channel import Channel
     from psk.connectors.directory.directory import Directory
+    from psk.connectors.watching import Settable
 
 # From linux/inotify.h.
 APPEARED: Final = 0x100 | 0x80
@@ -58,11 +59,13 @@ class Event(NamedTuple):
 class Inotify:
     """Hold one inotify instance: one descriptor, and one of the few that a user may have.
 
+    It is closed with its last reference. Every directory that was waited in holds one, because closing it takes 8 ms.
+
     Raises:
         OSError: This system has none, or no more of them.
     """
 
-    __slots__ = ("_library", "descriptor")
+    __slots__ = ("__weakref__", "_library", "descriptor")
 
     def __init__(self) -> None:
         self.descriptor = -1
@@ -115,6 +118,8 @@ class Inotify:
         if descriptor >= 0:
             os.close(descriptor)
 
+    __del__ = close
+
 
 def _library() -> ctypes.CDLL:
     try:
@@ -139,258 +144,130 @@ LOOK_AGAIN_SECONDS: Final = 0.5
 """Seconds between two checks of what no event reports: whether a directory was removed."""
 
 
-class Waiter:
-    """One thread, or one watcher, that waits for names in one directory.
-
-    Attributes:
-        owner: The channel for which it waits: closing it wakes the thread.
-        place: The directory.
-        names: What it waits for.
-        bell: A watcher's bell, which its event loop polls; None for a thread that blocks.
-        appeared: Those of the names that the kernel has told of.
-        must_look: Whether anything may have happened that the kernel did not tell.
-        woken: What a thread that blocks waits for.
-    """
-
-    __slots__ = ("appeared", "bell", "must_look", "names", "owner", "place", "watch", "woken")
-
-    def __init__(self, owner: object, place: Directory, names: Collection[str], bell: WakePipe | None = None) -> None:
-        self.owner = owner
-        self.place = place
-        self.names = names
-        self.bell = bell
-        self.appeared: set[str] = set()
-        self.must_look = False
-        self.watch = -1
-        self.woken = Wake()
-
-    def wake(self) -> None:
-        """Have it look at what has appeared, or read on."""
-        if self.bell is None:
-            self.woken.set()
-        else:
-            self.bell.set()
-
-
-class Watch:
-    """The waiters of one watched directory, by the names that they wait for."""
-
-    __slots__ = ("by_name", "waiters")
-
-    def __init__(self) -> None:
-        self.waiters: set[Waiter] = set()
-        self.by_name: dict[bytes, set[Waiter]] = {}
-
-    def add(self, waiter: Waiter, names: Collection[str]) -> None:
-        """Let a waiter be told of names."""
-        self.waiters.add(waiter)
-        for name in names:
-            self.by_name.setdefault(name.encode(), set()).add(waiter)
-
-    def remove(self, waiter: Waiter, names: Collection[str]) -> None:
-        """Tell a waiter no more of names."""
-        for name in names:
-            waiters = self.by_name.get(name.encode())
-            if waiters is not None:
-                waiters.discard(waiter)
-                if not waiters:
-                    del self.by_name[name.encode()]
-
-    def tell(self, name: bytes) -> None:
-        """Wake those who wait for a name."""
-        for waiter in self.by_name.get(name, ()):
-            waiter.appeared.add(name.decode())
-            waiter.wake()
-
-    def call(self) -> None:
-        """Have all of them look for themselves."""
-        for waiter in self.waiters:
-            waiter.must_look = True
-            waiter.wake()
-
-
 class Arrivals:
-    """Share one inotify instance between all waiters of this process, in any directories.
+    """Share one inotify instance between all waits and watchers of this process, in any directories.
 
-    A user has few instances (128 by default), so there is one for the process. A directory is watched only while it has
-    a waiter, so puts at other times cost nothing. The instance stays open until the last channel in which there was a
-    waiter is closed or collected, since closing it takes 8 ms.
+    A directory is watched only while somebody waits in it, so puts at other times cost nothing. There is no thread: one
+    of the waiting threads reads what the kernel tells and wakes the others; the next one continues when it leaves.
     """
 
-    __slots__ = ("__weakref__", "_inotify", "_lock", "_looked", "_owners", "_reader", "_watches")
+    __slots__ = ("__weakref__", "_inotify", "_lock", "_reader", "_sleepers", "_watches")
 
     def __init__(self) -> None:
-        self._inotify: Inotify | None = None
+        self._inotify: weakref.ref[Inotify] | None = None
         self._reset()
 
     def _reset(self) -> None:
-        # Re-entrant: an owner may be garbage-collected while this thread holds it.
+        # Re-entrant: a watcher may be garbage-collected while this thread holds it.
         self._lock = threading.RLock()
-        self._owners: set[weakref.ref[object]] = set()
-        self._watches: dict[int, Watch] = {}
-        self._reader: Waiter | None = None
-        self._looked = 0.0
+        # The number of a watched directory -> the names that are waited for -> what is set when they appear.
+        self._watches: dict[int, dict[bytes, set[Settable]]] = {}
+        self._reader: Wake | None = None
+        self._sleepers: set[Wake] = set()
 
     def after_fork(self) -> None:
         """Start again in a forked child: its events are the parent's too, who must not miss them."""
-        inotify, self._inotify = self._inotify, None
+        inotify, self._inotify = self._opened(), None
         self._reset()
         if inotify is not None:
             inotify.close()
 
-    def join(self, waiter: Waiter) -> int:
-        """Have the kernel tell of names; what appears from here on is not missed. To be ended by `leave`.
+    def open(self, directory: Directory) -> Inotify:
+        """Let a directory hold the inotify instance, and return that.
+
+        Raises:
+            OSError: There is none, or no more of them.
+        """
+        with self._lock:
+            directory.notifier = inotify = self._opened() or Inotify()
+            self._inotify = weakref.ref(inotify)
+            return inotify
+
+    def tell(self, directory: Directory, number: int, names: Sequence[str], settable: Settable) -> int:
+        """Set something whenever one of some names appears from here on; to be ended by `tell_no_more`.
+
+        Args:
+            directory: Where the names appear.
+            number: What this returned for the same directory; -1 at first.
+            names: The names.
+            settable: What is set. It is also set when anything may have happened that the kernel did not tell.
 
         Returns:
-            The descriptor of the inotify instance.
+            The number of the watched directory.
 
         Raises:
             OSError: It cannot; the limits of instances, watches or descriptors may be reached.
         """
         with self._lock:
-            self._owners.add(weakref.ref(waiter.owner, self._collected))
-            if self._inotify is None:
-                self._inotify = Inotify()
-            waiter.watch = self._inotify.watch(waiter.place.descriptor)
-            self._watches.setdefault(waiter.watch, Watch()).add(waiter, waiter.names)
-            return self._inotify.descriptor
+            if number not in self._watches:
+                number = self.open(directory).watch(directory.descriptor)
+            watch = self._watches.setdefault(number, {})
+            for name in names:
+                watch.setdefault(name.encode(), set()).add(settable)
+            return number
 
-    def change(self, waiter: Waiter, add: Collection[str] = (), remove: Collection[str] = ()) -> None:
-        """Change of which names a waiter that has joined is told; its own `names` are its own matter."""
+    def tell_no_more(self, number: int, names: Sequence[str], settable: Settable) -> None:
+        """End what `tell` began; doing so twice, or without `tell`, is not an error."""
         with self._lock:
-            watch = self._watches.get(waiter.watch)
-            if watch is not None:
-                watch.add(waiter, add)
-                watch.remove(waiter, remove)
+            watch = self._watches.get(number)
+            if watch is None:
+                return
+            for name in names:
+                told = watch.get(name.encode(), set())
+                told.discard(settable)
+                if not told:
+                    watch.pop(name.encode(), None)
+            if not watch:
+                del self._watches[number]
+                inotify = self._opened()
+                if inotify is not None:
+                    inotify.unwatch(number)
 
-    def collect(self, waiter: Waiter) -> tuple[set[str], bool]:
-        """Read what the kernel tells, for everybody, without waiting.
+    def wait(self, wake: Wake, directory: Directory, deadline: float) -> None:
+        """Return when something was set, its directory was removed (which no event tells), or time is up."""
+        try:
+            self._sleepers.add(wake)
+            while (left := deadline - time.monotonic()) > 0:
+                with self._lock:
+                    if self._reader is None:
+                        self._reader = wake
+                pause = min(left, LOOK_AGAIN_SECONDS)
+                if self._reader is wake:
+                    self.read(pause)
+                    pause = 0.0
+                if wake.wait(pause) or not directory.is_there():
+                    return
+                if pause:
+                    self.read(0.0)  # the reader may be this very thread, below a signal handler
+        finally:
+            if self._reader is wake:  # first, and without a call, in which an interrupt could come
+                self._reader = None
+            self._sleepers.discard(wake)
+            with self._lock:
+                if self._reader is None and self._sleepers:
+                    self._sleepers.pop().set()  # to read on
 
-        Returns:
-            Which of the waiter's names have appeared, and whether it must look for all of them.
-        """
-        inotify = self._inotify
-        events = [] if inotify is None else inotify.events(0.0)
+    def read(self, seconds: float) -> None:
+        """Pass on what the kernel tells; if that is nothing, wait for something, but no longer than so many seconds."""
+        inotify = self._opened()
+        events = [] if inotify is None else inotify.events(seconds)
         with self._lock:
             for event in events:
                 self._pass_on(event)
-            appeared, waiter.appeared = waiter.appeared, set()
-            must_look, waiter.must_look = waiter.must_look, False
-        return appeared, must_look
 
-    def leave(self, waiter: Waiter) -> None:
-        """End what `join` began; doing so twice, or without `join`, is not an error."""
-        with self._lock:
-            if self._reader is waiter:
-                self._reader = None
-            watch = self._watches.get(waiter.watch)
-            if watch is not None:
-                watch.remove(waiter, waiter.names)
-                watch.waiters.discard(waiter)
-                if not watch.waiters:
-                    del self._watches[waiter.watch]
-                    if self._inotify is not None:
-                        self._inotify.unwatch(waiter.watch)
-            self._call_reader(waiter)
-        self._close_if_unused()
-
-    def wait(self, waiter: Waiter, deadline: float) -> list[str]:
-        """Return names that have appeared, in the waiter's order; all when it must look for itself, or time is up."""
-        while True:
-            with self._lock:
-                appeared, waiter.appeared = waiter.appeared, set()
-                must_look, waiter.must_look = waiter.must_look, False
-                if must_look or time.monotonic() >= deadline:
-                    return list(waiter.names)
-                if appeared:
-                    return [name for name in waiter.names if name in appeared]
-                reads = self._reader is None
-                if reads:
-                    self._reader = waiter
-            if reads:
-                self._read(waiter, deadline)
-            else:
-                waiter.woken.wait(deadline - time.monotonic())
-
-    def forget(self, owner: object) -> None:
-        """Wake those who wait for an owner that was closed, and do not keep anything open for it."""
-        with self._lock:
-            self._owners.discard(weakref.ref(owner))
-            for watch in self._watches.values():
-                for waiter in watch.waiters:
-                    if waiter.owner is owner:
-                        waiter.must_look = True
-                        waiter.wake()
-        self._close_if_unused()
-
-    def _read(self, waiter: Waiter, deadline: float) -> None:
-        """Read for everybody, until there is something for this waiter or its time is up."""
-        inotify = self._inotify
-        try:
-            while inotify is not None and not (waiter.appeared or waiter.must_look):
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return
-                events = inotify.events(min(left, LOOK_AGAIN_SECONDS))
-                with self._lock:
-                    for event in events:
-                        self._pass_on(event)
-                    if time.monotonic() - self._looked >= LOOK_AGAIN_SECONDS:
-                        self._look_around()
-        finally:
-            with self._lock:
-                self._reader = None
-                self._call_reader(waiter)
+    def _opened(self) -> Inotify | None:
+        return None if self._inotify is None else self._inotify()
 
     def _pass_on(self, event: Event) -> None:
-        if event.kind & OVERFLOWN:
-            for watch in self._watches.values():
-                watch.call()
-            return
-        found = self._watches.get(event.watch)
-        if found is None:  # of a watch that has ended
-            return
-        if event.kind & APPEARED:
-            found.tell(event.name)
-        elif event.kind & GONE:
-            del self._watches[event.watch]
-            found.call()
-
-    def _look_around(self) -> None:
-        """Call the waiters whose directory was removed, which the kernel does not tell while it is open."""
-        self._looked = time.monotonic()
-        for watch in self._watches.values():
-            waiter = next(iter(watch.waiters), None)
-            try:
-                is_there = waiter is None or os.fstat(waiter.place.descriptor).st_nlink > 0
-            except OSError:
-                is_there = False
-            if not is_there:
-                watch.call()
-
-    def _call_reader(self, leaving: Waiter) -> None:
-        """Wake one waiter to read on, if none is reading."""
-        if self._reader is None:
-            for watch in self._watches.values():
-                for waiter in watch.waiters:
-                    if waiter is not leaving and waiter.bell is None:  # an event loop polls the instance itself
-                        waiter.wake()
-                        return
-
-    def _collected(self, owner: weakref.ref[object]) -> None:
-        if sys.is_finalizing():  # a thread that was stopped may hold the lock for ever
-            return
-        with self._lock:
-            self._owners.discard(owner)
-        self._close_if_unused()
-
-    def _close_if_unused(self) -> None:
-        unused = None
-        with self._lock:
-            if not self._owners and not self._watches:
-                unused, self._inotify = self._inotify, None
-        if unused is not None:
-            unused.close()
+        watches = list(self._watches.values())
+        if event.kind & GONE:
+            watches = [self._watches.pop(event.watch, {})]
+        elif not event.kind & OVERFLOWN:
+            watches = [{event.name: self._watches.get(event.watch, {}).get(event.name, set())}]
+        for watch in watches:
+            for told in list(watch.values()):
+                for settable in list(told):
+                    settable.set()
 
 
 ARRIVALS: Final = after_fork_in_child(Arrivals(), Arrivals.after_fork)
@@ -399,62 +276,37 @@ GRACE_SECONDS: Final = 1.0
 """Seconds that the directory may be missing during a wait: a process that clears it by removing it makes it again."""
 
 
-def await_objects(channel: Channel, names: Sequence[str], deadline: float) -> list[str]:
-    """Wait until at least one of several objects exists.
-
-    Where the kernel cannot tell (a network file system, its limits are reached, or
-    it is not Linux) the names are looked up again and again. One that appears and is removed at once may be missed.
+class Source:
+    """Tell of arrivals in the directory of one channel, for a wait or a watcher; see `psk.connectors.watching.Source`.
 
     Args:
-        channel: The directory. One inotify instance stays open as long as the channel is in use.
-        names: The objects.
+        channel: The channel.
         deadline: When to look for the last time, by `time.monotonic`.
 
-    Returns:
-        Those that exist, in their order; empty if none did in time.
-
-    Raises:
-        ChannelUnavailableError: The directory was removed and not made again.
-        ConnectorClosedError: The connector was closed.
+    Attributes:
+        directory: The directory that is watched; None after the end.
+        is_told: Whether the kernel tells. It does not on network file systems, where a limit is reached, and where
+            there is no inotify.
     """
-    look = Look(channel, deadline)
-    if not channel.opened().directory.is_local:
-        return poll(lambda: look(names), deadline)  # the kernel does not tell of other hosts' changes
-    try:
-        found = look(names)
-        while not found and time.monotonic() < deadline:
-            waiter = Waiter(channel, channel.opened().directory, names)
-            try:
-                try:
-                    ARRIVALS.join(waiter)
-                except OSError:
-                    return poll(lambda: look(names), deadline)
-                # First watched, then looked: nothing can appear in between.
-                found = look(names) or look(ARRIVALS.wait(waiter, deadline))
-            finally:
-                try:
-                    ARRIVALS.leave(waiter)
-                except BaseException:  # an interrupt, but others may wait for this one to read on
-                    ARRIVALS.leave(waiter)
-                    raise
-        return look(names) or found if found and len(names) > 1 else found
-    except ConnectorClosedError:
-        ARRIVALS.forget(channel)  # once more: the first time may have been before it joined
-        raise
 
-
-class Look:
-    """Look which objects exist, for a wait that ends at a deadline."""
-
-    __slots__ = ("_channel", "_deadline", "_missing_since")
+    __slots__ = ("_channel", "_deadline", "_missing_since", "_number", "directory", "is_told")
 
     def __init__(self, channel: Channel, deadline: float) -> None:
         self._channel = channel
         self._deadline = deadline
         self._missing_since: float | None = None
+        self._number = -1
+        directory = channel.opened().directory
+        self.directory: Directory | None = directory
+        self.is_told = directory.is_local
 
-    def __call__(self, names: Sequence[str]) -> list[str]:
-        """Return those of some names that have an object."""
+    def present(self, names: Sequence[str]) -> list[str]:
+        """Return those of some names that have an object.
+
+        Raises:
+            ChannelUnavailableError: The directory was removed and not made again.
+            ConnectorClosedError: The connector was closed.
+        """
         try:
             found = self._channel.run("read", Objects.present, names)
         except ChannelUnavailableError as error:
@@ -468,131 +320,135 @@ class Look:
         self._missing_since = None
         return found
 
+    def tell(self, names: Sequence[str], settable: Settable) -> None:
+        """Set something whenever an object arrives, if the kernel tells, and when the connector is closed."""
+        self._channel.waiting.add(settable)
+        if self.is_told and self.directory is not None:
+            try:
+                self._number = ARRIVALS.tell(self.directory, self._number, names, settable)
+            except OSError:
+                self.is_told = False
 
-class Watcher:
+    def tell_no_more(self, names: Sequence[str], settable: Settable) -> None:
+        """End what `tell` began."""
+        self._channel.waiting.discard(settable)
+        ARRIVALS.tell_no_more(self._number, names, settable)
+
+    def follow(self, told: Mapping[Key, Settable]) -> bool:
+        """Go on in the directory that the channel has now; tell whether it is the one that was watched."""
+        directory = self._channel.opened().directory
+        if directory is self.directory and directory.is_there():
+            return True
+        with suppress(ChannelUnavailableError):
+            self.present(())  # opens the new directory, if there is one
+        directory = self._channel.opened().directory
+        if directory is not self.directory:
+            for key, settable in list(told.items()):
+                ARRIVALS.tell_no_more(self._number, (key,), settable)
+            self.directory, self._number = directory, -1
+            for key, settable in list(told.items()):
+                self.tell((key,), settable)
+        return False
+
+
+def await_objects(channel: Channel, names: Sequence[str], deadline: float) -> list[str]:
+    """Wait until at least one of several objects exists; one that appears and is removed at once may be missed.
+
+    Args:
+        channel: The directory.
+        names: The objects.
+        deadline: When to look for the last time, by `time.monotonic`.
+
+    Returns:
+        Those that exist, in their order; empty if none did in time.
+
+    Raises:
+        ChannelUnavailableError: The directory was removed and not made again.
+        ConnectorClosedError: The connector was closed.
+    """
+    source, wake = Source(channel, deadline), Wake()
+    found = source.present(names)
+    try:
+        if not found and time.monotonic() < deadline:
+            source.tell(names, wake)
+            # First watched, then looked: nothing can appear in between.
+            found = source.present(names)
+        while not found and time.monotonic() < deadline:
+            if not source.is_told:
+                return poll(lambda: source.present(names), deadline)
+            ARRIVALS.wait(wake, channel.opened().directory, deadline)
+            source.follow(dict.fromkeys(names, wake))
+            found = source.present(names)
+        return found
+    finally:
+        try:
+            source.tell_no_more(names, wake)
+        except BaseException:  # an interrupt, but the directory would be watched for ever
+            source.tell_no_more(names, wake)
+            raise
+
+
+class Watcher(ToldWatcher):
     """Registered waits of one event loop; see `psk.connectors.Watcher`.
 
-    Its descriptor is an epoll instance over the inotify instance of the process and a bell of its own: the kernel tells
-    either, or another thread that has read what the kernel told rings the bell.
+    Its descriptor is an epoll instance over the inotify instance of the process and the pipe of `ToldWatcher`: the
+    kernel tells either, or another thread that has read what the kernel told writes to the pipe.
 
     Args:
         channel: The channel.
     """
 
-    __slots__ = ("_bell", "_callbacks", "_channel", "_look", "_poll", "_process", "_since", "_unseen", "_waiter")
+    __slots__ = ("_directories", "_inotify", "_poll", "_process", "_since")
 
     def __init__(self, channel: Channel) -> None:
-        self._bell: WakePipe | None = None
-        self._poll: select.epoll | None = None
-        self._waiter: Waiter | None = None
-        self._callbacks: dict[Key, Callable[[Key], object]] = {}
-        self._unseen: set[Key] = set()  # not looked up yet since they were added
-        self._channel = channel
-        self._look = Look(channel, float("inf"))
+        self._directories = source = Source(channel, float("inf"))
         self._process = os.getpid()
         self._since = time.monotonic()
-        directory = channel.opened().directory
-        if directory.is_local:
+        self._inotify: Inotify | None = None
+        self._poll: select.epoll | None = None
+        super().__init__(source, channel.opened)
+        if source.is_told:
             import select
 
             try:
-                self._bell = WakePipe()
-                self._waiter = Waiter(channel, directory, self._callbacks.keys(), self._bell)
-                inotify = ARRIVALS.join(self._waiter)
+                self._inotify = ARRIVALS.open(channel.opened().directory)
                 self._poll = select.epoll()
-                for descriptor in (self._bell.fileno(), inotify):
+                for descriptor in (self._pipe.fileno(), self._inotify.descriptor):
                     self._poll.register(descriptor, select.EPOLLIN)
             except OSError:  # a limit is reached: look instead
-                self._release()
+                source.is_told = False
 
     def add(self, key: Key, callback: Callable[[Key], object]) -> None:
         """Have `callback(key)` called once, by a later `dispatch`, when the object exists."""
-        validate_plain_key(key)
-        self._check()
-        self._callbacks[key] = callback
-        self._unseen.add(key)
+        super().add(key, callback)
         self._since = time.monotonic()
-        if self._waiter is not None:
-            ARRIVALS.change(self._waiter, add=(key,))
-            self._waiter.wake()
-
-    def discard(self, key: Key) -> None:
-        """Forget a key."""
-        if self._callbacks.pop(key, None) is not None and self._waiter is not None:
-            ARRIVALS.change(self._waiter, remove=(key,))
-        self._unseen.discard(key)
 
     def fileno(self) -> int | None:
-        """Return the descriptor; None if this watcher looks."""
-        return None if self._poll is None else self._poll.fileno()
+        """Return the descriptor that is readable when an object has arrived, or the connector was closed."""
+        return super().fileno() if self._poll is None else self._poll.fileno()
 
     def dispatch(self) -> float | None:
         """Call the callbacks of the objects that exist now; return the seconds after which to call this again."""
         self._check()
         start = time.monotonic()
-        unseen, self._unseen = self._unseen, set()
-        found = self._look([name for name in self._names(unseen) if name in self._callbacks])
-        self._unseen.update(found)
-        for key in found:
-            callback = self._callbacks.get(key)
-            self.discard(key)
-            if callback is not None:
-                try:
-                    callback(key)
-                except BaseException:
-                    if self._waiter is not None:
-                        self._waiter.wake()  # for the callbacks that are left
-                    raise
-        if self._waiter is not None:
+        ARRIVALS.read(0.0)
+        is_same = self._directories.follow(self._arrivals)
+        self._look_interval = None if is_same and self._directories.is_told else 0.0
+        super().dispatch()
+        if self._directories.is_told:
             return LOOK_AGAIN_SECONDS
         pause = SHORT_PAUSE if start - self._since < PATIENT_AFTER else LONG_PAUSE
         return max(pause, 10 * (time.monotonic() - start))
 
     def close(self) -> None:
-        """Forget every key and release the descriptor."""
-        self._callbacks.clear()
-        self._unseen.clear()
-        self._process = -1
-        self._release()
-
-    def _names(self, unseen: set[str]) -> Collection[str]:
-        """Return the keys to look up: those that have appeared, or all if the kernel cannot have told of them."""
-        waiter = self._waiter
-        if waiter is None or waiter.bell is None:
-            return list(self._callbacks)
-        waiter.bell.clear()
-        appeared, must_look = ARRIVALS.collect(waiter)
-        directory = self._channel.opened().directory
-        if not must_look and directory is waiter.place and directory.is_there():
-            return unseen | appeared
-        # The directory was removed, and perhaps made again, or events were lost.
-        ARRIVALS.leave(waiter)
-        with suppress(ChannelUnavailableError):
-            self._channel.run("read", Objects.present, ())  # opens the new directory, if there is one
-        waiter.place = self._channel.opened().directory
-        try:
-            ARRIVALS.join(waiter)
-        except OSError:
-            self._release()
-        return list(self._callbacks)
+        """Forget every key and release the descriptors."""
+        super().close()
+        poll, self._poll = self._poll, None
+        if poll is not None:
+            poll.close()
+        self._directories.directory = self._inotify = None
 
     def _check(self) -> None:
-        if self._process < 0:
-            raise ConnectorClosedError("the watcher is closed", remedy="make a new one")
         if self._process != os.getpid():
             raise ForkedConnectorError("a watcher does not work in a forked child", remedy="make one in the child")
-        self._channel.opened()
-
-    def _release(self) -> None:
-        if self._waiter is not None:
-            ARRIVALS.leave(self._waiter)  # first: after this no other thread rings the bell
-            self._waiter = None
-        for one in (self._bell, self._poll):
-            if one is not None:
-                one.close()
-        self._bell = self._poll = None
-
-    def __del__(self) -> None:
-        if not sys.is_finalizing():
-            with suppress(AttributeError):  # the instance may be half made
-                self._release()
+        super()._check()
