@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from psk.errors import ShortageError
 
@@ -22,8 +22,8 @@ FOLDERS = (".dist-info", ".egg-info")
 USUAL_FINDERS = {"_frozen_importlib_external", "importlib_metadata"}
 
 
-class Source(NamedTuple):
-    """The metadata of one distribution.
+class Source:
+    """The metadata of one distribution; a named tuple would take longer to create than the rest of this module.
 
     Attributes:
         place: Its name in messages: the folder's path.
@@ -31,9 +31,12 @@ class Source(NamedTuple):
         read: Gives the contents of another file of the metadata, None if it does not exist.
     """
 
-    place: str
-    entry_points: bytes | OSError
-    read: Callable[[str], bytes | None]
+    __slots__ = ("entry_points", "place", "read")
+
+    def __init__(self, place: str, entry_points: bytes | OSError, read: Callable[[str], bytes | None]) -> None:
+        self.place = place
+        self.entry_points = entry_points
+        self.read = read
 
 
 def sources(word: bytes) -> Iterator[Source]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from psk.errors import PskError, ShortageError
@@ -19,7 +19,8 @@ def import_target(target: str) -> Any:
         Exception: Whatever the module raises.
     """
     module, _, attribute = target.partition(":")
-    found: Any = import_module(module)
+    __import__(module)  # importlib takes longer to load than what most processes import by name
+    found: Any = sys.modules[module]
     try:
         for name in attribute.split(".") if attribute else ():
             found = getattr(found, name)
