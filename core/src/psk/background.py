@@ -46,44 +46,43 @@ class _Pool:
     def add(self, task: Callable[[], object]) -> None:
         with self.lock:
             self.tasks.append(task)
-            if self.idle >= len(self.tasks):
-                self.changed.notify()
-                return
+            self.changed.notify()
+        try:
             # A task that waits for the task it starts must not wait for a place in its own pool.
-            nested = threading.current_thread() in self.workers
-            if self._is_full() and not nested:
-                return
-            try:
-                self._start_worker()
-            except RuntimeError:
-                if not self.workers:
+            self.grow(beyond=threading.current_thread() in self.workers)
+        except RuntimeError:
+            with self.lock:
+                if not self.workers and task in self.tasks:
                     self.tasks.remove(task)
                     raise
 
     def step_aside(self) -> bool:
+        if threading.current_thread() not in self.workers:
+            return False
         with self.lock:
-            if threading.current_thread() not in self.workers:
-                return False
             self.aside += 1
-            if len(self.tasks) > self.idle and not self._is_full():
-                with suppress(RuntimeError):  # no thread can be started: the tasks wait for one that comes back
-                    self._start_worker()
-            return True
+        with suppress(RuntimeError):  # no thread can be started: the tasks wait for one that comes back
+            self.grow()
+        return True
 
     def come_back(self) -> None:
         with self.lock:
             self.aside -= 1
 
-    def _is_full(self) -> bool:
-        return len(self.workers) >= MAX_THREADS + min(self.aside, MAX_ASIDE)
-
-    def _start_worker(self) -> None:
-        worker = threading.Thread(target=self.work, name="psk-background", daemon=True)
-        self.workers.add(worker)
+    def grow(self, *, beyond: bool = False) -> None:
+        """Start a thread if a task waits for one and there is a place for it, or if it may go beyond all places."""
+        worker = None
         try:
-            worker.start()
+            with self.lock:
+                is_full = len(self.workers) >= MAX_THREADS + min(self.aside, MAX_ASIDE)
+                if len(self.tasks) > self.idle and (beyond or not is_full):
+                    worker = threading.Thread(target=self.work, name="psk-background", daemon=True)
+                    self.workers.add(worker)
+            # Without the lock: `start` waits for the thread, in which the garbage collector may run finalisers.
+            if worker is not None:
+                worker.start()
         except BaseException as error:
-            if not worker.is_alive():  # an interrupt may have come later
+            if worker is not None and not worker.is_alive():  # an interrupt may have come later
                 self.workers.discard(worker)
             if isinstance(error, RuntimeError):
                 raise ShortageError(

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from faults.interrupts import finalised_in
 from psk import background
 
 
@@ -118,3 +119,13 @@ def test_the_interpreter_does_not_wait_for_it():
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
     assert time.monotonic() - started < 20
+
+
+def test_a_finaliser_in_a_thread_that_starts_waits_for_no_lock():
+    done = threading.Event()
+    once = iter([True])
+    with finalised_in("psk-background", lambda: next(once, None) and background.start(done.set)) as finished:
+        assert background.submit(len, "a").result(20) == 1
+        assert done.wait(10)
+    assert finished
+    assert set(finished) == {"psk-background"}

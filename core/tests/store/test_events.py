@@ -36,7 +36,7 @@ def heard(request, tmp_path, monkeypatch):
 
 def swap(store):
     key = store.reserve()
-    store.connector.fulfil(key, store._encoder.encode("first", object_id=bytes.fromhex(key[:32])))
+    store.connector.fulfil(key, store._encoder.encode("first", key=key))
     forget(store)
     store.swap(key, OBJECT, revision=1)
     return key

@@ -10,7 +10,7 @@ from psk.background import stepping_aside
 from psk.connectors import deadline_after, poll
 from psk.errors import CapabilityError, DeadlineError, PayloadError, PskError
 from psk.plugins.importing import on_demand
-from psk.wire import HEADER_REACH, Header, Payload, new_object_id
+from psk.wire import HEADER_REACH, Header, Payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,19 @@ WAIT_SECONDS = 60.0
 SHORTEST_LOOK = 0.5
 #: No header block is longer. It bounds the second look at the payload of an object with very many frames.
 LONGEST_HEADER = 1 << 20
+
+_LISTED = "keep the keys, and evict them one by one"
+_RESERVED = ("SupportsReserve", "name an object before it is put", "put the object first and send its key then")
+#: What each operation without a default needs, in words for the error: the capability, the wish, and another way.
+WITHOUT_DEFAULT = {
+    "reserve": _RESERVED,
+    "fulfil": _RESERVED,
+    "renew": ("SupportsExpiry", "renew an object", "keep the object until it is evicted"),
+    "take": ("SupportsTake", "take an object", "let one process read and evict the object"),
+    "swap": ("SupportsSwap", "swap an object", "put the new version under a key of its own"),
+    "keys": ("SupportsList", "list its objects", _LISTED),
+    "clear": ("SupportsList", "clear itself", _LISTED),
+}
 
 
 class ObjectStat:
@@ -108,10 +121,6 @@ class Channel:
     def get(self, key: str, **options: Any) -> Frames | None:
         """Fetch a payload; None if there is none."""
         return self._fetched(key, self.connector.get, key, **options)
-
-    def exists(self, key: str, *, timeout: float | None = None) -> bool:
-        """Tell whether the channel holds an object."""
-        return bool(self.connector.exists(key, timeout=timeout))
 
     def evict(self, key: str, *, timeout: float | None = None) -> None:
         """Delete an object; a missing one is not an error."""
@@ -200,73 +209,30 @@ class Channel:
             start = self.connector.get_range(key, 0, LONGEST_HEADER, timeout=timeout)
             return None if start is None else ObjectStat(key, Header.read(start))
 
-    def reserve(self, *, ttl: float | None = None, timeout: float | None = None) -> str:
-        """Return the key of a new object id.
+    def supported(self, operation: str) -> Any:
+        """Return the connector's method for an operation that has no default.
 
         Raises:
-            CapabilityError: The channel chooses its keys itself.
+            CapabilityError: The connector does not have it.
         """
-        connector = self._reserving()
-        key: str = connector.reserve(new_object_id(), ttl=ttl, timeout=timeout)
-        return key
+        capability, wish, remedy = WITHOUT_DEFAULT[operation]
+        if capability not in self.capabilities:
+            raise CapabilityError(
+                f"store {self._store!r} cannot {wish}: channel {self.connector.scheme!r} has no {capability}",
+                remedy=remedy,
+            )
+        return getattr(self.connector, operation)
 
-    def fulfil(self, key: str, payload: Payload, **options: Any) -> None:
-        """Store the payload of a reserved key.
-
-        Raises:
-            CapabilityError: The channel chooses its keys itself.
-        """
-        connector = self._reserving()
+    def send(self, operation: str, key: str, payload: Payload, **options: Any) -> None:
+        """Store a payload under a key that exists already: `fulfil` or `swap`, which have no default."""
+        method = self.supported(operation)
         with self._transfer("connector.put") as moved:
-            connector.fulfil(key, payload, **options)
+            method(key, payload, **options)
             moved(key, payload.nbytes)
-
-    def renew(self, key: str, ttl: float | None, *, timeout: float | None = None) -> bool:
-        """Let an object expire `ttl` seconds from now.
-
-        Raises:
-            CapabilityError: The channel does not keep expiry times.
-        """
-        connector = self._having("SupportsExpiry", "renew an object", "keep the object until it is evicted")
-        return bool(connector.renew(key, ttl, timeout=timeout))
 
     def take(self, key: str, claim: str, **options: Any) -> Frames | None:
-        """Claim an object and fetch it.
-
-        Raises:
-            CapabilityError: The channel cannot decide between claimants.
-        """
-        connector = self._having("SupportsTake", "take an object", "let one process read and evict the object")
-        return self._fetched(key, connector.take, key, claim, **options)
-
-    def swap(self, key: str, payload: Payload, **options: Any) -> None:
-        """Replace an object by its next version.
-
-        Raises:
-            CapabilityError: The channel cannot swap.
-        """
-        connector = self._having("SupportsSwap", "swap an object", "put the new version under a key of its own")
-        with self._transfer("connector.put") as moved:
-            connector.swap(key, payload, **options)
-            moved(key, payload.nbytes)
-
-    def keys(self, *, timeout: float | None = None) -> list[str]:
-        """List the keys of all objects.
-
-        Raises:
-            CapabilityError: The channel cannot list.
-        """
-        connector = self._listing("list its objects")
-        return [*connector.keys(timeout=timeout)]
-
-    def clear(self, *, timeout: float | None = None) -> int:
-        """Delete every object that psk put, and return their number.
-
-        Raises:
-            CapabilityError: The channel cannot list.
-        """
-        connector = self._listing("clear itself")
-        return int(connector.clear(timeout=timeout))
+        """Claim an object and fetch it; this has no default."""
+        return self._fetched(key, self.supported("take"), key, claim, **options)
 
     async def aput(self, payload: Payload, **options: Any) -> str:
         """Store a payload from a coroutine; only with SupportsAsync."""
@@ -296,19 +262,3 @@ class Channel:
     def _about(self, *keys: str) -> None:
         if self.events is not None:
             self.events.about(*keys)
-
-    def _reserving(self) -> Any:
-        wish = "name an object before it is put"
-        return self._having("SupportsReserve", wish, "put the object first and send its key then")
-
-    def _listing(self, wish: str) -> Any:
-        return self._having("SupportsList", wish, "keep the keys, and evict them one by one")
-
-    def _having(self, capability: str, wish: str, remedy: str) -> Any:
-        """Return the connector if it has a capability; otherwise say what is not possible without it."""
-        if capability not in self.capabilities:
-            raise CapabilityError(
-                f"store {self._store!r} cannot {wish}: channel {self.connector.scheme!r} has no {capability}",
-                remedy=remedy,
-            )
-        return self.connector

@@ -53,7 +53,7 @@ class Encoder:
         serializer: str | Callable[[Any], Any] | None = None,
         *,
         expires: bool = False,
-        object_id: bytes | None = None,
+        key: str | None = None,
         revision: int = 0,
     ) -> Payload:
         """Encode one object.
@@ -62,7 +62,7 @@ class Encoder:
             obj: The object.
             serializer: Codec name or callable for this object; None takes the store's.
             expires: The object may expire, so that receivers must not cache it.
-            object_id: 16 bytes that were reserved for it; None makes new ones.
+            key: The key that was reserved for it, or whose object it replaces; None makes a new object.
             revision: 0 for a new object; one more for each version that replaces it.
 
         Raises:
@@ -71,10 +71,10 @@ class Encoder:
             SigningError: The store requires signatures and has no key.
         """
         if self._events is None:
-            return self._encode(obj, serializer, expires, object_id, revision)
-        return self._events.step("store.serialize", self._encode, obj, serializer, expires, object_id, revision)
+            return self._encode(obj, serializer, expires, key, revision)
+        return self._events.step("store.serialize", self._encode, obj, serializer, expires, key, revision)
 
-    def _encode(self, obj: Any, serializer: Any, expires: bool, object_id: bytes | None, revision: int) -> Payload:
+    def _encode(self, obj: Any, serializer: Any, expires: bool, key: str | None, revision: int) -> Payload:
         if self._signature_required:
             raise SigningError(
                 "this store accepts only signed objects, and has no key to sign with",
@@ -83,7 +83,7 @@ class Encoder:
         return encode(
             obj,
             codec=self._codec if serializer is None else codec_of(serializer),
-            object_id=object_id,
+            object_id=None if key is None else bytes.fromhex(key[:32]),
             revision=revision,
             checksum=self._checksum,
             expires=expires,

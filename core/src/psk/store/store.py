@@ -19,6 +19,7 @@ from psk.store.encoder import Encoder
 from psk.store.factory import ConnectorT_co, ProxyMaker, check_proxy_options, is_proxiable, store_factory
 from psk.store.reader import MISSING, Reader
 from psk.store.registry import find_by_name, find_registered, opened_for_proxies, register_store, unregister_store
+from psk.wire import new_object_id
 
 if TYPE_CHECKING:
     import builtins
@@ -371,7 +372,7 @@ class Store(Generic[ConnectorT_co]):
             key = check_key(key)
         if self._direct:
             return bool(self._channel.connector.exists(key, timeout=timeout))
-        return self._reported("store.exists", self._channel.exists, key, timeout=timeout)
+        return bool(self._reported("store.exists", self._channel.connector.exists, key, timeout=timeout))
 
     def evict(self, key: str, *, timeout: float | None = None) -> None:
         """Delete an object from the channel and the cache; a missing one is not an error.
@@ -439,7 +440,7 @@ class Store(Generic[ConnectorT_co]):
         Raises:
             CapabilityError: The channel cannot list.
         """
-        return self._channel.keys(timeout=timeout)
+        return [*self._channel.supported("keys")(timeout=timeout)]
 
     @_operation("store.clear")
     def clear(self, *, timeout: float | None = None) -> int:
@@ -449,7 +450,7 @@ class Store(Generic[ConnectorT_co]):
             CapabilityError: The channel cannot list, so it cannot clear.
         """
         try:
-            return self._channel.clear(timeout=timeout)
+            return int(self._channel.supported("clear")(timeout=timeout))
         finally:
             # Afterwards: a get in another thread would bring back what is being deleted.
             self._reader.cache.clear()
@@ -471,7 +472,7 @@ class Store(Generic[ConnectorT_co]):
             CapabilityError: The channel chooses its keys itself.
             ConnectorError: The channel failed.
         """
-        return self._channel.reserve(ttl=ttl, timeout=timeout)
+        return str(self._channel.supported("reserve")(new_object_id(), ttl=ttl, timeout=timeout))
 
     @_operation("store.fulfil")
     def fulfil(
@@ -490,9 +491,8 @@ class Store(Generic[ConnectorT_co]):
             PskError: As `put`.
         """
         key = check_key(key)
-        object_id = bytes.fromhex(key[:32])
-        payload = self._encoder.encode(obj, serializer, expires=ttl is not None, object_id=object_id)
-        self._channel.fulfil(key, payload, ttl=ttl, timeout=timeout)
+        payload = self._encoder.encode(obj, serializer, expires=ttl is not None, key=key)
+        self._channel.send("fulfil", key, payload, ttl=ttl, timeout=timeout)
 
     @_operation("store.renew")
     def renew(self, key: str, ttl: float | None, *, timeout: float | None = None) -> bool:
@@ -510,7 +510,7 @@ class Store(Generic[ConnectorT_co]):
             CapabilityError: The channel does not keep expiry times.
             ConnectorError: The channel failed.
         """
-        return self._channel.renew(check_key(key), ttl, timeout=timeout)
+        return bool(self._channel.supported("renew")(check_key(key), ttl, timeout=timeout))
 
     @_operation("store.take")
     def take(
@@ -573,11 +573,10 @@ class Store(Generic[ConnectorT_co]):
             PskError: As `put`.
         """
         key = check_key(key)
-        object_id = bytes.fromhex(key[:32])
         # A channel that leaves the expiry as it is tells nobody whether there is one: no version may be cached.
-        payload = self._encoder.encode(obj, serializer, expires=True, object_id=object_id, revision=revision)
+        payload = self._encoder.encode(obj, serializer, expires=True, key=key, revision=revision)
         try:
-            self._channel.swap(key, payload, ttl=ttl, timeout=timeout)
+            self._channel.send("swap", key, payload, ttl=ttl, timeout=timeout)
         finally:
             self._reader.cache.drop(key)
 
@@ -755,7 +754,6 @@ class Store(Generic[ConnectorT_co]):
         self, obj: Any, *, lifetime: Lifetime | None = None, serializer: Serializer = None, **options: Any
     ) -> str:
         """Store an object and return its key; arguments and errors as of `put`."""
-        self._check_open()
         if "SupportsAsync" not in self._channel.capabilities:
             return await _in_background(self.put, obj, lifetime=lifetime, serializer=serializer, **options)
         with self._running("store.put"):
@@ -768,7 +766,6 @@ class Store(Generic[ConnectorT_co]):
 
     async def aget(self, key: str, *, default: Any = None, timeout: float | None = None, **options: Any) -> Any:
         """Fetch an object; arguments and errors as of `get`."""
-        self._check_open()
         key = check_key(key)
         if options or key in self._reader.cache.entries or "SupportsAsync" not in self._channel.capabilities:
             return await _in_background(self.get, key, default=default, timeout=timeout, **options)
@@ -798,11 +795,11 @@ class Store(Generic[ConnectorT_co]):
         return restore_store, (self._config,)
 
     def _reported(self, name: str, function: Callable[..., T], *args: Any, **options: Any) -> T:
-        self._check_open()
-        with cast("Events", self._channel.events).running(name):
+        with self._running(name):
             return function(*args, **options)
 
     def _running(self, name: str) -> AbstractContextManager[object]:
+        self._check_open()
         events = self._channel.events
         return nullcontext() if events is None else events.running(name)
 
