@@ -45,7 +45,7 @@ psk_patterns ProxySize
 psk_patterns ProxyType
 psk_patterns.executor PackedResult
 psk_patterns.executor Task
-psk_patterns.executor TaskOfMany
+psk_patterns.executor call_each
 psk_patterns.executor restore_settings
 psk_patterns.futures restore_future
 psk_patterns.futures FutureFactory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from psk_patterns.executor.executor import MapResults, StoreExecutor
-from psk_patterns.executor.task import PackedResult, Task, TaskOfMany, WorkerSettings, restore_settings
+from psk_patterns.executor.task import PackedResult, Task, WorkerSettings, call_each, restore_settings
 from psk_patterns.executor.task_future import TaskFuture
 
 __all__ = [
@@ -12,7 +12,7 @@ __all__ = [
     "StoreExecutor",
     "Task",
     "TaskFuture",
-    "TaskOfMany",
     "WorkerSettings",
+    "call_each",
     "restore_settings",
 ]

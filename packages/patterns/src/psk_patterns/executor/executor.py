@@ -15,13 +15,13 @@ from psk.errors import DeadlineError, InvalidArgumentError
 from psk_patterns.arguments import check_store
 from psk_patterns.deferred_cleanup import later
 from psk_patterns.executor.inputs import Inputs, evict_quietly
-from psk_patterns.executor.task import PackedResult, Task, TaskOfMany, WorkerSettings, unpack
+from psk_patterns.executor.task import PackedResult, Task, WorkerSettings, call_each, unpack
 from psk_patterns.executor.task_future import TaskFuture, Tasks, submit_after
 from psk_patterns.leases import LeaseHolder
 from psk_patterns.policies import check_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
     from psk import Store
@@ -111,7 +111,25 @@ class StoreExecutor(concurrent.futures.Executor):
             PskError: An argument could not be put, as in `Store.put`.
             Exception: Whatever the wrapped executor raises.
         """
-        return self._submit(Task, fn, [(args, kwargs)])
+        inputs = Inputs(self.store, self._holder)
+        future: TaskFuture[Any] = TaskFuture(inputs, retries=self.retries)
+        try:
+            self._tasks.open(future)
+            call = inputs.prepare((args, kwargs), self.should_proxy)
+            inner = (
+                submit_after(inputs.awaited, partial(self._complete, fn, inputs, call))
+                if inputs.awaited
+                else self._begin(fn, inputs, call)
+            )
+            future.follow(inner, self._receive, self._tasks)
+        except BaseException:
+            try:
+                inputs.settle()
+                inputs.release()
+            finally:
+                self._tasks.leave(future, is_done=False)
+            raise
+        return future
 
     def map(
         self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
@@ -132,17 +150,17 @@ class StoreExecutor(concurrent.futures.Executor):
         """
         if type(chunksize) is not int or chunksize < 1:
             raise InvalidArgumentError(f"map chunksize={chunksize!r:.80} is not positive", remedy="pass 1 or more")
-        kind, each = (Task, 1) if chunksize == 1 else (TaskOfMany, chunksize)
+        in_chunks = chunksize > 1
+        function = partial(call_each, fn, len(iterables)) if in_chunks else fn
+        items = chain.from_iterable(zip(*iterables, strict=False))
         futures: deque[TaskFuture[Any]] = deque()
         try:
-            futures.extend(
-                self._submit(kind, fn, [(items, {}) for items in chunk])
-                for chunk in _in_chunks(zip(*iterables, strict=False), each)
-            )
+            while chunk := tuple(islice(items, chunksize * len(iterables))):
+                futures.append(self.submit(function, *chunk))
         except BaseException:
             _abandon(futures)
             raise
-        return MapResults(futures, timeout, in_chunks=kind is TaskOfMany)
+        return MapResults(futures, timeout, in_chunks=in_chunks)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no more tasks, and shut the wrapped executor down; a client of an engine is left to its user.
@@ -169,36 +187,12 @@ class StoreExecutor(concurrent.futures.Executor):
         if isinstance(self.executor, concurrent.futures.Executor):
             self.executor.shutdown(wait=wait)
 
-    def _submit(self, kind: type[Task], fn: Callable[..., Any], calls: Sequence[Call]) -> TaskFuture[Any]:
-        inputs = Inputs(self.store, self._holder)
-        try:
-            self._tasks.open(inputs)
-            prepared = inputs.prepare(calls, self.should_proxy)
-            future: TaskFuture[Any] = TaskFuture(inputs, retries=self.retries)
-            inner = (
-                submit_after(inputs.awaited, partial(self._complete, kind, fn, inputs, prepared))
-                if inputs.awaited
-                else self._begin(kind, fn, inputs, prepared)
-            )
-            future.follow(inner, self._receive, self._tasks)
-        except BaseException:
-            try:
-                inputs.settle()
-                inputs.release()
-            finally:
-                self._tasks.withdraw(inputs)
-            raise
-        return future
+    def _complete(self, fn: Callable[..., Any], inputs: Inputs, call: Call) -> Any:
+        return self._begin(fn, inputs, inputs.complete(call, self.should_proxy))
 
-    def _complete(self, kind: type[Task], fn: Callable[..., Any], inputs: Inputs, calls: Sequence[Call]) -> Any:
-        return self._begin(kind, fn, inputs, inputs.complete(calls, self.should_proxy))
-
-    def _begin(self, kind: type[Task], fn: Callable[..., Any], inputs: Inputs, calls: Sequence[Call]) -> Any:
-        task = kind(fn, self._settings, inputs.keys, moves=inputs.moves)
-        if kind is Task:
-            args, kwargs = calls[0]
-            return self.executor.submit(task, *args, **kwargs)
-        return self.executor.submit(task, *[args for args, _ in calls])
+    def _begin(self, fn: Callable[..., Any], inputs: Inputs, call: Call) -> Any:
+        args, kwargs = call
+        return self.executor.submit(Task(fn, self._settings, inputs.keys, inputs.moves), *args, **kwargs)
 
     def _receive(self, result: Any) -> tuple[Any, Callable[[], object] | None]:
         if type(result) is not PackedResult:
@@ -274,9 +268,3 @@ class MapResults(Generic[T]):
 def _abandon(futures: deque[TaskFuture[Any]]) -> None:
     while futures:
         futures.popleft().abandon()
-
-
-def _in_chunks(calls: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(calls)
-    for first in rest:
-        yield list(chain([first], islice(rest, size - 1)))

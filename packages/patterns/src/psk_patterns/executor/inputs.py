@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from psk import Store
     from psk_patterns.leases import LeaseHolder
 
-#: The positional and the named arguments of one call.
+#: The positional and the named arguments of a task.
 Call = tuple["Sequence[Any]", "Mapping[str, Any]"]
 
 
@@ -110,8 +110,8 @@ class Inputs:
         """Whether there are owned proxies among the arguments."""
         return bool(self._owned)
 
-    def prepare(self, calls: Sequence[Call], policy: Callable[[Any], bool]) -> Sequence[Call]:
-        """Put the selected arguments of all calls in one batch, and return the calls with proxies in their places.
+    def prepare(self, call: Call, policy: Callable[[Any], bool]) -> Call:
+        """Put the selected arguments in one batch, and return the call with proxies in their places.
 
         The futures of other tasks stay in place, and are noted as `awaited`.
 
@@ -120,13 +120,11 @@ class Inputs:
         """
         selection = PolicySelection(policy, self._look_at)
         mark = selection.mark_whole_or_parts
-        marked = [
-            ([mark(arg) for arg in args], {name: mark(arg) for name, arg in kwargs.items()}) for args, kwargs in calls
-        ]
-        return self._filled(selection, marked)
+        args, kwargs = call
+        return self._filled(selection, ([mark(arg) for arg in args], {name: mark(arg) for name, arg in kwargs.items()}))
 
-    def complete(self, calls: Sequence[Call], policy: Callable[[Any], bool]) -> Sequence[Call]:
-        """Return prepared calls with results in the places of the awaited futures, which are done.
+    def complete(self, call: Call, policy: Callable[[Any], bool]) -> Call:
+        """Return a prepared call with results in the places of the awaited futures, which are done.
 
         Objects that a result owns stay the future's, and are borrowed by the task.
 
@@ -142,26 +140,26 @@ class Inputs:
             lent = transform(leaf.result(), lambda part: borrow(part) if is_owned(part) else part)
             return selection.mark_whole_or_parts(lent)
 
-        marked = transform(calls, result_of)
+        marked = transform(call, result_of)
         self.awaited.clear()
         return self._filled(selection, marked)
 
-    def _filled(self, selection: PolicySelection, marked: Sequence[Call]) -> Sequence[Call]:
+    def _filled(self, selection: PolicySelection, marked: Call) -> Call:
         if selection.selected:
             ttl = None if self._holder is None else self._holder.ttl
             made = self._store.proxy_batch(selection.selected, ttl=ttl, populate_target=False)
             self.keys |= frozenset(map(get_key, made))
             if self._holder is not None:
                 self._holder.add(*self.keys)
-            marked = selection.fill(marked, made)
+            return selection.fill(marked, made)  # type: ignore[no-any-return]  # the same structure
         return marked
 
     def settle(self) -> None:
         """End the borrows of the task, which is over, and take back the owned proxies that it did not accept."""
+        if not (self._borrowed or self._owned) or os.getpid() != self._process:
+            return
         borrowed, self._borrowed = self._borrowed, []
         owned, self._owned = self._owned, []
-        if os.getpid() != self._process:
-            return
         try:
             _end_borrows(borrowed)
             _take_back(owned)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from psk import Store, extract, get_factory, get_or_create_store
 from psk.errors import CapabilityError, MissingKeyError, StoreExistsError
@@ -18,7 +18,7 @@ from psk_patterns.partial import is_proxy
 from psk_patterns.traversal import transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from psk import StoreConfig
 
@@ -147,26 +147,21 @@ class Task:
             self.settings.check_reach()
         if self.moves and not self.settings.travelled:
             args, kwargs = transform((args, kwargs), _moved)
-        return pack(self._call(args, kwargs), self.settings, self.lent)
-
-    def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return self.function(*args, **kwargs)
+        return pack(self.function(*args, **kwargs), self.settings, self.lent)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.function, self.settings, self.lent, self.moves)
+        return Task, (self.function, self.settings, self.lent, self.moves)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.function!r})"
+        return f"Task({self.function!r})"
 
 
-class TaskOfMany(Task):
-    """Several calls of a function, one after the other, with the arguments of each; returns their results."""
+def call_each(function: Callable[..., Any], width: int, *args: Any) -> list[Any]:
+    """Call a function with so many of the arguments at a time, and return the results."""
+    return [function(*args[start : start + width]) for start in range(0, len(args), width)]
 
-    __slots__ = ()
-    __module__ = "psk_patterns.executor"
 
-    def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG002  mapped calls have none
-        return [self.function(*each) for each in args]
+call_each.__module__ = "psk_patterns.executor"
 
 
 def _moved(leaf: Any) -> Any:
@@ -178,7 +173,7 @@ def _moved(leaf: Any) -> Any:
     return moved
 
 
-class PackedResult:
+class PackedResult(NamedTuple):
     """A result that has to be unpacked where it arrives.
 
     Args:
@@ -187,16 +182,12 @@ class PackedResult:
         pickled: Whether `content` is a pickle.
     """
 
-    __slots__ = ("content", "keys", "pickled")
-    __module__ = "psk_patterns.executor"
+    content: Any
+    keys: frozenset[str]
+    pickled: bool
 
-    def __init__(self, content: Any, keys: frozenset[str], pickled: bool) -> None:
-        self.content = content
-        self.keys = keys
-        self.pickled = pickled
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return PackedResult, (self.content, self.keys, self.pickled)
+PackedResult.__module__ = "psk_patterns.executor"
 
 
 def pack(result: Any, settings: WorkerSettings, lent: frozenset[str]) -> Any:

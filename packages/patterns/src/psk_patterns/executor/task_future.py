@@ -37,8 +37,6 @@ class TaskFuture(concurrent.futures.Future[T]):
         self._retries = retries
         self._is_wanted = True
         self._evict_result: Callable[[], object] | None = None
-        if retries and (inputs.keys or inputs.awaited):
-            weakref.finalize(self, later, inputs.release)
 
     def cancel(self) -> bool:
         """Try to cancel the task, which fails once a worker has begun it.
@@ -47,10 +45,8 @@ class TaskFuture(concurrent.futures.Future[T]):
             Whether it is cancelled.
         """
         inner = self._inner
-        if inner is None:
-            return super().cancel()
         # The inner future's callback cancels this one, which may take a while if the engine is remote.
-        return bool(inner.cancel()) or self.cancelled()
+        return (inner is not None and bool(inner.cancel())) or self.cancelled()
 
     def running(self) -> bool:
         """Return whether a worker runs the task, as far as the wrapped executor tells."""
@@ -86,7 +82,8 @@ class TaskFuture(concurrent.futures.Future[T]):
             tasks: Is told when the task is done.
         """
         self._inner = inner
-        tasks.enter(self)
+        if self._retries and (self._inputs.keys or self._inputs.awaited):
+            weakref.finalize(self, later, self._inputs.release)
         inner.add_done_callback(_Relay(self, receive, tasks))
 
     def _conclude(self, inner: Any, receive: Receive, tasks: Tasks) -> None:
@@ -100,7 +97,7 @@ class TaskFuture(concurrent.futures.Future[T]):
         self._inputs.settle()
         if not self._retries:
             self._inputs.release()
-        tasks.report(self._inputs)
+        tasks.report(self)
         self._publish(result, error)
         # Without the reference to each other, dropping this future is noticed.
         self._inner = None
@@ -108,7 +105,7 @@ class TaskFuture(concurrent.futures.Future[T]):
             self._inputs.release()
         if not self._is_wanted and self._evict_result is not None:
             self._evict_result()
-        tasks.leave(self, self._inputs)
+        tasks.leave(self)
 
     def _publish(self, result: Any, error: BaseException | None) -> None:
         if isinstance(error, _TaskCancelledError):
@@ -167,9 +164,8 @@ class Tasks:
     def __init__(self, name: str, progress: Callable[[int, int], object] | None) -> None:
         self._name = name
         self._progress = progress
-        self._pending: set[TaskFuture[Any]] = set()
         # A set, not a number: after an interrupt it is not known whether a task was counted.
-        self._open: set[Inputs] = set()
+        self._open: set[TaskFuture[Any]] = set()
         self._left = self._done = 0
         self._closed = False
         self._finally: Callable[[], object] | None = None
@@ -181,7 +177,7 @@ class Tasks:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
 
-    def open(self, task: Inputs) -> None:
+    def open(self, task: TaskFuture[Any]) -> None:
         """Count a task that is about to be submitted.
 
         Raises:
@@ -195,37 +191,24 @@ class Tasks:
                 )
             self._open.add(task)
 
-    def withdraw(self, task: Inputs) -> None:
-        """Count a task no more, if it was counted: it could not be submitted."""
+    def report(self, task: TaskFuture[Any]) -> None:
+        """Call the progress function for a task that is about to be done."""
+        if self._progress is None or task not in self._open:
+            return
         with self._lock:
-            self._open.discard(task)
-        self._end()
-
-    def enter(self, future: TaskFuture[Any]) -> None:
-        """Remember the future of a submitted task until it is done."""
-        with self._lock:
-            self._pending.add(future)
-
-    def report(self, task: Inputs) -> None:
-        """Count a task as done, and call the progress function."""
-        with self._lock:
-            if task not in self._open:
-                return
             self._done += 1
             done, total = self._done, self._left + len(self._open)
-        if self._progress is not None:
-            try:
-                self._progress(done, total)
-            except Exception:  # noqa: BLE001  the user's function must not make a task fail
-                report_ignored(self._progress, "psk could not report the progress of an executor")
+        try:
+            self._progress(done, total)
+        except Exception:  # noqa: BLE001  the user's function must not make a task fail
+            report_ignored(self._progress, "psk could not report the progress of an executor")
 
-    def leave(self, future: TaskFuture[Any], task: Inputs) -> None:
-        """Forget a future that is done."""
+    def leave(self, task: TaskFuture[Any], *, is_done: bool = True) -> None:
+        """Forget a task that is done, or that could not be submitted and does not count."""
         with self._lock:
-            self._pending.discard(future)
             if task in self._open:
                 self._open.remove(task)
-                self._left += 1
+                self._left += is_done
         self._end()
 
     def close(self, finally_: Callable[[], object] | None) -> None:
@@ -239,9 +222,9 @@ class Tasks:
     def cancel(self) -> None:
         """Cancel every task that has not begun."""
         with self._lock:
-            pending = list(self._pending)
-        for future in pending:
-            future.cancel()
+            tasks = list(self._open)
+        for task in tasks:
+            task.cancel()
 
     def wait(self) -> None:
         """Wait until all tasks are done, without a time limit."""
@@ -249,6 +232,8 @@ class Tasks:
             self._changed.wait_for(lambda: not self._open)
 
     def _end(self) -> None:
+        if self._open:
+            return
         with self._lock:
             if self._open:
                 return
