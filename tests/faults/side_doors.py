@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from psk.connectors.local import Stored
 from psk.errors import PayloadError
-from psk.wire import Frames, Header, Payload
+from psk.wire import Header, Payload
 
 
 class LocalDoor:
@@ -24,7 +25,7 @@ class LocalDoor:
             return bytes(frames.buffers[0])
 
     def replace(self, key, data):
-        self.objects[key] = Frames((data,))
+        self.objects[key] = Stored((data,))
 
     def plant(self, name, data):
         if len(name) != 32 or name == "0" * 31:

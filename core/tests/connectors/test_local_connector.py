@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from psk.connectors import format_uri
-from psk.connectors.local import LocalConnector, space
+from psk.connectors.local import REAPER, SPACES, LocalConnector
 from psk.errors import ConnectorClosedError, ConnectorConfigError, InvalidArgumentError, PayloadError
 from psk.wire import Payload, decode, encode
 
@@ -49,21 +49,21 @@ def test_an_empty_space_goes_with_its_last_instance():
     second = LocalConnector("goes")
     key = first.put(encode(1))
     first.close()
-    assert "goes" in space.SPACES.by_name
+    assert "goes" in SPACES.by_name
     second.evict(key)
     second.close()
-    assert "goes" not in space.SPACES.by_name
+    assert "goes" not in SPACES.by_name
 
 
 def test_a_space_with_objects_stays_until_they_expire():  # C34
     connector = LocalConnector("stays")
     connector.put(encode(1), ttl=0.3)
     connector.close()
-    assert "stays" in space.SPACES.by_name
+    assert "stays" in SPACES.by_name
     deadline = time.monotonic() + 1.5
-    while "stays" in space.SPACES.by_name and time.monotonic() < deadline:
+    while "stays" in SPACES.by_name and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert "stays" not in space.SPACES.by_name
+    assert "stays" not in SPACES.by_name
 
 
 def test_expired_bytes_are_freed_within_a_second(local):  # C46
@@ -85,6 +85,19 @@ def test_the_reaper_ends_when_nothing_is_due(local):
     assert not any(thread.name == "psk-reaper" for thread in threading.enumerate())
 
 
+@pytest.mark.parametrize("first", [None, 1000.0])
+def test_of_simultaneous_puts_with_and_without_expiry_one_counts(local, first):  # C15
+    payload = encode("both")
+    second = 1000.0 if first is None else None
+    with local._space.lock:  # the loser of a race for the name waits here
+        local.put(payload, ttl=first)
+        thread = threading.Thread(target=local.put, args=[payload], kwargs={"ttl": second})
+        thread.start()
+        thread.join(0.1)
+    thread.join()
+    assert (local._space.find(payload.key).expires is None) == (first is None)
+
+
 def test_expiry_goes_by_a_clock_that_nobody_sets(local, monkeypatch):  # C44
     key = local.put(encode("here"), ttl=1000)
     monkeypatch.setattr(time, "time", lambda: 4e9)
@@ -96,7 +109,7 @@ def test_expiry_goes_by_a_clock_that_nobody_sets(local, monkeypatch):  # C44
 def busy_reaper(monkeypatch):
     """The reaper comes late, as on a busy machine: each test removes expired objects itself."""
     for method in ("watch", "forget"):
-        monkeypatch.setattr(type(space.REAPER), method, lambda *_: None)
+        monkeypatch.setattr(type(REAPER), method, lambda *_: None)
 
 
 @pytest.mark.usefixtures("busy_reaper")
@@ -245,10 +258,13 @@ def test_what_is_allocated_becomes_an_object_by_commit_alone(local, decoded):  #
         key = allocation.commit(ttl=100)
     view[-1:] = b"x"  # too late
     assert decoded(local.get(key)) == "received"
-    with pytest.raises(ValueError, match="released"):
-        bytes(allocation.buffer)
-    with local.allocate(1000), pytest.raises(InvalidArgumentError):
-        local.allocate(0)
+    for use in (lambda: allocation.buffer, allocation.commit):
+        with pytest.raises(InvalidArgumentError, match="was committed or aborted"):
+            use()
+    for nbytes in (0, True, 2**63):
+        with pytest.raises(InvalidArgumentError):
+            local.allocate(nbytes)
+    local.allocate(1000).abort()
     with pytest.raises(PayloadError):
         local.allocate(1000).commit()
     assert list(local.keys()) == [key]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import time
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -134,9 +135,9 @@ def check_size(nbytes: object) -> int:
     """Return a number of bytes to allocate.
 
     Raises:
-        InvalidArgumentError: It is not an integer of 1 or more.
+        InvalidArgumentError: It is not an integer of 1 or more, or is more than any memory has.
     """
-    if type(nbytes) is int and nbytes > 0:
+    if type(nbytes) is int and 0 < nbytes <= sys.maxsize:
         return nbytes
     raise InvalidArgumentError(
         f"{shown(nbytes)} is not the size of a payload", remedy="give a number of bytes, 1 or more"

@@ -228,6 +228,11 @@ class Payload(Header):
             return [self._whole]
         return [self._block, *_body_buffers(self._frames, self.frame_sizes)]
 
+    @property
+    def parts(self) -> list[Buffer | list[Buffer]]:
+        """The header block, then each frame: one buffer, or a list of segments; without padding."""
+        return [self._block, *self._frames]
+
     def tobytes(self) -> bytes:
         """Return the payload as one bytes object, a copy."""
         return b"".join(self.buffers())

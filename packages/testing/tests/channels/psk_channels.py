@@ -14,8 +14,7 @@ from psk.connectors import (
     read_options,
     validate_key,
 )
-from psk.connectors.local import LocalConnector
-from psk.connectors.local.space import TOKEN, check_process
+from psk.connectors.local import TOKEN, LocalConnector, check_process
 from psk.connectors.toolkit import SimpleConnector
 from psk.errors import ChannelUnavailableError, ForkedConnectorError, InvalidKeyError
 from psk.plugins import ConnectorPlugin, hookimpl

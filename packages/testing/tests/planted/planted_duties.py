@@ -8,8 +8,7 @@ import time
 from typing import ClassVar
 
 from psk.connectors import Frames
-from psk.connectors.local import LocalConnector
-from psk.connectors.local.space import copy_in
+from psk.connectors.local import LocalConnector, Stored, copy_in
 from psk.errors import KeyExistsError, MissingKeyError
 
 HERE = os.getpid()
@@ -27,14 +26,14 @@ class Overwriting(LocalConnector):
 class Aliasing(LocalConnector):
     def put(self, payload, **options):
         key = super().put(payload, **options)
-        self._space.objects[key] = Frames((payload._block, *(memoryview(frame) for frame in payload.frame_views())))
+        self._space.objects[key] = Stored((payload._block, *(memoryview(frame) for frame in payload.frame_views())))
         return key
 
 
 class SharingWritable(LocalConnector):
     def put(self, payload, **options):
         key = super().put(payload, **options)
-        self._space.objects[key] = Frames((bytearray(payload.tobytes()),))
+        self._space.objects[key] = Stored((bytearray(payload.tobytes()),))
         return key
 
 
@@ -143,7 +142,7 @@ class DroppingTheTail(LocalConnector):
     def put(self, payload, **options):
         key = super().put(payload, **options)
         if payload.nbytes > 1_000_000:
-            self._space.objects[key] = Frames((payload.tobytes()[:1_000_000],))
+            self._space.objects[key] = Stored((payload.tobytes()[:1_000_000],))
         return key
 
 

@@ -2,19 +2,19 @@
 
 import time
 
-from psk.connectors import Frames
-from psk.connectors.local import LocalConnector
-from psk.connectors.local.space import copy_in
+from psk.connectors.local import LocalConnector, Stored, copy_in
 from psk.errors import MissingKeyError
 
 
 class WithTwoWinners(LocalConnector):
     def take(self, key, claim, *, lease=None, size=None, timeout=None):
-        held = self._writable().claims.get(key, (claim, 0))
+        stored = self._writable().find(key)
+        held = (stored and stored.claim) or (claim, 0)
         time.sleep(0.001)
         if held[0] != claim and time.monotonic() < held[1]:
             return None
-        self._space.claims.pop(key, None)
+        if stored:
+            stored.claim = None
         return super().take(key, claim, lease=lease, timeout=timeout)
 
 
@@ -56,11 +56,18 @@ class RenewingTheMissing(LocalConnector):
 
 
 class RememberingClaims(LocalConnector):
+    claimed = None
+
     def evict(self, key, **options):
-        claim = self._writable().claims.get(key)
+        stored = self._writable().find(key)
         super().evict(key, **options)
-        if claim:
-            self._space.claims[key] = claim
+        self.claimed = stored and stored.claim and stored.claim[0]
+
+    def put(self, payload, **options):
+        key = super().put(payload, **options)
+        if self.claimed:
+            super().take(key, self.claimed)
+        return key
 
 
 class LendingForever(LocalConnector):
@@ -75,7 +82,7 @@ class WithHalfACapability(LocalConnector):
 class ReservingByPutting(LocalConnector):
     def reserve(self, object_id, **options):
         key = super().reserve(object_id, **options)
-        self._space.objects[key] = Frames((b"reserved",))
+        self._space.objects[key] = Stored((b"reserved",))
         return key
 
 
@@ -124,7 +131,7 @@ class ReadingOldVersions(LocalConnector):
 
 class ListingMore(LocalConnector):
     def keys(self, **options):
-        return iter([*super().keys(**options), *self._space.claims])
+        return iter([*super().keys(**options), *(key for key, stored in self._space.objects.items() if stored.claim)])
 
 
 class NotClearing(LocalConnector):

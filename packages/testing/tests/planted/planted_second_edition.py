@@ -6,9 +6,7 @@ import time
 from psk_channels import MailConnector, PlacedConnector
 
 from psk.connectors import Frames, Payload
-from psk.connectors.local import LocalConnector
-from psk.connectors.local.connector import LocalAllocation
-from psk.connectors.local.space import copy_in
+from psk.connectors.local import LocalAllocation, LocalConnector, Stored, copy_in
 from psk.connectors.watching import ToldWatcher
 from psk.errors import ChannelFullError, DeadlineError, KeyExistsError
 
@@ -75,7 +73,7 @@ def cut(frames, size):
 class AllocatingInTheOpen(LocalConnector):
     def allocate(self, nbytes, **options):
         allocation = super().allocate(nbytes, **options)
-        self._space.objects["0" * 31 + "1"] = Frames((allocation.buffer,))
+        self._space.objects["0" * 31 + "1"] = Stored((allocation.buffer,))
         return allocation
 
 
@@ -88,7 +86,7 @@ class Unparsed(LocalAllocation):
     def commit(self, **options):
         whole = bytes(self.buffer)
         self._connector.check_open()
-        self._connector._space.objects.setdefault(whole[16:32].hex(), Frames((whole,)))
+        self._connector._space.objects.setdefault(whole[16:32].hex(), Stored((whole,)))
         return whole[16:32].hex()
 
 
@@ -103,7 +101,7 @@ class Shared(LocalAllocation):
         return self._connector.put(payload, **options) and self.share(payload)
 
     def share(self, payload):
-        self._connector._space.objects[payload.key] = Frames((self.buffer,))
+        self._connector._space.objects[payload.key] = Stored((self.buffer,))
         return payload.key
 
 

@@ -3,7 +3,7 @@
 import time
 
 from psk.connectors import as_text
-from psk.connectors.local.space import TOKEN, check_process
+from psk.connectors.local import TOKEN, check_process
 from psk.connectors.toolkit import SimpleConnector
 
 
