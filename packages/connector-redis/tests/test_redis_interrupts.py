@@ -55,7 +55,8 @@ def test_a_call_cut_short_at_any_moment_leaves_a_connector_that_works(uri, scale
                 use(store, data)
         gc.collect()
         pools = store.connector._channel.server._pools.values()
-        assert [len(pool._seats) for pool in pools] == [len(pool._idle) for pool in pools] == [1]
+        assert [len(pool._idle) for pool in pools] == [1]
+        assert [len(pool._calls) for pool in pools] == [0]
 
 
 def test_a_place_in_the_pool_comes_back_from_a_call_that_vanished(uri):

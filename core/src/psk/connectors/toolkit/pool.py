@@ -42,19 +42,6 @@ class Pooled(Protocol):
 T = TypeVar("T", bound=Pooled)
 
 
-class _Seat(Generic[T]):
-    """One of the pool's connections, or the right to make one; free again once it is given up, or nobody holds it."""
-
-    __slots__ = ("__weakref__", "connection", "home", "is_given_up", "thread")
-
-    connection: T
-
-    def __init__(self, home: list[_Seat[T]]) -> None:
-        self.home = home  # the pool's list of idle seats, another one in each process
-        self.thread = get_ident()
-        self.is_given_up = False
-
-
 class Pool(Generic[T]):
     """Lend connections to one server: at most so many, and the one that was used last is used next.
 
@@ -66,8 +53,6 @@ class Pool(Generic[T]):
         size: Most connections at a time.
     """
 
-    __slots__ = ("__weakref__", "_connect", "_freed", "_idle", "_is_closed", "_is_contended", "_seats", "_size")
-
     def __init__(self, connect: Callable[[float], T], size: int) -> None:
         self._connect = connect
         self._size = size
@@ -76,10 +61,10 @@ class Pool(Generic[T]):
         after_fork_in_child(self, Pool._continue_in_child)
 
     def _begin(self) -> None:
-        self._idle: list[_Seat[T]] = []
-        self._seats: list[weakref.ref[_Seat[T]]] = []
+        self._idle: list[T] = []
+        self._calls: list[weakref.ref[Borrowed[T]]] = []
         self._freed = Wake()
-        self._is_contended = False  # whether a call has ever waited: else there is nothing to wake
+        self._is_contended = False  # whether a call has ever waited: else there is nobody to wake
 
     def borrow(self, deadline: float) -> Borrowed[T]:
         """Lend a connection for the length of a `with` block.
@@ -99,78 +84,67 @@ class Pool(Generic[T]):
 
     def drop_idle(self) -> None:
         """Close the connections that no call uses: their server has gone away."""
-        while self._idle:
-            try:
-                seat = self._idle.pop()
-            except IndexError:  # another thread was faster
-                return
-            self._give_up(seat)
+        while (connection := self._pop_idle()) is not None:
+            connection.close()
 
-    def _take(self, deadline: float) -> _Seat[T]:
-        while (seat := self._idle_seat() or self._new_seat()) is None:
-            left = deadline - time.monotonic()
+    def _pop_idle(self) -> T | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _lend(self, call: Borrowed[T]) -> T:
+        while not self._admit(call):
+            left = call.deadline - time.monotonic()
             if left <= 0:
                 raise deadline_error(f"waiting for one of {self._size} connections")
-            if not self._is_contended:
-                self._is_contended = True
-                continue  # to look once more: a connection may have come back before it was known that this call waits
+            self._is_contended = True
             if self._freed.wait(min(left, _LOOK_AGAIN_SECONDS)) and len(self._idle) > 1:
                 self._freed.set()  # several came back at once, and one of those who wait was woken
-        if not hasattr(seat, "connection"):
-            seat.connection = self._connect(deadline)
-        return seat
+        while (connection := self._pop_idle()) is not None:
+            if connection.is_usable():
+                return connection
+            connection.close()
+        return self._connect(call.deadline)
 
-    def _idle_seat(self) -> _Seat[T] | None:
-        while self._idle:
-            try:
-                seat = self._idle.pop()
-            except IndexError:  # another thread was faster
-                break
-            seat.thread = get_ident()
-            if seat.connection.is_usable():
-                return seat
-            self._give_up(seat)
-        return None
-
-    def _new_seat(self) -> _Seat[T] | None:
-        """Take a seat if one is free: first come, first served, in the order of the list."""
-        seat = _Seat(self._idle)
-        seats = self._seats
-        mine = weakref.ref(seat, seats.remove)  # C code alone: nothing can interrupt it
-        seats.append(mine)
-        # A call within a call of this thread, by a signal handler or a finaliser, must not wait for the outer one.
+    def _admit(self, call: Borrowed[T]) -> bool:
+        """Let a call have a connection if fewer calls than connections came before it, in the order of the list."""
+        calls = self._calls
+        mine = weakref.ref(call, calls.remove)  # C code alone: nothing can interrupt it
+        calls.append(mine)
         before = 0
-        for other in list(seats):
-            if other is mine:
-                return seat
-            taken = other()
-            before += taken is not None and not taken.is_given_up and taken.thread != seat.thread
+        for each in list(calls):
+            if each is mine:
+                return True
+            other = each()
+            # A call within a call of this thread, by a signal handler or a finaliser, must not wait for the outer one.
+            before += other is not None and not other.is_over and other.thread != call.thread
             if before >= self._size:
-                return None
-        return None
+                calls.remove(mine)
+                break
+        return False
 
-    def _put_back(self, seat: _Seat[T], *, is_sound: bool) -> None:
-        if seat.home is not self._idle:
-            return  # from before a fork
-        if is_sound and not self._is_closed:
-            seat.thread = 0
-            self._idle.append(seat)
+    def _take_back(self, call: Borrowed[T], connection: T, error: BaseException | None) -> None:
+        if call.calls is not self._calls:
+            return  # the process was forked in the block: the connection is its parent's
+        if error is None and not self._is_closed:
+            self._idle.append(connection)
         else:
-            self._give_up(seat)
+            connection.close()
+        call.is_over = True  # not before: the next call takes this connection, and makes none
         if self._is_contended:
             self._freed.set()
-        if self._is_closed:
-            self.close()
-
-    def _give_up(self, seat: _Seat[T]) -> None:
-        seat.is_given_up = True
-        seat.connection.close()
+        if self._is_closed or isinstance(error, OSError):
+            self.drop_idle()
 
     def _continue_in_child(self) -> None:
-        for seat in [one() for one in self._seats]:
-            if seat is not None and hasattr(seat, "connection"):
-                seat.connection.forget()
+        idle, calls = self._idle, self._calls
         self._begin()
+        for connection in idle:
+            connection.forget()
+        for call in [each() for each in calls]:
+            if call is not None and hasattr(call, "connection"):
+                call.connection.forget()
 
 
 class Borrowed(Generic[T]):
@@ -180,21 +154,22 @@ class Borrowed(Generic[T]):
     connections are closed too: they lead to the same server, and would each cost a call its deadline.
     """
 
-    __slots__ = ("_deadline", "_pool", "_seat")
+    __slots__ = ("__weakref__", "_pool", "calls", "connection", "deadline", "is_over", "thread")
+
+    connection: T
 
     def __init__(self, pool: Pool[T], deadline: float) -> None:
         self._pool = pool
-        self._deadline = deadline
+        self.deadline = deadline
+        self.calls = pool._calls  # noqa: SLF001  of this module; a forked child has another list
+        self.thread = get_ident()
+        self.is_over = False
 
     def __enter__(self) -> T:
-        self._seat = seat = self._pool._take(self._deadline)  # noqa: SLF001  of this module
-        return seat.connection
+        self.connection = connection = self._pool._lend(self)  # noqa: SLF001  of this module
+        return connection
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        seat = self._seat
-        del self._seat
-        self._pool._put_back(seat, is_sound=kind is None)  # noqa: SLF001  of this module
-        if isinstance(error, OSError):
-            self._pool.drop_idle()
+        self._pool._take_back(self, self.connection, error)  # noqa: SLF001  of this module
