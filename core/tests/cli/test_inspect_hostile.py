@@ -97,13 +97,13 @@ def test_long_names_put_together_from_few_bytes_stay_few(tmp_path, psk):
     assert len(json.dumps(document)) < 50 * 50 * 1100
 
 
-@pytest.mark.parametrize("most", ["MOST_NAMES", "MOST_REFERENCES"])
-def test_too_many_names_or_references_are_a_problem(tmp_path, psk, monkeypatch, most):
-    monkeypatch.setattr(f"psk.cli.pickle_reader.{most}", 10)
+@pytest.mark.parametrize("what", ["names", "references"])
+def test_too_many_names_or_references_are_a_problem(tmp_path, psk, monkeypatch, what):
+    monkeypatch.setattr("psk.cli.pickle_reader.MOST_FOUND", 10)
     body = Reference("local://x", "0" * 32).to_bytes()
     names = b"".join(b"cmodule\nname%d\n0" % number for number in range(20))
     references = b"cpsk.store\nrestore_proxy\n" + text("local://x") + b"C" + bytes((len(body),)) + body + b"\x86R0"
-    stream = names if most == "MOST_NAMES" else references * 20
+    stream = names if what == "names" else references * 20
     (tmp_path / "many").write_bytes(b"\x80\x04" + stream + b"N.")
     result = psk("inspect", tmp_path / "many", "--json")
     assert result.code == Exit.NO

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from psk.cli.output import Exit
-from psk.cli.pickle_reader import Cursor, DamagedPickleError, Machine
+from psk.cli.pickle_reader import DamagedPickleError, PickleReader
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
@@ -31,9 +31,9 @@ class Recorder(pickle.Unpickler):
 
 
 def imports_of(data):
-    machine = Machine()
-    machine.run(Cursor(memoryview(data)))
-    return machine.imports
+    reader = PickleReader(memoryview(data))
+    reader.follow()
+    return reader.imports
 
 
 def some_object(chance, depth=0):

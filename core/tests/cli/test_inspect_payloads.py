@@ -26,7 +26,6 @@ def test_a_payload_is_described(psk, write):
         "checksum": "correct",
     }
     assert described["frames"] == list(payload.frame_sizes)
-    assert described["pickle"]["out_of_band_buffers"] == 1
     text = psk("inspect", path).out
     assert payload.key in text
     assert "correct" in text
