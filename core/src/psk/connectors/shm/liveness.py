@@ -2,8 +2,8 @@
 
 Every session is a directory, and the processes that it lives by hold that directory's lock shared: the one owner of a
 process's session, each process that uses a named one. A process that gets the lock exclusively knows that the session
-is dead. The owner also holds the writing end of a FIFO in it; guests have the reading end, which is at its end when
-the owner is gone.
+is dead, and sets it aside: a sweep and a guest do the same. Guests hold the lock of a file in it, so that the owner
+does not remove what they use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from psk.connectors import deadline_error
-from psk.connectors.directory.directory import CLOEXEC, NO_FOLLOW, READ_DIRECTORY, absolute
+from psk.connectors.directory.directory import NO_FOLLOW, READ, READ_DIRECTORY, absolute
 from psk.connectors.directory.locks import pauses, try_lock, try_share
 from psk.connectors.reaper import REAPER
 from psk.errors import ChannelUnavailableError, PskError
@@ -24,12 +24,11 @@ from psk.errors import ChannelUnavailableError, PskError
 ROOT: Final = absolute(os.environ.get("PSK_SHM_ROOT") or "/dev/shm")  # noqa: S108  every session makes a private directory in it
 """The default directory of sessions: where Linux has its shared memory."""
 
-PULSE: Final = "alive"
-"""The FIFO of a session, which also says that a directory is one: no other is ever removed."""
+GUESTS: Final = "alive"
+"""The file whose lock guests hold, which also says that a directory is a session: no other is ever removed."""
 
 _PATIENCE: Final = 5.0
 _DIRECTORY: Final = READ_DIRECTORY | NO_FOLLOW
-_FIFO: Final = getattr(os, "O_NONBLOCK", 0) | NO_FOLLOW | CLOEXEC
 _DEAD: Final = "!"  # begins no name of a session
 
 
@@ -39,14 +38,14 @@ def session_path(root: str, name: str) -> str:
 
 
 def hold(path: str, *, create: bool) -> int:
-    """Hold a session's lock, shared; return the descriptor.
+    """Hold the lock of a session's directory, or of the file of its guests, shared; return the descriptor.
 
     Args:
-        path: The session's directory.
-        create: Whether to make it if it is missing.
+        path: The directory or file.
+        create: Whether to make the session if it is missing.
 
     Raises:
-        ChannelUnavailableError: The directory belongs to another user.
+        ChannelUnavailableError: It belongs to another user.
         OSError: It cannot be made, or is missing.
     """
     for _ in pauses(time.monotonic() + _PATIENCE):
@@ -54,7 +53,7 @@ def hold(path: str, *, create: bool) -> int:
             with suppress(FileExistsError):
                 os.mkdir(path, 0o700)  # noqa: PTH102  pathlib costs 10 ms of import
         try:
-            descriptor = os.open(path, _DIRECTORY)
+            descriptor = os.open(path, READ)
         except FileNotFoundError:
             if not create:
                 raise
@@ -64,65 +63,29 @@ def hold(path: str, *, create: bool) -> int:
             # A sweep that comes between making and locking finds a session that nobody holds and removes it. So the
             # path is looked at again under the lock.
             if try_share(descriptor) and is_still_there(descriptor, path):
+                if create:
+                    with suppress(FileExistsError):
+                        os.mknod(f"{path}/{GUESTS}", 0o600)
                 held, descriptor = descriptor, -1
                 return held
+        except FileNotFoundError:  # removed by another process at this instant
+            continue
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
     raise deadline_error(f"entering the session {path}")
 
 
-def mark(path: str) -> None:
-    """Make the FIFO that says that a directory is a session."""
-    with suppress(FileExistsError):
-        os.mkfifo(f"{path}/{PULSE}", 0o600)
-
-
-def begin_pulse(path: str) -> int:
-    """Make the FIFO by which guests hear of the owner's end; return its writing end."""
-    place = f"{path}/{PULSE}"
-    mark(path)
-    # The writing end cannot be opened before there is a reader; later readers are guests, and only they.
-    reader = os.open(place, os.O_RDONLY | _FIFO)
-    try:
-        return os.open(place, os.O_WRONLY | _FIFO)
-    finally:
-        os.close(reader)
-
-
-def feel_pulse(path: str) -> int | None:
-    """Return the reading end of a session's FIFO, on which its owner's end is heard; None if it has ended."""
-    try:
-        descriptor = os.open(f"{path}/{PULSE}", os.O_RDONLY | _FIFO)
-    except FileNotFoundError:
-        return None
-    try:
-        check_private(descriptor, path, kind=stat.S_IFIFO)
-        if not has_ended(descriptor):
-            return descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
-
-
-def has_ended(pulse: int) -> bool:
-    """Tell whether the owner at the other end of a FIFO is gone."""
-    try:
-        os.read(pulse, 1)  # nothing is ever written: what can be read is the end of the file, and of the owner
-    except BlockingIOError:
-        return False
-    return True
-
-
 def has_guests(path: str) -> bool:
-    """Tell whether any other process listens to the session's FIFO, or may for all that can be found out."""
+    """Tell whether any other process uses a session of this process, or may for all that can be found out."""
     try:
-        os.close(os.open(f"{path}/{PULSE}", os.O_WRONLY | _FIFO))
+        descriptor = os.open(f"{path}/{GUESTS}", READ)
     except OSError as error:
-        return error.errno not in {errno.ENXIO, errno.ENOENT}
-    return True
+        return error.errno != errno.ENOENT
+    try:
+        return not try_lock(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def is_still_there(descriptor: int, path: str) -> bool:
@@ -134,14 +97,14 @@ def is_still_there(descriptor: int, path: str) -> bool:
     return named.st_ino == os.fstat(descriptor).st_ino
 
 
-def check_private(descriptor: int, path: str, kind: int = stat.S_IFDIR) -> None:
+def check_private(descriptor: int, path: str) -> None:
     """Make sure that what was opened belongs to this user, and that no other may access it.
 
     Raises:
         ChannelUnavailableError: It does not, or another may.
     """
     found = os.fstat(descriptor)
-    if stat.S_IFMT(found.st_mode) == kind and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+    if found.st_uid == os.geteuid() and not found.st_mode & 0o077:
         return
     raise ChannelUnavailableError(
         f"{path!a} is not private to this user",
@@ -194,7 +157,7 @@ def set_aside(path: str) -> str | None:
         if not is_still_there(descriptor, path):
             return ""
         names = os.listdir(descriptor)  # noqa: PTH208  pathlib knows no descriptors
-        if names and PULSE not in names:
+        if names and GUESTS not in names:
             return None  # something else that happens to have such a name
         root, _, name = path.rpartition("/")
         if f"/{name}".startswith(session_path("", _DEAD)):
@@ -269,7 +232,7 @@ def _remove(name: str, parent: int | None) -> None:
     try:
         with os.scandir(descriptor) as entries:
             # The mark goes last: if this process is killed in between, the rest is still known as a session.
-            for entry in sorted(entries, key=lambda entry: entry.name == PULSE):
+            for entry in sorted(entries, key=lambda entry: entry.name == GUESTS):
                 with suppress(FileNotFoundError):
                     if entry.is_dir(follow_symlinks=False):
                         _remove(entry.name, descriptor)

@@ -326,7 +326,7 @@ class SharedChannel(Channel):
         except FileNotFoundError:
             raise session.ended() from None
         except ChannelUnavailableError:
-            session.check_pulse()
+            session.check_alive()
             raise
         return SharedObjects(directory, self.space.pool, self._max_bytes, self._reuse_bytes)
 
@@ -341,7 +341,7 @@ class SharedChannel(Channel):
         if writing:
             session.revive()
             return self._reopen(create=True)
-        session.check_pulse()
+        session.check_alive()
         raise ChannelUnavailableError(
             f"the directory {self.path!a} was removed, with all objects in it",
             remedy="find out what empties the session's directory; the next put makes it again",

@@ -10,20 +10,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.directory.directory import READ_DIRECTORY, failure
-from psk.connectors.directory.locks import close_shared, try_lock, try_share
+from psk.connectors.directory.locks import close_shared, try_lock, try_share, unlock
 from psk.connectors.directory.objects import MARK, is_object_name
 from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.reaper import REAPER
 from psk.connectors.shm.liveness import (
-    PULSE,
+    GUESTS,
     REMOVALS,
-    begin_pulse,
-    feel_pulse,
-    has_ended,
     has_guests,
     hold,
     is_still_there,
-    mark,
     remove_tree,
     session_path,
     set_aside,
@@ -38,11 +34,8 @@ if TYPE_CHECKING:
 SHARED_SPACE: Final = "main"
 """The one space of a session with a name."""
 
-PULSE_SECONDS: Final = 0.25
+LISTEN_SECONDS: Final = 0.25
 """Seconds between two checks by a guest that the owner of its session is alive."""
-
-PATIENCE: Final = 10.0
-"""Seconds to try to remove a dead session: a large process takes a while to die, and holds its lock meanwhile."""
 
 
 class Space:
@@ -73,7 +66,6 @@ class Session:
         path: The session's directory.
         name: What it is called in URIs.
         is_guest: Whether it belongs to another process.
-        has_pulse: Whether it ends with its one owner, and not with the last of all that hold it.
         create: Whether to make it if it is missing.
 
     Attributes:
@@ -88,13 +80,10 @@ class Session:
 
     __slots__ = (
         "__weakref__",
-        "_ended_at",
-        "_has_pulse",
         "_hold",
         "_is_guest",
         "_is_over",
         "_lock",
-        "_pulse",
         "create",
         "entering",
         "must_check",
@@ -103,21 +92,18 @@ class Session:
         "spaces",
     )
 
-    def __init__(self, path: str, name: str, *, is_guest: bool, has_pulse: bool, create: bool) -> None:
+    def __init__(self, path: str, name: str, *, is_guest: bool, create: bool) -> None:
         self.path = path
         self.name = name
         self.spaces: dict[str, Space] = {}
         self.entering = 0
         self.create = create
         self.must_check = False
-        # Held while the background thread listens: the descriptor must not be closed, and its number used again,
-        # meanwhile. Re-entrant, since the garbage collector may close connectors at any moment.
+        # Re-entrant, since the garbage collector may close connectors at any moment.
         self._lock = threading.RLock()
         self._is_guest = is_guest
-        self._has_pulse = has_pulse
         self._is_over = False
-        self._ended_at = 0.0
-        self._hold = self._pulse = -1
+        self._hold = -1
         self._enter()
 
     def check(self) -> None:
@@ -128,18 +114,17 @@ class Session:
         """
         if self._is_over:
             raise self.ended()
-        if self._is_guest and self._pulse < 0:
+        if self._is_guest and self._hold < 0:
             with self._lock:
-                if self._pulse < 0:
+                if self._hold < 0:
                     self._enter()
         self.must_check = False
 
-    def check_pulse(self) -> None:
+    def check_alive(self) -> None:
         """Make sure that the session goes on, without waiting for the background thread; errors as of `check`."""
         self.check()
-        with self._lock:
-            if self._is_guest and has_ended(self._pulse):
-                raise self.ended()
+        if self._is_guest and self._hear():
+            raise self.ended()
 
     def ended(self) -> ChannelUnavailableError:
         """Build the error that says that the session has ended."""
@@ -147,9 +132,7 @@ class Session:
 
     def is_usable(self) -> bool:
         """Tell whether new connectors may still use this object."""
-        if self._is_over:
-            return False
-        return self._hold < 0 or is_still_there(self._hold, self.path)
+        return not self._is_over and (self._is_guest or self._hold < 0 or is_still_there(self._hold, self.path))
 
     def revive(self) -> None:
         """Make the session's directory again if it was removed; only for the processes it lives by.
@@ -160,28 +143,13 @@ class Session:
         self.check()
         if not self._is_guest and not is_still_there(self._hold, self.path):
             self._release()
-            self._begin()
+            self._enter()
 
     def reap(self) -> float | None:
         """Listen to the owner, and free what it left; return when to listen again. Called by the background thread."""
-        with self._lock:
-            if not self._is_over:
-                if self._pulse < 0:
-                    return None
-                if not has_ended(self._pulse):
-                    return time.monotonic() + PULSE_SECONDS
-                self._is_over = self.must_check = True
-                self._ended_at = time.monotonic()
-        for space in list(self.spaces.values()):
-            space.pool.let_go()
-        now = time.monotonic()
-        with suppress(OSError, PskError):
-            dead = set_aside(self.path)
-            if dead is None:  # the owner is still dying, and holds its lock
-                return now + PULSE_SECONDS if now < self._ended_at + PATIENCE else None
-            if dead:
-                REMOVALS.add([dead])  # which is completed at the end of the process, if it comes first
-        return None
+        if self._hold < 0 or self._hear():
+            return None
+        return time.monotonic() + LISTEN_SECONDS
 
     def leave(self) -> bool:
         """Remove what is empty, after the last connector left a space; tell whether nothing is held any more."""
@@ -189,9 +157,7 @@ class Session:
             if not self.spaces:
                 self._release()
             return not self.spaces
-        if self._has_pulse:
-            return self._leave_own()
-        return self._leave_shared()
+        return self._leave_own() if is_token(self.name) else self._leave_shared()
 
     def finish(self) -> None:
         """End it with this process."""
@@ -200,73 +166,65 @@ class Session:
             return
         for space in list(self.spaces.values()):  # daemon threads may be opening others
             space.pool.let_go()
-        close_shared(self._pulse)  # guests hear it now, and put nothing more
-        self._pulse = -1
-        with suppress(OSError):
-            if try_lock(self._hold) and is_still_there(self._hold, self.path):
-                remove_tree(self.path)
+        unlock(self._hold)
         self._release()
+        with suppress(OSError, PskError):
+            if dead := set_aside(self.path):  # in one step, so that guests put nothing more
+                remove_tree(dead)
 
     def become_guest(self) -> None:
         """Go on in a forked child: an owner's is a guest there, a shared one's has a hold of its own."""
         for space in self.spaces.values():
             space.pool.forget()
         self._lock = threading.RLock()
-        inherited = self._hold, self._pulse
-        self._hold = self._pulse = -1
+        inherited, self._hold = self._hold, -1
+        self._is_guest = is_token(self.name)
         try:
-            if not self._is_guest and not self._has_pulse:
-                self._begin()
+            if not self._is_guest:
+                self._enter()
         except (OSError, ChannelUnavailableError):
             self._is_over = True
-        self._is_guest = self._has_pulse
         self.must_check = self._is_over or self._is_guest
-        for descriptor in inherited:
-            close_shared(descriptor)
+        close_shared(inherited)
 
     def _enter(self) -> None:
         try:
             if self._is_guest:
-                self._attend()
+                self._hold = hold(f"{self.path}/{GUESTS}", create=False)
+                self.check_alive()
+                REAPER.watch(self, time.monotonic() + LISTEN_SECONDS)
             else:
-                self._begin()
+                self._hold = hold(self.path, create=self.create)
         except BaseException as error:
             self._release()
+            if isinstance(error, FileNotFoundError):
+                raise self.ended() from None
             if isinstance(error, OSError | ImportError) and not isinstance(error, PskError):
                 raise failure(error, "enter the session", self.path) from error
             raise
 
-    def _begin(self) -> None:
-        while True:
-            try:
-                self._hold = hold(self.path, create=self.create)
-            except FileNotFoundError:
-                raise self.ended() from None
-            with suppress(FileNotFoundError):  # removed by another process at this instant
-                if self._has_pulse:
-                    self._pulse = begin_pulse(self.path)
-                else:
-                    mark(self.path)
-                return
-            self._release()
-
-    def _attend(self) -> None:
-        pulse = feel_pulse(self.path)
-        if pulse is None:
-            self._is_over = self.must_check = True
-            REMOVALS.add([path for path in (set_aside(self.path),) if path])
-            raise self.ended()
-        self._pulse = pulse
-        REAPER.watch(self, time.monotonic() + PULSE_SECONDS)
+    def _hear(self) -> bool:
+        """Tell whether the owner is gone; if so, nobody finds the session any more, and its memory is freed soon."""
+        dead = None
+        with suppress(OSError, PskError):
+            dead = set_aside(self.path)
+        if dead is None:
+            return False
+        self._is_over = self.must_check = True
+        if dead:
+            REMOVALS.add([dead])  # which is completed at the end of the process, if it comes first
+        for space in list(self.spaces.values()):
+            space.pool.let_go()
+        return True
 
     def _leave_own(self) -> bool:
         # Guests may be about to put results: what they have open stays, and goes with the process.
         if has_guests(self.path):
             return False
         for name in os.listdir(self._hold):  # noqa: PTH208  pathlib knows no descriptors
-            if name not in self.spaces and name != PULSE:
+            if name not in self.spaces and name != GUESTS:
                 _remove_if_empty(name, self._hold)
-        if self.spaces or os.listdir(self._hold) not in ([PULSE], []):  # noqa: PTH208  as above
+        if self.spaces or os.listdir(self._hold) not in ([GUESTS], []):  # noqa: PTH208  as above
             return False
         remove_tree(self.path)
         self._release()
@@ -294,13 +252,10 @@ class Session:
             )
 
     def _release(self) -> None:
-        with self._lock:
-            pulse, self._pulse = self._pulse, -1
-            held, self._hold = self._hold, -1
-            if self._is_guest and not self._is_over:
-                REAPER.forget(self)
-            close_shared(pulse)
-            close_shared(held)
+        held, self._hold = self._hold, -1
+        if self._is_guest:
+            REAPER.forget(self)
+        close_shared(held)
 
 
 _lock = threading.RLock()
@@ -332,15 +287,14 @@ def enter_space(root: str, name: str | None, space_name: str | None, entered: li
         session = _sessions.get(path)
         if session is None or not session.is_usable():
             _register_exit()
-            has_pulse = is_token(name)
-            is_guest = has_pulse and name != _token
-            session = _sessions[path] = Session(path, name, is_guest=is_guest, has_pulse=has_pulse, create=create)
+            is_guest = is_token(name) and name != _token
+            session = _sessions[path] = Session(path, name, is_guest=is_guest, create=create)
         session.create = session.create or create
         place = space_name or SHARED_SPACE
         # The garbage collector may close other connectors at any moment, in this very thread.
         session.entering += 1
         try:
-            session.check()  # in a forked child it has not been heard yet
+            session.check()  # in a forked child it has not been entered yet
             space = session.spaces.get(place)
             if space is None:
                 space = session.spaces[place] = Space(session, place)
