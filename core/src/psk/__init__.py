@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psk.connectors import find_connector
 from psk.errors import PskError
+from psk.plugins.importing import import_target, on_demand
 from psk.proxy import Proxy, ProxyOr, aresolve, extract, get_factory, is_resolved, resolve, resolve_async
 from psk.store import (
     Store,
@@ -59,24 +60,19 @@ __all__ = [
     "unregister_store",
 ]
 
-#: Loaded when first named, by the lookup that URIs go through.
-_CONNECTORS = {
-    "FileConnector": "file",
-    "LocalConnector": "local",
-    "MultiConnector": "multi",
-    "ShmConnector": "shm",
+#: Loaded when first named.
+_ON_DEMAND = {
+    "FileConnector": "psk.connectors.file:FileConnector",
+    "LocalConnector": "psk.connectors.local:LocalConnector",
+    "MultiConnector": "psk.connectors.multi:MultiConnector",
+    "ShmConnector": "psk.connectors.shm:ShmConnector",
+    "hookimpl": "psk.plugins:hookimpl",
+    "sweep": "psk.connectors.shm:sweep",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _CONNECTORS:
-        return find_connector(_CONNECTORS[name])
-    if name == "sweep":
-        from psk.connectors.shm import sweep
-
-        return sweep
-    if name == "hookimpl":
-        from psk.plugins import hookimpl
-
-        return hookimpl
+    if name in _ON_DEMAND:
+        with on_demand:
+            return import_target(_ON_DEMAND[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

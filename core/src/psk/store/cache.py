@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 #: Immutable objects are cached themselves, so that a hit costs no decoding.
 IMMUTABLE = frozenset({bytes, str, int, float, complex})
-REMEMBERED_PER_ENTRY = 4
-#: Evicted keys that are remembered, so that a fetch which was in progress does not bring its object back.
-REMEMBERED_DROPS = 1024
+#: Keys without an entry that are remembered: those of large payloads that were fetched once, to be kept when they are
+#: fetched again, and dropped ones, so that a fetch in progress does not bring its object back.
+MOST_REMEMBERED = 1024
 #: Below this size a copy is cheaper than mapping memory.
 COPY_BELOW = 64 * 1024
 
@@ -104,25 +104,13 @@ class Cache:
         nbytes: Bytes of all entries together.
     """
 
-    __slots__ = (
-        "_dropped",
-        "_nbytes",
-        "_payloads",
-        "_seen",
-        "_size",
-        "entries",
-        "hits",
-        "misses",
-        "nbytes",
-    )
-
     def __init__(self, size: int, nbytes: int, *, payloads: bool = True) -> None:
         self._size = size
         self._nbytes = nbytes
         self._payloads = payloads
         self.entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
-        self._seen: OrderedDict[str, bool] = OrderedDict()
-        self._dropped: OrderedDict[str, None] = OrderedDict()
+        #: Of each key that is remembered, whether it was dropped.
+        self._dropped: OrderedDict[str, bool] = OrderedDict()
         self.nbytes = self.hits = self.misses = 0
 
     def get(self, key: str) -> Any:
@@ -142,7 +130,8 @@ class Cache:
         """Keep a fetched payload if that is worthwhile, and return the entry to decode from."""
         if not self._payloads or not self._takes(payload) or payload.codec in {"bytes", "str"}:
             return None
-        if payload.nbytes >= COPY_BELOW and not self._met_before(key):
+        if payload.nbytes >= COPY_BELOW and self._dropped.get(key) is not False:
+            self._remember(key)
             return None
         snapshot = Snapshot(payload)
         self._add(key, snapshot, payload.nbytes)
@@ -158,14 +147,12 @@ class Cache:
         if not self._size:
             return
         # Note the key first, then remove it: a thread that adds it meanwhile does so before, or sees the note.
-        self._dropped[key] = None
-        if len(self._dropped) > REMEMBERED_DROPS:
-            self._dropped.popitem(last=False)
+        self._remember(key)
+        self._dropped[key] = True
         self._remove(key)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._seen.clear()
         for key in list(self.entries):
             self._remove(key)
 
@@ -173,13 +160,10 @@ class Cache:
         # An object that may expire is never kept: nobody may see it after its expiry.
         return bool(self._size) and payload.nbytes <= self._nbytes and not payload.expires
 
-    def _met_before(self, key: str) -> bool:
-        if self._seen.pop(key, False):
-            return True
-        self._seen[key] = True
-        if len(self._seen) > REMEMBERED_PER_ENTRY * self._size:
-            self._seen.popitem(last=False)
-        return False
+    def _remember(self, key: str) -> None:
+        self._dropped.setdefault(key, False)
+        if len(self._dropped) > MOST_REMEMBERED:
+            self._dropped.popitem(last=False)
 
     def _add(self, key: str, value: Any, nbytes: int) -> None:
         self._remove(key)
@@ -188,7 +172,7 @@ class Cache:
         if key not in entries:  # otherwise another thread has added it
             entries[key] = entry
             self.nbytes += nbytes
-        if key in self._dropped:
+        if self._dropped.get(key):
             self._remove(key)
         while entries and (len(entries) > self._size or self.nbytes > self._nbytes):
             with suppress(RuntimeError):  # another thread changed them at this instant

@@ -87,8 +87,6 @@ class Channel:
         events: Where the store reports what it does; None if nobody subscribes.
     """
 
-    __slots__ = ("_capabilities", "_store", "connector", "events", "in_memory", "shortest")
-
     def __init__(self, connector: Connector, store: str, events: Events | None = None) -> None:
         # Any: which capabilities it has shows at run time.
         self.connector: Any = connector

@@ -8,7 +8,7 @@ from psk.connectors import shown, validate_key
 from psk.errors import CodecNotPortableError, InvalidArgumentError, InvalidKeyError, StoreConfigError
 from psk.plugins.importing import on_demand
 from psk.proxy import extract, is_proxy, is_resolved, known_class
-from psk.store.trust import read_patterns
+from psk.store.trust import chosen, read_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,13 +76,7 @@ class StoreConfig:
         for option in ("serializer", "deserializer"):
             check_coder(f"store option {option}", options.get(option))
         for option, choices in CHOICES.items():
-            # With its type: 0 equals False, but `verify` is compared by identity.
-            if option in options and (type(options[option]), options[option]) not in [(type(it), it) for it in choices]:
-                raise StoreConfigError(
-                    f"store option {option}={options[option]!r} is not possible",
-                    found=map(repr, choices),
-                    remedy="choose one",
-                )
+            chosen(f"store option {option}", options.get(option, DEFAULTS[option]), choices)
         for option in ("cache_size", "cache_bytes"):
             value = options.get(option, 0)
             if type(value) is not int or value < 0:

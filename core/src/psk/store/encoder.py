@@ -32,8 +32,6 @@ class Encoder:
         SigningError: The store has a signing key, and believes unsigned objects nevertheless.
     """
 
-    __slots__ = ("_checksum", "_codec", "_events", "_signature_required", "signing_key")
-
     def __init__(self, channel: Channel, config: StoreConfig) -> None:
         self._events = channel.events
         self._codec = codec_of(config.serializer)
@@ -70,25 +68,22 @@ class Encoder:
             StoreConfigError: The serializer is neither a name nor a callable.
             SigningError: The store requires signatures and has no key.
         """
-        if self._events is None:
-            return self._encode(obj, serializer, expires, key, revision)
-        return self._events.step("store.serialize", self._encode, obj, serializer, expires, key, revision)
-
-    def _encode(self, obj: Any, serializer: Any, expires: bool, key: str | None, revision: int) -> Payload:
         if self._signature_required:
             raise SigningError(
                 "this store accepts only signed objects, and has no key to sign with",
                 remedy="open it with signing_key=..., or only read through it",
             )
-        return encode(
-            obj,
-            codec=self._codec if serializer is None else codec_of(serializer),
-            object_id=None if key is None else bytes.fromhex(key[:32]),
-            revision=revision,
-            checksum=self._checksum,
-            expires=expires,
-            signing_key=self.signing_key,
-        )
+        options: dict[str, Any] = {
+            "codec": self._codec if serializer is None else codec_of(serializer),
+            "object_id": None if key is None else bytes.fromhex(key[:32]),
+            "revision": revision,
+            "checksum": self._checksum,
+            "expires": expires,
+            "signing_key": self.signing_key,
+        }
+        if self._events is None:
+            return encode(obj, **options)
+        return self._events.step("store.serialize", encode, obj, **options)
 
 
 def codec_of(serializer: Any) -> Codec | None:

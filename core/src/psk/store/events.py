@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from time import perf_counter
@@ -17,7 +18,7 @@ from psk.plugins import installed, load
 from psk.plugins.discovery import NOT_ALLOWED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextvars import Token
     from types import TracebackType
 
@@ -38,13 +39,13 @@ class Event:
         failed: Whether it raised.
     """
 
-    __slots__ = ("_events", "_start", "failed", "operation", "seconds", "sizes")
+    __slots__ = ("_start", "events", "failed", "operation", "seconds", "sizes")
 
     failed: bool
     seconds: float
 
     def __init__(self, events: Events, operation: str) -> None:
-        self._events = events
+        self.events = events
         self.operation = operation
         self.sizes: dict[str, int] = {}
 
@@ -57,14 +58,14 @@ class Event:
     ) -> None:
         self.seconds = perf_counter() - self._start
         self.failed = error is not None
-        for subscriber in self._events.subscribers:
+        for subscriber in self.events.subscribers:
             subscriber(self)
 
     def moved(self, key: str, nbytes: int) -> None:
         """Note that the payload of a key moved, in this event and in that of the call in progress."""
         self.sizes[key] = nbytes
         call = _call.get()
-        if call is not None and call.is_of(self._events):
+        if call is not None and call.events is self.events:
             call.sizes[key] = nbytes
 
 
@@ -88,10 +89,6 @@ class Call(Event):
             return
         super().__exit__(kind, error, traceback)
 
-    def is_of(self, events: Events) -> bool:
-        """Tell whether this is a call of a certain store."""
-        return self._events is events
-
 
 #: The call in progress, of whatever store.
 _call: ContextVar[Call | None] = ContextVar("psk call", default=None)
@@ -109,31 +106,31 @@ class Events:
         subscribers: Functions that are called with each event when it has ended.
     """
 
-    __slots__ = ("running", "subscribers")
-
     def __init__(self, observers: Subscriber | None = None) -> None:
         self.subscribers: tuple[Subscriber, ...] = () if observers is None else (observers,)
         kind = Event if observers is None else Call
         #: Make the event of a call of the store, which runs in a `with` block.
         self.running: Callable[[str], Event] = partial(kind, self)
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call a function with each event from now on."""
-        self.subscribers += (subscriber,)
+    def count(self, cache: Cache) -> StoreMetrics:
+        """Count and time events from now on, and the hits of a cache."""
+        metrics = StoreMetrics(cache)
+        self.subscribers += (metrics.hear,)
+        return metrics
 
     def transfer(self, name: str) -> Event:
         """Return the event of a transfer, which runs in a `with` block."""
         return Event(self, name)
 
-    def step(self, name: str, function: Callable[..., T], *args: Any) -> T:
+    def step(self, name: str, function: Callable[..., T], *args: Any, **options: Any) -> T:
         """Call a function as a part of the call in progress."""
         with Event(self, name):
-            return function(*args)
+            return function(*args, **options)
 
     def about(self, *keys: str) -> None:
         """Note that the call in progress is about these keys, whether or not their payloads move."""
         call = _call.get()
-        if call is not None and call.is_of(self):
+        if call is not None and call.events is self:
             for key in keys:
                 call.sizes.setdefault(key, 0)
 
@@ -267,7 +264,8 @@ def events_of(store: str, *, wanted: bool) -> Events | None:
         observers: tuple[Observer, ...] = ()
     else:
         if not _observers:
-            _observers.append(_quietly(_load_observers))
+            with _quietly():
+                _observers.append(_load_observers())
         observers = _observers[0]
     if observers:
         return Events(partial(_tell_observers, store, observers))
@@ -317,10 +315,11 @@ _telling: ContextVar[bool] = ContextVar("psk telling observers", default=False)
 _observers: list[tuple[Observer, ...]] = []
 
 
-def _quietly(call: Callable[[], T]) -> T:
+@contextmanager
+def _quietly() -> Iterator[None]:
     token = _telling.set(True)
     try:
-        return call()
+        yield
     finally:
         _telling.reset(token)
 
@@ -344,10 +343,7 @@ def _tell_observers(store: str, observers: tuple[Observer, ...], event: Event) -
     if hook is None or not event.sizes:
         return
     seconds = event.seconds / len(event.sizes)
-
-    def tell() -> None:
+    with _quietly():
         for key, nbytes in event.sizes.items():
             for observer in observers:
                 observer.tell(hook, store=store, key=key, nbytes=nbytes, seconds=seconds)
-
-    _quietly(tell)

@@ -185,8 +185,6 @@ class ProxyMaker:
         signing_key: What signs references, or None.
     """
 
-    __slots__ = ("_config", "_provider", "_signing_key")
-
     def __init__(self, config: StoreConfig, signing_key: SigningKey | None) -> None:
         self._config = config
         self._signing_key = signing_key

@@ -29,8 +29,6 @@ class Checker:
         config: The store's options; `verify` and `signing*` matter here.
     """
 
-    __slots__ = ("_key_name", "_verify", "signature_required")
-
     def __init__(self, config: StoreConfig) -> None:
         self._verify = config.verify
         self._key_name = config.signing_key
@@ -82,21 +80,6 @@ class Reader:
     Attributes:
         cache: What was read lately.
     """
-
-    __slots__ = (
-        "_cached",
-        "_channel",
-        "_checker",
-        "_codecs",
-        "_deserializer",
-        "_events",
-        "_flights",
-        "_in_memory",
-        "_limits",
-        "_shares_objects",
-        "_source",
-        "cache",
-    )
 
     def __init__(self, channel: Channel, config: StoreConfig) -> None:
         self._channel = channel
@@ -229,14 +212,11 @@ class Reader:
             return source
         if reference is not None:
             check_agreement(source, reference)
-        if codecs is None:
-            codecs = self._codecs
-        if self._events is not None:
-            decoding = self._decode_limited if limits or self._limits else self._decode
-            return self._events.step("store.deserialize", decoding, key, source, deserializer, codecs, limits)
-        if limits or self._limits:
-            return self._decode_limited(key, source, deserializer, codecs, limits)
-        return self._decode(key, source, deserializer, codecs, limits)
+        decoding = self._decode_limited if limits or self._limits else self._decode
+        if self._events is None:
+            return decoding(key, source, deserializer, codecs or self._codecs, limits)
+        step = "store.deserialize"
+        return self._events.step(step, decoding, key, source, deserializer, codecs or self._codecs, limits)
 
     def _decode_limited(self, key: str, payload: Payload, deserializer: Any, codecs: str, limits: Limits) -> Any:
         with handing_on((*limits, *self._limits)):

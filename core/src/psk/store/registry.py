@@ -1,14 +1,17 @@
-"""Know the stores of this process, by name for people and by channel for proxies."""
+"""Know the stores of this process, by name for people and by channel for proxies.
+
+There is no lock, since a finaliser or a signal handler may use the registry at any instruction. What belongs together
+is one operation of a dictionary, or is written without a call: CPython switches threads and handles signals only after
+calls, at the start of functions and at backward jumps.
+"""
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from psk.connectors import format_uri, parse_uri
 from psk.errors import StoreExistsError, UnsignedError
-from psk.fork import after_fork_in_child
 from psk.singleflight import SingleFlight
 from psk.store.config import check_kind
 from psk.store.trust import get_policy
@@ -51,8 +54,6 @@ class KnownStore(Protocol):
         """Release what it opened."""
 
 
-# Re-entrant: a finaliser or a signal handler that interrupts a call may use the registry.
-_lock = threading.RLock()
 _openings = SingleFlight()
 #: By name, for people. A name means one store; no proxy is resolved by name.
 _named: dict[str, KnownStore] = {}
@@ -79,25 +80,24 @@ def register_store(store: KnownStore, exist_ok: bool = False) -> None:
         StoreExistsError: Another store of this name is registered.
     """
     _check_store(store)
-    with _lock:
-        other = _named.get(store.name)
-        if other is not None and other is not store and not exist_ok:
-            raise StoreExistsError(
-                f"another store named {store.name!r} is registered in this process, for {other.shown_uri}",
-                remedy="choose another name, unregister that one, or pass exist_ok=True",
-            )
-        _named[store.name] = store
+    other = _named.setdefault(store.name, store)
+    if other is not store and not exist_ok:
+        raise StoreExistsError(
+            f"another store named {store.name!r} is registered in this process, for {other.shown_uri}",
+            remedy="choose another name, unregister that one, or pass exist_ok=True",
+        )
+    _named[store.name] = store
 
 
 def unregister_store(name_or_store: str | KnownStore) -> None:
     """Forget a registered store, without closing it. Forgetting an unknown one is not an error."""
-    if not isinstance(name_or_store, str):
-        _check_store(name_or_store)
-    with _lock:
-        if isinstance(name_or_store, str):
-            _named.pop(name_or_store, None)
-        elif _named.get(name_or_store.name) is name_or_store:
-            del _named[name_or_store.name]
+    if isinstance(name_or_store, str):
+        _named.pop(name_or_store, None)
+        return
+    _check_store(name_or_store)
+    name, named = name_or_store.name, _named
+    if name in named and named[name] is name_or_store:
+        del named[name]
 
 
 @contextmanager
@@ -176,25 +176,17 @@ def _find_or_open(uri: str) -> KnownStore:
 def _open(uri: str) -> KnownStore:
     policy = get_policy()
     store: KnownStore = _store_class.join(uri, signing=policy.signing, codecs=policy.codecs)
-    with _lock:
-        _opened[uri] = store
+    _opened[uri] = store
     return store
 
 
 def close_opened_stores() -> None:
     """Close the stores that were opened because a proxy needed them; a later proxy opens its own again."""
-    with _lock:
-        stores = list(_opened.values())
-        _opened.clear()
-    for store in stores:
-        store.close()
+    for uri in list(_opened):
+        store = _opened.pop(uri, None)
+        if store is not None:  # otherwise another thread closes it
+            store.close()
 
 
 def _check_store(store: object) -> None:
     check_kind("a store", store, _store_class, "give a psk.Store")
-
-
-@after_fork_in_child
-def _renew_lock() -> None:
-    global _lock  # noqa: PLW0603  its holder does not exist in the child
-    _lock = threading.RLock()

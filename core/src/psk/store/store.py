@@ -147,7 +147,7 @@ class Store(Generic[ConnectorT_co]):
             self._encoder = Encoder(self._channel, config)
             self._reader = Reader(self._channel, config)
             self._proxies = ProxyMaker(config, self._encoder.signing_key)
-            self._metrics = self._subscribed_metrics() if metrics else None
+            self._metrics = cast("Events", self._channel.events).count(self._reader.cache) if metrics else None
             self._closed = False
             #: Whether operations can start at once: the store is open, and nobody hears of them.
             self._direct = self._channel.events is None
@@ -810,14 +810,6 @@ class Store(Generic[ConnectorT_co]):
                 remedy="open it again with Store.from_config or Store.from_uri",
             )
 
-    def _subscribed_metrics(self) -> StoreMetrics:
-        with on_demand:
-            from psk.store.events import StoreMetrics
-
-        metrics = StoreMetrics(self._reader.cache)
-        cast("Events", self._channel.events).subscribe(metrics.hear)
-        return metrics
-
 
 def restore_store(config: StoreConfig) -> Store:
     """Rebuild a store that travelled: the registered one of the same configuration, or a new one.
@@ -825,8 +817,7 @@ def restore_store(config: StoreConfig) -> Store:
     Raises:
         PskError: As `Store`.
     """
-    known: Store | None = find_registered(config)
-    return Store.from_config(config, register=False) if known is None else known
+    return find_registered(config) or Store.from_config(config, register=False)
 
 
 restore_store.__module__ = "psk.store"  # as it is named in pickles

@@ -36,17 +36,15 @@ def read_patterns(owner: str, trusted: Any) -> tuple[str, ...] | None:
     """
     if trusted is None:
         return None
-    if isinstance(trusted, str):
-        raise StoreConfigError(
-            f"{owner} trusted is a single string, not a list of patterns", remedy="pass a list, even for one pattern"
-        )
     try:
         patterns = {*trusted}
     except TypeError:
         patterns = {None}
-    if not all(isinstance(pattern, str) and pattern for pattern in patterns):
+    if isinstance(trusted, str) or not all(isinstance(pattern, str) and pattern for pattern in patterns):
+        # A string is not echoed: it may contain a password.
+        value = "a single string" if isinstance(trusted, str) else shown(trusted)
         raise StoreConfigError(
-            f"{owner} trusted cannot be {shown(trusted)}",
+            f"{owner} trusted cannot be {value}",
             remedy="give a list of URI patterns, such as ['file:///scratch/project/*'], or None",
         )
     return tuple(sorted(patterns))
@@ -128,9 +126,9 @@ class TrustPolicy:
     __slots__ = ("codecs", "signing", "trusted")
 
     def __init__(self, signing: str = "optional", trusted: Iterable[str] | None = None, codecs: str = "any") -> None:
-        self.signing = _chosen("signing", signing, SIGNING)
+        self.signing = chosen("signing", signing, SIGNING)
         self.trusted = read_patterns("policy", trusted)
-        self.codecs = _chosen("codecs", codecs, CODECS)
+        self.codecs = chosen("codecs", codecs, CODECS)
 
     def admit(self, reference: Reference) -> None:
         """Check a reference before anything is opened for it.
@@ -163,18 +161,26 @@ def _untrusted(message: str, trusted: Iterable[str], remedy: str) -> UntrustedCh
     return UntrustedChannelError(message, found=map(masked_uri, trusted), remedy=remedy)
 
 
-def _chosen(name: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise StoreConfigError(f"{name} cannot be {value!r:.80}", found=choices, remedy="choose one of those found")
+def chosen(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    """Return the value of an option that has few.
+
+    Raises:
+        StoreConfigError: It is something else.
+    """
+    # With its type: 0 equals False, but some options are compared by identity.
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        raise StoreConfigError(
+            f"{name} cannot be {shown(value)}", found=map(repr, choices), remedy="choose one of those found"
+        )
     return value
 
 
 def _from_environment() -> TrustPolicy:
     trusted = os.environ.get("PSK_TRUSTED")
     return TrustPolicy(
-        signing=_chosen("PSK_SIGNING", os.environ.get("PSK_SIGNING", "optional"), SIGNING),
+        signing=chosen("PSK_SIGNING", os.environ.get("PSK_SIGNING", "optional"), SIGNING),
         trusted=None if trusted is None else [pattern for pattern in trusted.split(",") if pattern],
-        codecs=_chosen("PSK_CODECS", os.environ.get("PSK_CODECS", "any"), CODECS),
+        codecs=chosen("PSK_CODECS", os.environ.get("PSK_CODECS", "any"), CODECS),
     )
 
 
