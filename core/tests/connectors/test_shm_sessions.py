@@ -197,6 +197,23 @@ def test_a_named_session_lasts_as_long_as_any_process_uses_it(decoded):
         os.close(descriptor)
 
 
+@pytest.mark.parametrize("name", [None, "interrupted"])
+@pytest.mark.parametrize("step", ["mkdir", "mknod"])
+def test_a_session_that_is_interrupted_as_it_begins_leaves_nothing(tmp_path, monkeypatch, name, step):  # C34
+    begin = getattr(os, step)
+
+    def interrupted(*arguments):
+        begin(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ShmConnector(name, root=str(tmp_path))
+    assert os.listdir(tmp_path) == []
+    ShmConnector(name, root=str(tmp_path)).close()
+
+
 def test_a_named_session_ends_with_the_last_process():
     code = "import sys; from psk.connectors.shm import ShmConnector as S; from psk.wire import encode\n"
     code += "c = S(sys.argv[1]); c.put(encode(bytes(100_000))); print(c._channel.space.session.path)"

@@ -197,6 +197,10 @@ class Session:
                 self._hold = hold(self.path, create=self.create)
         except BaseException as error:
             self._release()
+            # Ctrl-C may come between making the directory and marking it; one that another process holds stays.
+            with suppress(OSError, PskError):
+                if path := set_aside(self.path):
+                    remove_tree(path)
             if isinstance(error, FileNotFoundError):
                 raise self.ended() from None
             if isinstance(error, OSError | ImportError) and not isinstance(error, PskError):
