@@ -93,5 +93,4 @@ def test_options_may_stand_between_arguments(psk, place):
     keys = [psk("put", uri, "note.txt").out.strip() for _ in range(2)]
     assert psk("rm", uri, keys[0], "--timeout", "1m", keys[1]).code == Exit.DONE
     assert os.listdir(place / "folder") == []
-    assert psk("bench", uri, "--count", "1", "--sizes", "1", "local://").code == Exit.DONE
     assert psk("sweep", uri, "--json", "local://").code == Exit.DONE

@@ -17,6 +17,7 @@ from psk.connectors.directory.objects import MARK
 from psk.connectors.file import FileConnector
 from psk.errors import CapabilityError, ChannelUnavailableError, DeadlineError
 from psk.wire import encode
+from psk_testing.timing import at_some_pace, becomes, timed
 
 MISSING = "0" * 32
 
@@ -30,9 +31,7 @@ def test_opening_and_closing_leaks_nothing(directory, scale):  # C34
         if number % 3:
             connector.close()
         del connector
-    deadline = time.monotonic() + 3
-    while threading.active_count() > before[1] and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert becomes(lambda: threading.active_count() <= before[1], within=10)
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
 
 
@@ -116,11 +115,10 @@ def test_a_disk_put_syncs_the_file_before_it_is_named(tmp_path, monkeypatch):  #
 
 
 def test_expired_files_are_removed_within_a_second(files, directory):  # C46
-    files.put(encode("brief"), ttl=0.1)
-    deadline = time.monotonic() + 1.1
-    while set(os.listdir(directory)) != {MARK} and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert os.listdir(directory) == [MARK]
+    with timed() as clock:
+        files.put(encode("brief"), ttl=0.1)
+        assert becomes(lambda: os.listdir(directory) == [MARK], within=10)
+    assert not clock.late(1.1)
 
 
 def test_what_expired_while_nobody_looked_goes_at_the_next_opening(files, directory):  # C46
@@ -142,10 +140,13 @@ def test_who_meets_an_expired_object_removes_it(files, directory):  # C46
 
 
 def test_a_renewal_by_another_process_is_respected(files, directory, in_child):  # C45
-    key = files.put(encode("renewed"), ttl=0.3)
-    assert in_child(lambda: FileConnector(directory).renew(key, 1000)) == "True"
-    time.sleep(0.8)
-    assert files.exists(key)
+    def attempt(pace):
+        key = files.put(encode("renewed"), ttl=0.3 * pace)
+        assert in_child(lambda: FileConnector(directory).renew(key, 1000)) == "True"
+        time.sleep(0.3 * pace + 0.5)
+        assert files.exists(key)
+
+    at_some_pace(attempt)
 
 
 def test_expiry_goes_by_the_file_servers_clock(files, monkeypatch):  # C44
@@ -215,10 +216,10 @@ def test_a_claimant_that_hangs_costs_others_their_deadline_only(files, directory
     key = files.put(encode("held"))
     holder = os.open(f"{directory}/{key}", os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
-    start = time.monotonic()
-    with pytest.raises(DeadlineError, match="claiming"):
+    with timed() as clock, pytest.raises(DeadlineError, match="claiming"):
         files.take(key, "me", timeout=0.2)
-    assert 0.2 <= time.monotonic() - start < 0.7
+    assert clock.seconds >= 0.2
+    assert not clock.late(0.2)
     assert files.get(key) is not None
     os.close(holder)
 

@@ -15,6 +15,7 @@ from psk.connectors.directory.waiting import ARRIVALS
 from psk.connectors.file import FileConnector
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, DeadlineError
 from psk.wire import encode, new_object_id
+from psk_testing.timing import GRACE_SECONDS, at_some_pace, timed
 
 MISSING = "0" * 32
 
@@ -30,6 +31,7 @@ class Wait(threading.Thread):
 
     def run(self):
         connector, keys, timeout = self.arguments
+        self.began = time.monotonic()
         try:
             self.outcome = connector.wait(keys, timeout=timeout)
         except Exception as error:  # noqa: BLE001  looked at by the test
@@ -69,43 +71,48 @@ def channel(request, directory, monkeypatch):
 
 
 def test_an_object_of_another_process_ends_the_wait(channel, directory):  # C42
-    ids = [new_object_id() for _ in range(20)]
-    wanted = [object_id.hex() for object_id in ids]
+    def attempt(_):
+        ids = [new_object_id() for _ in range(20)]
+        wanted = [object_id.hex() for object_id in ids]
 
-    def produce(report):
-        connector = FileConnector(directory)
-        for object_id in ids:
-            time.sleep(0.02)
-            connector.put(encode(1, object_id=object_id))
-            report(time.monotonic())
+        def produce(report):
+            connector = FileConnector(directory)
+            for object_id in ids:
+                time.sleep(0.02)
+                connector.put(encode(1, object_id=object_id))
+                report(time.monotonic())
 
-    producer = Victim(produce)
-    seen = []
-    for key in wanted:
-        assert channel.wait([MISSING, key], timeout=20) == [key]
-        seen.append(time.monotonic())
-    put = [float(line) for line in producer.join()]
-    delays = sorted(arrived - done for arrived, done in zip(seen, put, strict=True))
-    assert delays[10] < 0.02
-    assert channel.wait([*wanted[::-1], wanted[0]], timeout=0) == [*wanted[::-1], wanted[0]]
+        producer = Victim(produce)
+        seen = []
+        for key in wanted:
+            assert channel.wait([MISSING, key], timeout=20) == [key]
+            seen.append(time.monotonic())
+        put = [float(line) for line in producer.join()]
+        assert channel.wait([*wanted[::-1], wanted[0]], timeout=0) == [*wanted[::-1], wanted[0]]
+        delays = sorted(arrived - done for arrived, done in zip(seen, put, strict=True))
+        assert delays[10] < 0.02
+
+    at_some_pace(attempt)
 
 
 def test_time_is_kept_exactly(channel):  # C5, C42
     for timeout in (0, 0.05, 0.7, 1.2):
-        start = time.monotonic()
-        with pytest.raises(DeadlineError, match=r"waiting for 0* in file:///"):
+        with timed() as clock, pytest.raises(DeadlineError, match=r"waiting for 0* in file:///"):
             channel.wait([MISSING], timeout=timeout)
-        assert timeout <= time.monotonic() - start < timeout + 0.3
+        assert clock.seconds >= timeout
+        assert not clock.late(timeout)
 
 
 def test_time_is_kept_while_others_read_and_much_happens(files):  # C5
-    waits = [Wait(files, [MISSING], timeout) for timeout in (0.6, 0.4, 0.2, 0.5, 0.3)]
-    start = time.monotonic()
-    while any(wait.is_alive() for wait in waits):
-        files.evict(files.put(encode(1)))
+    with timed() as clock:
+        waits = [Wait(files, [MISSING], timeout) for timeout in (0.6, 0.4, 0.2, 0.5, 0.3)]
+        while any(wait.is_alive() for wait in waits):
+            files.evict(files.put(encode(1)))
     for wait in waits:
         assert isinstance(wait.end(), DeadlineError)
-        assert abs(wait.ended - start - wait.arguments[2]) < 0.3
+        took, timeout = wait.ended - wait.began, wait.arguments[2]
+        assert took >= timeout
+        assert took - clock.stalled < timeout + GRACE_SECONDS
 
 
 def test_expired_and_evicted_objects_do_not_end_it(channel, directory):  # C42
@@ -138,9 +145,9 @@ def test_what_comes_around_the_beginning_is_not_missed(files, monkeypatch, momen
         return number
 
     monkeypatch.setattr(inotify.Arrivals, "tell", beside)
-    start = time.monotonic()
-    assert files.wait([payload.key], timeout=20) == [payload.key]
-    assert time.monotonic() - start < 0.3
+    with timed() as clock:
+        assert files.wait([payload.key], timeout=20) == [payload.key]
+    assert clock.seconds - clock.stalled < 0.3
 
 
 def test_many_wait_for_different_objects(files, reopened_files, scale):
@@ -185,10 +192,10 @@ def test_events_that_the_kernel_dropped_are_made_up_for(files, directory, monkey
         os.rename(f"{directory}/a", f"{directory}/b{number % 2}")
     files.put(payload)
     assert wait.is_alive()
-    left = time.monotonic()
-    monkeypatch.setattr(inotify.Inotify, "events", read)
-    assert wait.end() == [payload.key]
-    assert wait.ended - left < 0.5
+    with timed() as clock:
+        monkeypatch.setattr(inotify.Inotify, "events", read)
+        assert wait.end() == [payload.key]
+    assert clock.seconds - clock.stalled < 0.5
 
 
 def test_a_directory_removed_and_made_again_is_waited_for(channel, directory):
@@ -212,7 +219,7 @@ def test_a_directory_that_stays_away_is_an_error(channel, directory):
     removed = time.monotonic()
     for wait in waits:
         assert isinstance(wait.end(), ChannelUnavailableError)
-        assert wait.ended - removed < 2.5
+        assert wait.ended - removed < 10
     with pytest.raises(ChannelUnavailableError, match="No such file"):
         channel.wait([MISSING], timeout=0)
 
@@ -226,7 +233,7 @@ def test_closing_ends_the_waits_of_that_instance_only(channel, reopened_files): 
     closed = time.monotonic()
     for wait in waits:
         assert isinstance(wait.end(), ConnectorClosedError)
-        assert wait.ended - closed < 1
+        assert wait.ended - closed < 10
     assert kept.is_alive()
     reopened_files.put(payload)
     assert kept.end() == [payload.key]

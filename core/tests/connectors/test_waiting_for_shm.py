@@ -12,6 +12,7 @@ from psk.connectors import format_uri, open_connector
 from psk.connectors.shm import ShmConnector
 from psk.errors import ChannelUnavailableError, ConnectorClosedError
 from psk.wire import encode, new_object_id
+from psk_testing.timing import at_some_pace
 
 MISSING = "0" * 32
 
@@ -19,24 +20,29 @@ MISSING = "0" * 32
 @pytest.mark.parametrize("elements", [10, 1_000_000])
 def test_what_a_guest_puts_ends_the_owner_s_wait(elements):  # C42
     owner = ShmConnector()
-    uri, ids = format_uri(owner.config()), [new_object_id() for _ in range(10)]
+    uri = format_uri(owner.config())
 
-    def produce(report):
-        guest = open_connector(uri)
-        for number, object_id in enumerate(ids):
-            time.sleep(0.02)
-            guest.put(encode(np.full(elements, number), object_id=object_id))
-            report(time.monotonic())
-            if number % 2:  # so that its segment is used again
-                guest.evict(ids[number - 1].hex())
+    def attempt(_):
+        ids = [new_object_id() for _ in range(10)]
 
-    guest = Victim(produce)
-    seen = []
-    for object_id in ids:
-        assert owner.wait([MISSING, object_id.hex()], timeout=20) == [object_id.hex()]
-        seen.append(time.monotonic())
-    put = [float(line) for line in guest.join()]
-    assert sorted(arrived - done for arrived, done in zip(seen, put, strict=True))[5] < 0.02
+        def produce(report):
+            guest = open_connector(uri)
+            for number, object_id in enumerate(ids):
+                time.sleep(0.02)
+                if number % 2:  # so that its segment is used again
+                    guest.evict(guest.put(encode(np.full(elements, -1))))
+                guest.put(encode(np.full(elements, number), object_id=object_id))
+                report(time.monotonic())
+
+        guest = Victim(produce)
+        seen = []
+        for object_id in ids:
+            assert owner.wait([MISSING, object_id.hex()], timeout=20) == [object_id.hex()]
+            seen.append(time.monotonic())
+        put = [float(line) for line in guest.join()]
+        assert sorted(arrived - done for arrived, done in zip(seen, put, strict=True))[5] < 0.02
+
+    at_some_pace(attempt)
     owner.clear()
     owner.close()
 
@@ -68,7 +74,7 @@ def test_the_end_of_the_session_ends_a_guest_s_wait():
     waiting.join()
     ((error, ended),) = outcome
     assert "has ended" in str(error)
-    assert ended - killed < 2
+    assert ended - killed < 10
     guest.close()
 
 
@@ -87,7 +93,7 @@ def test_closing_ends_the_waits_of_that_instance_only():  # C10
     closed.close()
     at = time.monotonic()
     waiting.join()
-    assert outcome[0] - at < 1
+    assert outcome[0] - at < 10
     kept.put(payload)
     assert kept.wait([payload.key], timeout=1) == [payload.key]
     kept.clear()

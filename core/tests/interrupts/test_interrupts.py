@@ -80,7 +80,7 @@ def test_an_interrupt_at_any_instant_leaves_those_who_wait_their_result():
             follower.join(10)
             assert results[0] in {"value", "other"}
 
-    count, amiss = steps(follow, SingleFlight, check_flight, stride=7, where="psk/singleflight")
+    count, amiss = steps(follow, SingleFlight, check_flight, stride=3, where="psk/singleflight")
     assert count > 5
     assert amiss == {}
 

@@ -127,10 +127,9 @@ def test_aresolve_gives_the_target_and_keeps_the_loop_running():
 
     async def main():
         ticking = asyncio.create_task(tick())
-        proxies = [Proxy(lambda: (time.sleep(0.1), "target")[1]) for _ in range(8)]
-        started = time.monotonic()
+        all_begun = threading.Barrier(8, timeout=10)
+        proxies = [Proxy(lambda: (all_begun.wait(), time.sleep(0.1), "target")[2]) for _ in range(8)]
         targets = await asyncio.gather(*map(aresolve, proxies))
-        assert time.monotonic() - started < 0.6
         ticking.cancel()
         assert targets == ["target"] * 8
         assert all(type(target) is str for target in targets)

@@ -1,7 +1,7 @@
 """Use a store from asyncio without blocking the loop."""
 
 import asyncio
-import time
+import threading
 
 import pytest
 
@@ -31,24 +31,23 @@ def test_the_asynchronous_methods_do_what_the_others_do(store):
 def test_the_loop_runs_on_while_a_slow_channel_works(tmp_path, monkeypatch):
     with Store("slow", f"file://{tmp_path}/objects") as store:
         key = store.put("x")
-        get = type(store.connector).get
+        get, go_on = type(store.connector).get, threading.Event()
 
         def slow_get(self, *args, **options):
-            time.sleep(0.2)
+            assert go_on.wait(10)
             return get(self, *args, **options)
 
         monkeypatch.setattr(type(store.connector), "get", slow_get)
 
         async def work():
-            ticks = 0
             fetching = asyncio.ensure_future(store.aget(key))
-            while not fetching.done():
+            for _ in range(10):
                 await asyncio.sleep(0.01)
-                ticks += 1
+            assert not fetching.done()
+            go_on.set()
             assert await fetching == "x"
-            return ticks
 
-        assert asyncio.run(work()) > 5
+        asyncio.run(work())
         store.clear()
 
 

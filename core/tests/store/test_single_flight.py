@@ -2,37 +2,43 @@
 
 import pickle
 import threading
-import time
 
 import numpy as np
 import pytest
 
 import psk
-from psk import Store
+from psk import Store, singleflight
 from psk.connectors.local import LocalConnector
 from psk.errors import DeadlineError
 from psk.singleflight import SingleFlight
+from psk_testing.timing import becomes
 
 
 class SlowConnector(LocalConnector):
-    """A local channel whose every get takes a while, and counts."""
+    """A local channel whose gets count, and wait until something holds."""
 
     in_memory = False
-    seconds = 0.1
     gets = 0
+    until = None
 
     def get(self, key, **options):
         type(self).gets += 1
-        time.sleep(self.seconds)
+        assert becomes(self.until, within=10)
         return super().get(key, **options)
 
 
 @pytest.fixture
-def slow():
-    SlowConnector.gets = 0
+def slow(monkeypatch):
+    monkeypatch.setattr(SlowConnector, "gets", 0)
+    monkeypatch.setattr(SlowConnector, "until", staticmethod(lambda: True))
     with Store("slow", SlowConnector()) as store:
         yield store
         store.clear()
+
+
+def waiting(count):
+    """Give a condition: so many threads wait for the work of another."""
+    return lambda: len(singleflight._waits) == count
 
 
 def at_once(*calls):
@@ -57,6 +63,7 @@ def at_once(*calls):
 @pytest.mark.parametrize("size", [10, 100_000])
 def test_many_threads_cause_one_fetch_and_share_nothing(slow, size):
     key = slow.put(np.zeros(size))
+    SlowConnector.until = staticmethod(waiting(7))
     targets = at_once(*[lambda: slow.get(key)] * 8)
     assert SlowConnector.gets == 1
     for target in targets:
@@ -66,14 +73,14 @@ def test_many_threads_cause_one_fetch_and_share_nothing(slow, size):
 
 def test_different_objects_do_not_wait_for_each_other(slow):
     proxies = [slow.proxy(n, populate_target=False) for n in range(8)]
-    start = time.monotonic()
+    SlowConnector.until = staticmethod(lambda: SlowConnector.gets == 8)
     assert at_once(*[lambda proxy=proxy: proxy + 0 for proxy in proxies]) == list(range(8))
-    assert time.monotonic() - start < 8 * SlowConnector.seconds / 2
     assert SlowConnector.gets == 8
 
 
 def test_one_proxy_is_resolved_once_by_many_threads(slow):
     proxy = slow.proxy([1], populate_target=False)
+    SlowConnector.until = staticmethod(waiting(15))
     assert at_once(*[lambda: proxy[0]] * 16) == [1] * 16
     assert SlowConnector.gets == 1
 
@@ -81,6 +88,7 @@ def test_one_proxy_is_resolved_once_by_many_threads(slow):
 def test_all_who_wait_learn_of_a_missing_object(slow):
     key = slow.put(1)
     slow.evict(key)
+    SlowConnector.until = staticmethod(waiting(3))
     assert at_once(*[lambda: slow.get(key, default="none")] * 4) == ["none"] * 4
 
 
@@ -89,7 +97,7 @@ def test_all_who_wait_learn_of_an_error():
 
     def fail():
         calls.append(1)
-        time.sleep(0.05)
+        assert becomes(waiting(3), within=10)
         raise OSError("planted")
 
     results = at_once(*[lambda: flights.run("key", fail)] * 4)
@@ -112,8 +120,8 @@ def test_a_leader_in_a_hurry_does_not_fail_patient_followers():
 
     def work():
         attempts.append(1)
-        time.sleep(0.05)
         if len(attempts) == 1:
+            assert becomes(waiting(2), within=10)
             raise DeadlineError("planted")
         return "value"
 
@@ -125,14 +133,17 @@ def test_a_leader_in_a_hurry_does_not_fail_patient_followers():
 def test_a_forked_child_does_not_wait_for_threads_it_does_not_have(slow):
     import os
 
-    key = slow.put("x")
+    key, forked = slow.put("x"), threading.Event()
+    SlowConnector.until = staticmethod(lambda: forked.is_set() or os.getpid() != parent)
+    parent = os.getpid()
     fetching = threading.Thread(target=slow.get, args=(key,))
     fetching.start()
-    time.sleep(SlowConnector.seconds / 4)
+    assert becomes(lambda: SlowConnector.gets, within=10)
     child = os.fork()
     if child == 0:
         os._exit(0 if slow.get(key) == "x" and pickle.loads(pickle.dumps(psk.Proxy(list))) == [] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    forked.set()
     fetching.join()
 
 
@@ -144,17 +155,22 @@ def test_an_object_evicted_while_it_is_fetched_does_not_come_back_from_the_cache
 
         def get(self, key, **options):
             found = super().get(key, **options)
-            time.sleep(0.2)
+            has_found.set()
+            assert go_on.wait(10)
             return found
+
+    has_found, go_on = threading.Event(), threading.Event()
 
     with Store("late", LateConnector()) as store:
         for target in ([1, 2], "text"):  # kept as a payload, and as an object
             key = store.put(target)
             fetching = threading.Thread(target=store.get, args=(key,))
             fetching.start()
-            time.sleep(0.1)
+            assert has_found.wait(10)
             store.evict(key)
+            go_on.set()
             fetching.join()
+            has_found.clear()
             assert not store.is_cached(key)
             assert store.get(key) is None
 
@@ -181,7 +197,7 @@ def test_what_interrupts_the_leader_is_not_raised_for_its_followers():
     for thread in threads:
         thread.start()
     begun.wait(10)
-    time.sleep(0.05)
+    assert becomes(waiting(1), within=10)
     go_on.set()
     for thread in threads:
         thread.join()
