@@ -118,7 +118,7 @@ def decode(payload: Payload, *, allowed: str = "any", codec: Codec | None = None
     """
     if codec is None:
         # Where only raw codecs may decode, bytes from outside do not choose which plug-in is loaded.
-        codec = find_codec(payload.codec, plugins=allowed == "any")
+        codec = _by_name.get(payload.codec) or find_codec(payload.codec, plugins=allowed == "any")
     if allowed != "any" and not (allowed == "raw" and codec.raw):
         raise CodecRefusedError(
             f"payload {payload.key} has the codec {codec.name!r}, and only {allowed!r} codecs are allowed",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from psk.errors import PayloadError, SerializationError
-from psk.wire.codec import CODEC_RULE, is_codec_name
+from psk.errors import PayloadError
+from psk.wire.codec import is_codec_name
 from psk.wire.signing import is_signing_key_name
 
 if TYPE_CHECKING:
@@ -31,39 +31,45 @@ MAXIMUM_FRAMES = 65_536
 HEADER_REACH = 4096
 """Bytes at a payload's start that hold all of its header block unless it has some 500 frames."""
 
-START = MAGIC + bytes((VERSION,))
 ZEROS = tuple(bytes(size) for size in range(ALIGNMENT))
+_START = Struct("<4sBBBB")
+_SHAPE = Struct("<8s24xI")
 _KNOWN_FLAGS = HAS_CHECKSUM | HAS_MAC | EXPIRES
-_FIXED = Struct("<4sBBBB16sQIIII")
-_CODEC_SIZE_OFFSET = 6
-_SHORT_NAME = 8  # with one frame, the longest codec name for which the header block has its least size
-_COMMON = tuple(Struct(f"<5sBBB16sQIIII{size}sQ{_SHORT_NAME - size}s") for size in range(_SHORT_NAME + 1))
 
 
 class Layout:
-    """Lay out the header block of all payloads that share codec, number of frames and signing key.
+    """Lay out the header block of all payloads that share the start of it: flags, lengths of names, number of frames.
 
     Args:
-        codec: Name of the codec.
-        frame_count: Number of frames.
-        key_name: Name of the signing key, empty for unsigned payloads.
+        start: Magic, version, flags, length of the codec's name, length of the key's name: 8 bytes.
+        count: Number of frames.
+
+    Attributes:
+        size: Bytes in the block.
+        mac_offset: Where the MAC is, if there is one.
+        fields: All of the block: start, object id, nbytes, frame count, revision, reserved, checksum, codec name, key
+            name, one entry for each frame, MAC, padding.
 
     Raises:
-        SerializationError: The codec's name is malformed.
+        PayloadError: These are not the first bytes of a payload that this version can read.
     """
 
-    __slots__ = ("lengths", "mac_offset", "names", "pack", "size")
+    __slots__ = ("expires", "fields", "has_checksum", "mac_offset", "padding", "size")
 
-    def __init__(self, codec: str, frame_count: int, key_name: str) -> None:
-        if not is_codec_name(codec):
-            raise SerializationError(f"{codec[:64]!r} is not a valid codec name", remedy=CODEC_RULE)
-        self.lengths = bytes((len(codec), len(key_name)))
-        self.names = (codec + key_name).encode()
-        self.mac_offset = FIXED_SIZE + len(self.names) + 8 * frame_count
-        used = self.mac_offset + (MAC_SIZE if key_name else 0)
+    def __init__(self, start: bytes, count: int) -> None:
+        magic, version, flags, codec_size, key_size = _START.unpack(start)
+        if magic != MAGIC or version != VERSION:
+            raise _foreign(magic, version)
+        mac_size = MAC_SIZE if flags & HAS_MAC else 0
+        if flags & ~_KNOWN_FLAGS or (key_size > 0) != (mac_size > 0) or count > MAXIMUM_FRAMES:
+            raise damaged(f"flags {flags:#x}", f"{count} frames claimed")
+        self.mac_offset = FIXED_SIZE + codec_size + key_size + 8 * count
+        used = self.mac_offset + mac_size
         self.size = used + 63 & -64
-        # Reserved bytes, checksum and MAC are zero at first.
-        self.pack = Struct(f"<5sB2s16sQII8x{len(self.names)}s{frame_count}Q{self.size - self.mac_offset}x").pack
+        self.padding = ZEROS[self.size - used]
+        self.fields = Struct(f"<8s16sQIIII{codec_size}s{key_size}s{count}Q{mac_size}s{len(self.padding)}s")
+        self.has_checksum = flags & HAS_CHECKSUM > 0
+        self.expires = flags & EXPIRES > 0
 
 
 find_layout = lru_cache(maxsize=128)(Layout)
@@ -111,7 +117,7 @@ class Header:
         Raises:
             PayloadError: Truncated, damaged, foreign, or of a newer version of the format.
         """
-        self = cls.__new__(cls)
+        self = object.__new__(cls)
         self._read_block(start)
         return self
 
@@ -128,62 +134,54 @@ class Header:
             except (TypeError, ValueError, BufferError) as error:
                 raise PayloadError(f"no payload can be read from {type(first).__name__}: {error}") from error
         given = len(whole)
-        # One frame, a short codec name, no signature: most payloads are read in one step.
-        is_common = given >= ALIGNMENT and (codec_size := whole[_CODEC_SIZE_OFFSET]) <= _SHORT_NAME
-        if is_common:
-            fields = _COMMON[codec_size].unpack_from(whole)
-            start, flags, _, key_size, object_id, nbytes, count, revision, reserved, crc, codec, entry, padding = fields
-            is_common = (
-                start == START
-                and count == 1
-                and not (key_size or reserved or flags & ~(HAS_CHECKSUM | EXPIRES))
-                and padding == ZEROS[_SHORT_NAME - codec_size]
-            )
-        if is_common:
-            self._block = whole if type(whole) is bytes and given == ALIGNMENT else bytes(whole[:ALIGNMENT])
-            self.codec = read_name(codec, "codec")
-            self.signed_by = ""
-            self._table = (entry,)
-            self.frame_sizes = (entry & SIZE_MASK,)
-        else:
-            flags, object_id, nbytes, revision, crc = self._read_any_block(whole)
-        if crc and not flags & HAS_CHECKSUM:
-            raise _damaged("a checksum that its flags deny")
-        self.object_id = object_id
-        self.key = object_id.hex()
-        self.nbytes = nbytes
-        self.revision = revision
-        self.checksum = crc if flags & HAS_CHECKSUM else None
-        self.expires = flags >= EXPIRES
-        return whole
-
-    def _read_any_block(self, whole: bytes | memoryview) -> tuple[int, bytes, int, int, int]:
-        given = len(whole)
         if given < FIXED_SIZE:
             raise PayloadError(
                 f"{given} bytes are too few for a payload",
                 found=[f"its header alone has {FIXED_SIZE}"],
                 remedy="put the object again",
             )
-        fields: tuple[Any, ...] = _FIXED.unpack_from(whole)
-        magic, version, flags, codec_size, key_size, object_id, nbytes, count, revision, reserved, crc = fields
-        if magic != MAGIC or version != VERSION:
-            raise _foreign(magic, version)
-        names_end = FIXED_SIZE + codec_size + key_size
-        used = names_end + 8 * count + (MAC_SIZE if flags & HAS_MAC else 0)
-        size = used + 63 & -64
-        is_signed = flags & HAS_MAC > 0
-        if flags & ~_KNOWN_FLAGS or reserved or (key_size > 0) != is_signed or count > MAXIMUM_FRAMES or size > given:
-            raise _damaged(f"{given} bytes", f"flags {flags:#x}", f"{count} frames claimed")
-        self._block = block = bytes(whole[:size])
-        if not block.endswith(ZEROS[size - used]):
-            raise _damaged("padding that is not zero")
-        codec_end = FIXED_SIZE + codec_size
-        self.codec = read_name(block[FIXED_SIZE:codec_end], "codec")
-        self.signed_by = read_name(block[codec_end:names_end], "signing key") if key_size else ""
-        self._table = table = _entries(count).unpack_from(block, names_end)
-        self.frame_sizes = tuple([entry & SIZE_MASK for entry in table])
-        return flags, object_id, nbytes, revision, crc
+        layout = find_layout(*_SHAPE.unpack_from(whole))
+        size = layout.size
+        if given < size:
+            raise damaged(f"{given} bytes, and its header block alone has {size}")
+        block = whole[:size]
+        self._block = block = block if type(block) is bytes else bytes(block)
+        fields = layout.fields.unpack(block)
+        _, object_id, nbytes, _, revision, reserved, crc, codec, key_name = fields[:9]
+        if reserved or fields[-1] != layout.padding or (crc and not layout.has_checksum):
+            raise damaged("bytes that must be zero and are not")
+        self.object_id = object_id
+        self.key = object_id.hex()
+        self.codec = read_name(codec, "codec")
+        self.signed_by = read_name(key_name, "signing key") if key_name else ""
+        self.nbytes = nbytes
+        self.revision = revision
+        self.checksum = crc if layout.has_checksum else None
+        self.expires = layout.expires
+        self._table = table = fields[9:-2]
+        self.frame_sizes, end = measure(size, table)
+        if end != nbytes:
+            raise damaged(f"{nbytes} bytes claimed, and {len(table)} frames that end at {end}")
+        return whole
+
+
+def measure(start: int, table: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """Return the sizes of the frames in a frame table, and where the last of them ends.
+
+    Args:
+        start: Where the first frame begins; each of the others begins aligned.
+        table: The entry of each frame.
+    """
+    if len(table) == 1:  # as in most payloads
+        size = table[0] & SIZE_MASK
+        return (size,), start + size
+    sizes = []
+    end = start
+    for entry in table:
+        size = entry & SIZE_MASK
+        sizes.append(size)
+        end = (end + 63 & -64) + size
+    return tuple(sizes), end
 
 
 def byte_view(buffer: object) -> memoryview:
@@ -214,12 +212,8 @@ def read_name(encoded: bytes, of: str) -> str:
     return name
 
 
-@lru_cache(maxsize=128)
-def _entries(count: int) -> Struct:
-    return Struct(f"<{count}Q")
-
-
-def _damaged(*found: str) -> PayloadError:
+def damaged(*found: str) -> PayloadError:
+    """Return the error of a payload whose bytes are not laid out as its header claims."""
     return PayloadError("a payload's header is damaged or truncated", found=found, remedy="put the object again")
 
 

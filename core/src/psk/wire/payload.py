@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from psk.errors import PayloadError, SerializationError
 from psk.fork import after_fork_in_child
 from psk.wire.buffers import private_copy
+from psk.wire.codec import CODEC_RULE, is_codec_name
 from psk.wire.header import (
     CRC_OFFSET,
     EXPIRES,
@@ -16,20 +19,23 @@ from psk.wire.header import (
     HAS_CHECKSUM,
     HAS_MAC,
     MAC_SIZE,
+    MAGIC,
     MAXIMUM_FRAMES,
     READ_ONLY,
-    SIZE_MASK,
-    START,
+    VERSION,
     ZEROS,
     Header,
     byte_view,
+    damaged,
     find_layout,
+    measure,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psk.wire.buffers import Buffer, Frame
+    from psk.wire.header import Layout
     from psk.wire.signing import SigningKey
 
 _MAC_CONTEXT = b"psk payload 1\0"
@@ -144,34 +150,33 @@ class Payload(Header):
                 found=[f"{object_id!r:.64}"],
                 remedy="use new_object_id()",
             )
-        count = len(frames)
-        if count > MAXIMUM_FRAMES or not (isinstance(revision, int) and 0 <= revision < 1 << 32):
+        flags = (HAS_CHECKSUM if checksum else 0) | (EXPIRES if expires else 0)
+        kept: list[Buffer | list[Buffer]]
+        table: Sequence[int]
+        if len(frames) == 1 and type(only := frames[0]) is bytes:  # most payloads need no loop
+            kept, table = [only], (len(only) | READ_ONLY,)
+        else:
+            kept, table = _keep_frames(frames)
+        count = len(table)
+        try:
+            layout, start, codec_name, key_name = _plan(
+                codec, flags, "" if signing_key is None else signing_key.name, count
+            )
+            sizes, nbytes = measure(layout.size, table)
+            block = layout.fields.pack(
+                start, object_id, nbytes, count, revision, 0, 0, codec_name, key_name, *table, b"", b""
+            )
+        except (PayloadError, struct.error) as error:
             raise SerializationError(
                 f"a payload cannot hold {count} frames at revision {revision!r:.64}",
                 remedy=f"use at most {MAXIMUM_FRAMES} frames and a revision below 2**32",
-            )
-        layout = find_layout(codec, count, "" if signing_key is None else signing_key.name)
-        kept: list[Buffer | list[Buffer]]
-        table: Sequence[int]
-        if count == 1 and type(only := frames[0]) is bytes:  # most payloads need no loop
-            kept = [only]
-            sizes: tuple[int, ...] = (len(only),)
-            table = (sizes[0] | READ_ONLY,)
-        else:
-            kept, table = _keep_frames(frames)
-            sizes = tuple([entry & SIZE_MASK for entry in table])
-        end = _end_of(layout.size, sizes)
-        flags = HAS_CHECKSUM if checksum else 0
-        if expires:
-            flags |= EXPIRES
-        if signing_key is not None:
-            flags |= HAS_MAC
+            ) from error
         self = _new(cls)
         self.object_id = object_id
         self.key = object_id.hex()
         self.codec = codec
         self.frame_sizes = sizes
-        self.nbytes = end
+        self.nbytes = nbytes
         self.checksum = self._body_crc = self._whole = None
         self.expires = expires
         self.signed_by = ""
@@ -179,7 +184,7 @@ class Payload(Header):
         self._frames = kept
         self._received = False
         self._table = table
-        self._block = layout.pack(START, flags, layout.lengths, object_id, end, count, revision, layout.names, *table)
+        self._block = block
         if signing_key is not None:
             self._sign(layout.mac_offset, signing_key)
         if checksum:
@@ -204,12 +209,17 @@ class Payload(Header):
             buffers = (source,)
             self._body_crc = None
         whole = self._read_block(buffers[0] if buffers else b"")
+        size = len(self._block)
         if len(buffers) == 1:
-            self._frames = _split_body(whole, len(self._block), self.frame_sizes, self.nbytes)
             self._whole = whole
+            if len(whole) != self.nbytes:
+                raise damaged(f"{len(whole)} bytes, and its header claims {self.nbytes}")
+            self._frames = _split_body(memoryview(whole), size, self.frame_sizes)
         else:
-            self._frames = _match_body(whole, buffers, len(self._block), self.frame_sizes, self.nbytes)
             self._whole = None
+            self._frames = _match_body(buffers, self.frame_sizes)
+            if len(whole) != size:
+                raise damaged(f"a header block of {len(whole)} bytes instead of {size}")
         self._received = True
         return self
 
@@ -268,7 +278,10 @@ class Payload(Header):
         if self.checksum is None:
             return
         if self._body_crc is None:
-            self._body_crc = self._compute_body_crc()
+            if self._whole is not None:
+                self._body_crc = crc32(memoryview(self._whole)[FIXED_SIZE:])
+            else:
+                self._body_crc = _crc_of(self._block[FIXED_SIZE:], self._frames, self.frame_sizes)
         if crc32(self._block[:CRC_OFFSET], self._body_crc) != self.checksum:
             raise PayloadError(
                 f"payload {self.key} is damaged: its checksum does not match",
@@ -290,10 +303,10 @@ class Payload(Header):
         parts = self._signed_parts(unsigned)
         key.verify(f"payload {self.key}", self.signed_by, block[offset:end], MAC_SIZE, parts)
 
-    def _sign(self, mac_offset: int, key: SigningKey) -> None:
+    def _sign(self, offset: int, key: SigningKey) -> None:
         block = self._block
         mac = key.authenticate(self._signed_parts(block))
-        self._block = block[:mac_offset] + mac + block[mac_offset + MAC_SIZE :]
+        self._block = block[:offset] + mac + block[offset + MAC_SIZE :]
         self.signed_by = key.name
 
     def _signed_parts(self, block: bytes) -> tuple[Buffer, ...]:
@@ -301,21 +314,28 @@ class Payload(Header):
 
     def _add_checksum(self) -> None:
         start, rest = self._block[:CRC_OFFSET], self._block[FIXED_SIZE:]
-        self._body_crc = self._compute_body_crc()
+        self._body_crc = _crc_of(rest, self._frames, self.frame_sizes)
         self.checksum = crc = crc32(start, self._body_crc)
         self._block = start + crc.to_bytes(4, "little") + rest
-
-    def _compute_body_crc(self) -> int:
-        if self._whole is not None:
-            return crc32(memoryview(self._whole)[FIXED_SIZE:])
-        crc = crc32(self._block[FIXED_SIZE:])
-        for buffer in _body_buffers(self._frames, self.frame_sizes):
-            crc = crc32(buffer, crc)
-        return crc
 
 
 _new = object.__new__
 _SEGMENTED = (list, tuple)
+
+
+@lru_cache(maxsize=128)
+def _plan(codec: str, flags: int, key_name: str, count: int) -> tuple[Layout, bytes, bytes, bytes]:
+    """Return the layout of a header block, its first 8 bytes, and the names in it.
+
+    Raises:
+        SerializationError: The codec's name is malformed.
+    """
+    if not is_codec_name(codec):
+        raise SerializationError(f"{codec[:64]!r} is not a valid codec name", remedy=CODEC_RULE)
+    if key_name:
+        flags |= HAS_MAC
+    start = MAGIC + bytes((VERSION, flags, len(codec), len(key_name)))
+    return find_layout(start, count), start, codec.encode(), key_name.encode()
 
 
 def _keep_frames(frames: Sequence[Frame]) -> tuple[list[Buffer | list[Buffer]], list[int]]:
@@ -367,55 +387,42 @@ def _body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int])
     return body
 
 
-def _end_of(start: int, sizes: Sequence[int]) -> int:
-    """Return where the last frame ends, if the first begins at `start` and each of the others aligned."""
-    end = start
-    for size in sizes:
-        end = (end + 63 & -64) + size
-    return end
+def _crc_of(block_rest: bytes, frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int]) -> int:
+    """Return the CRC-32 of a payload from byte 48 to its end: the rest of its header block, and what follows it."""
+    crc = crc32(block_rest)
+    for buffer in _body_buffers(frames, sizes):
+        crc = crc32(buffer, crc)
+    return crc
 
 
-def _split_body(whole: bytes | memoryview, start: int, sizes: Sequence[int], nbytes: int) -> list[memoryview]:
+def _split_body(whole: memoryview, start: int, sizes: Sequence[int]) -> list[memoryview]:
     """Return the frames that lie in one buffer with the whole payload, behind a header block of `start` bytes."""
-    whole = memoryview(whole)
-    given = whole.nbytes
-    if len(sizes) == 1 and start + sizes[0] == nbytes == given:
+    if len(sizes) == 1:  # as in most payloads
         return [whole[start:]]
     frames = []
     end = start
     for size in sizes:
         begin = end + 63 & -64
         if begin != end and whole[end:begin] != ZEROS[begin - end]:
-            break
+            raise damaged("bytes between its frames that are not zero")
         end = begin + size
-        if end > given:
-            break
         frames.append(whole[begin:end])
-    if len(frames) == len(sizes) and end == nbytes == given:
-        return frames
-    raise _mismatch(given, nbytes, sizes)
+    return frames
 
 
-def _match_body(
-    header: bytes | memoryview, buffers: Sequence[object], start: int, sizes: Sequence[int], nbytes: int
-) -> list[bytes | memoryview]:
-    """Return the frames that were received one buffer each, behind a buffer with the header block of `start` bytes."""
-    if len(sizes) == 1 and len(buffers) == 2 and type(only := buffers[1]) is bytes:  # noqa: PLR2004  # a hot path
-        if len(header) == start and len(only) == sizes[0] == nbytes - start:
-            return [only]
-        raise _mismatch(len(header) + len(only), nbytes, sizes)
+def _match_body(buffers: Sequence[object], sizes: Sequence[int]) -> list[bytes | memoryview]:
+    """Return the frames that were received one buffer each, behind one with the header block."""
+    if len(buffers) == 2 and type(only := buffers[1]) is bytes and sizes == (len(only),):  # noqa: PLR2004  # a hot path
+        return [only]
+    if len(buffers) != len(sizes) + 1:
+        raise damaged(f"{len(buffers) - 1} frames instead of {len(sizes)}")
+    frames = []
     try:
-        frames = [buffer if type(buffer) is bytes else byte_view(buffer) for buffer in buffers[1:]]
+        for buffer, size in zip(buffers[1:], sizes):  # noqa: B905  # checked above
+            frame = buffer if type(buffer) is bytes else byte_view(buffer)
+            if len(frame) != size:
+                raise damaged(f"a frame of {len(frame)} bytes instead of {size}")
+            frames.append(frame)
     except (TypeError, ValueError, BufferError) as error:
         raise PayloadError(f"a frame of the payload is not a buffer of bytes: {error}") from error
-    if len(header) == start and tuple(map(len, frames)) == sizes and _end_of(start, sizes) == nbytes:
-        return frames
-    raise _mismatch(sum(map(len, (header, *frames))), nbytes, sizes)
-
-
-def _mismatch(given: int, claimed: int, sizes: Sequence[int]) -> PayloadError:
-    return PayloadError(
-        f"a payload is truncated or damaged: its header claims {claimed} bytes in {len(sizes)} frames",
-        found=[f"{given} bytes"],
-        remedy="put the object again",
-    )
+    return frames
