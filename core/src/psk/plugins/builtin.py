@@ -48,12 +48,12 @@ FIRST_PARTY_COMMANDS = {
 """The first-party distribution that adds each command to the program `psk`."""
 
 CODECS = {
-    "bytearray": ("psk.wire.raw:BYTEARRAY", "bytearray, as it is."),
-    "bytes": ("psk.wire.raw:BYTES", "bytes, as they are."),
+    "bytearray": ("psk.wire.codec:BYTEARRAY", "bytearray, as it is."),
+    "bytes": ("psk.wire.codec:BYTES", "bytes, as they are."),
     "cloudpickle": ("psk.wire.pickling:CLOUDPICKLE", "Objects that only cloudpickle can pickle, such as lambdas."),
-    "memory": ("psk.wire.raw:MEMORY", "memoryview, as it is."),
+    "memory": ("psk.wire.codec:MEMORY", "memoryview, as it is."),
     "pickle": ("psk.wire.pickling:PICKLE", "Any object, its large buffers out of band."),
-    "str": ("psk.wire.raw:STR", "Text, as UTF-8."),
+    "str": ("psk.wire.codec:STR", "Text, as UTF-8."),
     "torch": ("psk.arrays.torch:CODEC", "Dense tensors of PyTorch."),
 }
 """By name: target and summary."""

@@ -34,30 +34,11 @@ class Layout:
 # are the methods that they look for; a set of them is a number, with one bit for each. The numbers travel in
 # references, so append, never renumber. The most frequent ones come first, which keeps references short.
 _METHODS = (
-    "__hash__",
-    "__iter__",
-    "__len__",
-    "__contains__",
-    "__getitem__",
-    "__reversed__",
-    "",  # the flag that sequence patterns ask for
-    "",  # the flag that mapping patterns ask for
-    "__call__",
-    "__enter__",
-    "__exit__",
-    "__int__",
-    "__float__",
-    "__index__",
-    "__buffer__",
-    "__next__",
-    "__trunc__",
-    "__complex__",
-    "__fspath__",
-    "__await__",
-    "__aiter__",
-    "__anext__",
-    "__aenter__",
-    "__aexit__",
+    *("__hash__", "__iter__", "__len__", "__contains__", "__getitem__", "__reversed__"),
+    *("", ""),  # the flags that sequence patterns and mapping patterns ask for
+    *("__call__", "__enter__", "__exit__", "__int__", "__float__", "__index__", "__buffer__", "__next__"),
+    *("__trunc__", "__complex__", "__fspath__"),
+    *("__await__", "__aiter__", "__anext__", "__aenter__", "__aexit__"),
     "",  # the object is a class, which is subscripted without being a sequence
 )
 _SEQUENCE, _MAPPING, _CLASS = 1 << 6, 1 << 7, 1 << 24

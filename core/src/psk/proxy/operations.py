@@ -6,6 +6,7 @@ attribute access. tests/proxy/operations.toml lists both, and what is left out w
 
 from __future__ import annotations
 
+import builtins
 import math
 import operator
 import os
@@ -94,69 +95,46 @@ def _plain(value: Any) -> Any:
     return target_of(value) if is_proxy(value) else value
 
 
-ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "lshift", "rshift", "and", "xor", "or")
+def _functions_of(module: Any, *names: str) -> dict[str, Callable[..., Any]]:
+    """Return functions of a module by the special methods that are named after them."""
+    return {f"__{name}__": getattr(module, name) for name in names}
+
+
+_ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "lshift", "rshift", "and", "xor", "or")
 
 # Called as function(target).
 UNARY: dict[str, Callable[..., Any]] = {
-    "__str__": str,
-    "__bytes__": bytes,
+    **_functions_of(builtins, "str", "bytes", "dir", "bool", "iter", "reversed", "int", "float", "complex", "abs"),
+    **_functions_of(builtins, "aiter", "anext"),
+    **_functions_of(operator, "neg", "pos", "invert", "index"),
+    **_functions_of(math, "trunc", "floor", "ceil"),
     "__fspath__": os.fspath,
-    "__dir__": dir,
-    "__bool__": bool,
     "__length_hint__": _length_hint,
-    "__iter__": iter,
     "__next__": _next,
-    "__reversed__": reversed,
-    "__neg__": operator.neg,
-    "__pos__": operator.pos,
-    "__abs__": abs,
-    "__invert__": operator.invert,
-    "__int__": int,
-    "__float__": float,
-    "__complex__": complex,
-    "__index__": operator.index,
-    "__trunc__": math.trunc,
-    "__floor__": math.floor,
-    "__ceil__": math.ceil,
     "__enter__": _enter,
-    "__await__": _iterator_of,
-    "__aiter__": aiter,
-    "__anext__": anext,
     "__aenter__": _async_enter,
+    "__await__": _iterator_of,
 }
 
 # Called as function(target, other), where other is the target if that is a proxy, too: some C types look no
 # further than the type of their right operand, as in `"a" in "abc"`.
 BINARY: dict[str, Callable[..., Any]] = {
-    "__format__": format,
-    "__lt__": operator.lt,
-    "__le__": operator.le,
-    "__ne__": operator.ne,
-    "__gt__": operator.gt,
-    "__ge__": operator.ge,
-    "__contains__": operator.contains,
-    "__delitem__": operator.delitem,
-    "__divmod__": divmod,
-    **{f"__{name}__": getattr(operator, f"__{name}__") for name in ARITHMETIC},
+    **_functions_of(builtins, "format", "divmod"),
+    **_functions_of(operator, "lt", "le", "ne", "gt", "ge", "contains", "delitem"),
+    **{f"__{name}__": getattr(operator, f"__{name}__") for name in _ARITHMETIC},
 }
 if sys.version_info >= (3, 12):
     BINARY["__buffer__"] = lambda target, _flags: memoryview(target)
 
 # Called as function(other, target).
-REFLECTED: dict[str, Callable[..., Any]] = {
-    "__rdivmod__": divmod,
-    **{f"__r{name}__": getattr(operator, f"__{name}__") for name in ARITHMETIC},
-}
+REFLECTED = {f"__r{name}__": BINARY[f"__{name}__"] for name in (*_ARITHMETIC, "divmod")}
 
 # Called as function(target, other), like BINARY.
-IN_PLACE: dict[str, Callable[..., Any]] = {
-    f"__i{name}__": getattr(operator, f"__i{name}__") for name in (*ARITHMETIC, "pow")
-}
+IN_PLACE = {f"__i{name}__": getattr(operator, f"__i{name}__") for name in (*_ARITHMETIC, "pow")}
 
 # Called as function(target, *arguments).
 VARIADIC: dict[str, Callable[..., Any]] = {
-    "__round__": round,
-    "__pow__": pow,
+    **_functions_of(builtins, "round", "pow"),
     "__rpow__": lambda target, base, *modulus: pow(base, target, *modulus),
     "__setitem__": operator.setitem,
     "__exit__": _exit,
@@ -167,12 +145,7 @@ VARIADIC: dict[str, Callable[..., Any]] = {
 }
 
 # Called as function(target, *arguments); once the proxy is resolved they become C calls (see fastpath.py).
-FAST: dict[str, Callable[..., Any]] = {
-    "__len__": len,
-    "__getitem__": operator.getitem,
-    "__eq__": operator.eq,
-    "__call__": operator.call,
-}
+FAST = {"__len__": len, **_functions_of(operator, "getitem", "eq", "call")}
 
 
 def _unary(function: Callable[..., Any]) -> Any:

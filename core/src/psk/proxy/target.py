@@ -43,16 +43,8 @@ _SERIALIZERS = frozenset({"cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fa
 _DEEPEST = 8
 
 
-class _Unresolved:
-    """The type of UNRESOLVED; an empty slot would say the same, but reading one costs an exception."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "UNRESOLVED"
-
-
-UNRESOLVED = _Unresolved()
+UNRESOLVED: Any = object()
+"""What the slot of the target holds; an empty slot would say the same, but reading one costs an exception."""
 
 
 class _Resolutions(SingleFlight):
@@ -114,21 +106,17 @@ def _make_target(proxy: Any) -> Any:
             return target
         if isinstance(error, ProxyResolveError):
             raise
-        raise _failure(proxy, error) from error
+        detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise ProxyResolveError(
+            f"cannot resolve {proxy!r}: its factory raised {detail}",
+            remedy="see `cause` for the original error; the next use of the proxy calls the factory again",
+        ) from error
     # A nested call that has resolved it goes on using the target that it got.
     target = read_target(proxy)
     if target is UNRESOLVED:
         adopt_target(proxy, made)
         return made
     return target
-
-
-def _failure(proxy: Any, error: Exception) -> ProxyResolveError:
-    detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return ProxyResolveError(
-        f"cannot resolve {proxy!r}: its factory raised {detail}",
-        remedy="see `cause` for the original error; the next use of the proxy calls the factory again",
-    )
 
 
 def form_for(cls: Any, kind: type) -> Any:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from psk.errors import CodecError, CodecRefusedError, PluginError, SerializationError, UnknownPluginError
 from psk.plugins.builtin import CODEC_TYPES, CODECS
 from psk.plugins.importing import on_demand
-from psk.wire.codec import CODEC_RULE, Codec, is_codec_name
+from psk.wire.codec import BYTEARRAY, BYTES, CODEC_RULE, MEMORY, STR, Codec, is_codec_name
 from psk.wire.payload import Payload
 from psk.wire.pickling import CLOUDPICKLE, PICKLE
-from psk.wire.raw import BYTEARRAY, BYTES, MEMORY, STR
 from psk.wire.reducers import add_reducers, is_loaded
 
 if TYPE_CHECKING:

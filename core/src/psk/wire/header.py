@@ -6,8 +6,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from psk.errors import PayloadError
-from psk.wire.codec import is_codec_name
+from psk.errors import PayloadError, SerializationError
+from psk.wire.codec import CODEC_RULE, is_codec_name
 from psk.wire.signing import is_signing_key_name
 
 if TYPE_CHECKING:
@@ -75,6 +75,28 @@ class Layout:
 find_layout = lru_cache(maxsize=128)(Layout)
 
 
+@lru_cache(maxsize=128)
+def lay_out(codec: str, flags: int, key_name: str, count: int) -> tuple[Layout, bytes, bytes, bytes]:
+    """Return the layout of a header block that is to be written, its first 8 bytes, and the names in it.
+
+    Args:
+        codec: Name of the codec.
+        flags: `HAS_CHECKSUM`, `EXPIRES`, both or none.
+        key_name: Name of the signing key, empty for unsigned payloads.
+        count: Number of frames.
+
+    Raises:
+        SerializationError: The codec's name is malformed.
+        PayloadError: There are too many frames.
+    """
+    if not is_codec_name(codec):
+        raise SerializationError(f"{codec[:64]!r} is not a valid codec name", remedy=CODEC_RULE)
+    if key_name:
+        flags |= HAS_MAC
+    start = _START.pack(MAGIC, VERSION, flags, len(codec), len(key_name))
+    return find_layout(start, count), start, codec.encode(), key_name.encode()
+
+
 class Header:
     """Hold what a payload's header block says.
 
@@ -94,18 +116,6 @@ class Header:
         *("_block", "_table", "checksum", "codec", "expires", "frame_sizes", "key", "nbytes", "object_id"),
         *("revision", "signed_by"),
     )
-
-    object_id: bytes
-    key: str
-    codec: str
-    frame_sizes: tuple[int, ...]
-    nbytes: int
-    checksum: int | None
-    expires: bool
-    signed_by: str
-    revision: int
-    _block: bytes
-    _table: Sequence[int]
 
     @classmethod
     def read(cls, start: object) -> Header:
@@ -145,20 +155,21 @@ class Header:
         if given < size:
             raise damaged(f"{given} bytes, and its header block alone has {size}")
         block = whole[:size]
-        self._block = block = block if type(block) is bytes else bytes(block)
+        self._block: bytes = block if type(block) is bytes else bytes(block)
         fields = layout.fields.unpack(block)
         _, object_id, nbytes, _, revision, reserved, crc, codec, key_name = fields[:9]
         if reserved or fields[-1] != layout.padding or (crc and not layout.has_checksum):
             raise damaged("bytes that must be zero and are not")
-        self.object_id = object_id
-        self.key = object_id.hex()
-        self.codec = read_name(codec, "codec")
-        self.signed_by = read_name(key_name, "signing key") if key_name else ""
-        self.nbytes = nbytes
-        self.revision = revision
-        self.checksum = crc if layout.has_checksum else None
-        self.expires = layout.expires
-        self._table = table = fields[9:-2]
+        self.object_id: bytes = object_id
+        self.key: str = object_id.hex()
+        self.codec: str = read_name(codec, "codec")
+        self.signed_by: str = read_name(key_name, "signing key") if key_name else ""
+        self.nbytes: int = nbytes
+        self.revision: int = revision
+        self.checksum: int | None = crc if layout.has_checksum else None
+        self.expires: bool = layout.expires
+        table: tuple[int, ...] = fields[9:-2]
+        self._table: Sequence[int] = table
         self.frame_sizes, end = measure(size, table)
         if end != nbytes:
             raise damaged(f"{nbytes} bytes claimed, and {len(table)} frames that end at {end}")

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import os
 import struct
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from psk.errors import PayloadError, SerializationError
 from psk.fork import after_fork_in_child
 from psk.wire.buffers import private_copy
-from psk.wire.codec import CODEC_RULE, is_codec_name
 from psk.wire.header import (
     CRC_OFFSET,
     EXPIRES,
     FIXED_SIZE,
     HAS_CHECKSUM,
-    HAS_MAC,
     MAC_SIZE,
-    MAGIC,
     MAXIMUM_FRAMES,
     READ_ONLY,
-    VERSION,
     ZEROS,
     Header,
     byte_view,
     damaged,
-    find_layout,
+    lay_out,
     measure,
 )
 
@@ -35,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psk.wire.buffers import Buffer, Frame
-    from psk.wire.header import Layout
     from psk.wire.signing import SigningKey
 
 _MAC_CONTEXT = b"psk payload 1\0"
@@ -159,9 +153,7 @@ class Payload(Header):
             kept, table = _keep_frames(frames)
         count = len(table)
         try:
-            layout, start, codec_name, key_name = _plan(
-                codec, flags, "" if signing_key is None else signing_key.name, count
-            )
+            layout, start, codec_name, key_name = lay_out(codec, flags, signing_key.name if signing_key else "", count)
             sizes, nbytes = measure(layout.size, table)
             block = layout.fields.pack(
                 start, object_id, nbytes, count, revision, 0, 0, codec_name, key_name, *table, b"", b""
@@ -321,21 +313,6 @@ class Payload(Header):
 
 _new = object.__new__
 _SEGMENTED = (list, tuple)
-
-
-@lru_cache(maxsize=128)
-def _plan(codec: str, flags: int, key_name: str, count: int) -> tuple[Layout, bytes, bytes, bytes]:
-    """Return the layout of a header block, its first 8 bytes, and the names in it.
-
-    Raises:
-        SerializationError: The codec's name is malformed.
-    """
-    if not is_codec_name(codec):
-        raise SerializationError(f"{codec[:64]!r} is not a valid codec name", remedy=CODEC_RULE)
-    if key_name:
-        flags |= HAS_MAC
-    start = MAGIC + bytes((VERSION, flags, len(codec), len(key_name)))
-    return find_layout(start, count), start, codec.encode(), key_name.encode()
 
 
 def _keep_frames(frames: Sequence[Frame]) -> tuple[list[Buffer | list[Buffer]], list[int]]:
