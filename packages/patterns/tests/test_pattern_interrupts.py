@@ -1,7 +1,6 @@
 """Interrupts at any instant: the patterns keep no lock, claim or half-made owner that is in the way of others."""
 
 import gc
-import io
 import os
 import sys
 import threading
@@ -11,9 +10,8 @@ import pytest
 
 from faults.interrupts import steps
 from psk import Store
-from psk_patterns import LeaseLifetime, StoreExecutor, future, leases
+from psk_patterns import LeaseLifetime, StoreExecutor, future, futures, leases
 from psk_patterns.deferred_cleanup import flush
-from psk_patterns.futures.state import HeldClaim
 from psk_patterns.ownership.title import claimed
 
 # What interrupts a finaliser can be raised nowhere.
@@ -111,9 +109,11 @@ def test_a_channel_whose_leases_two_threads_renew_forgets_them_once(store, monke
     assert store.uri not in leases._renewers
 
 
-def test_a_claim_that_is_half_made_goes_in_silence(monkeypatch):
+def test_a_future_that_is_half_made_goes_in_silence(monkeypatch):
     ignored = []
     monkeypatch.setattr(sys, "unraisablehook", lambda report: ignored.append(report.exc_type))
-    count, _ = steps(lambda _: HeldClaim(None, io.BytesIO()), lambda: None, lambda _: gc.collect(), where="/state.py")
+    count, _ = steps(
+        lambda _: futures.Future(None, 1.0, 1.0), lambda: None, lambda _: gc.collect(), where="/promise.py"
+    )
     assert count > 0
     assert set(ignored) <= {KeyboardInterrupt}

@@ -70,12 +70,7 @@ class LeaseHolder:
                 remedy="evict the objects, or end their lifetime, when they are no longer needed; or use another "
                 "channel",
             )
-        self.ttl = check_ttl(ttl)
-        if self.ttl < SHORTEST_TTL:
-            raise InvalidArgumentError(
-                f"a lease of {self.ttl:g} s in store {store.name!r} is too short to be renewed in time",
-                remedy=f"give at least {SHORTEST_TTL:g} s",
-            )
+        self.ttl = check_lease(ttl)
         self.store = store
         self.on_lost = on_lost
         self.closed = False
@@ -130,6 +125,19 @@ class LeaseHolder:
 
     def __repr__(self) -> str:
         return f"LeaseHolder({self.store.name!r}, ttl={self.ttl:g}, {len(self.keys)} objects)"
+
+
+def check_lease(ttl: float) -> float:
+    """Return the seconds of a lease, if it can be renewed in time.
+
+    Raises:
+        InvalidArgumentError: It is not a number of seconds, or below `SHORTEST_TTL`.
+    """
+    if check_ttl(ttl) < SHORTEST_TTL:
+        raise InvalidArgumentError(
+            f"a lease of {ttl:g} s is too short to be renewed in time", remedy=f"give at least {SHORTEST_TTL:g} s"
+        )
+    return ttl
 
 
 @contextmanager

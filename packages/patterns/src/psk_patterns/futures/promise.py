@@ -6,15 +6,16 @@ import os
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from psk import Proxy
-from psk.connectors import check_timeout, check_ttl, shown
+from psk.connectors import check_timeout, shown
 from psk.errors import CapabilityError, InvalidArgumentError, report_ignored
 from psk_patterns.arguments import check_lifetime, check_store
+from psk_patterns.deferred_cleanup import later
 from psk_patterns.errors import FutureError
 from psk_patterns.futures.outcome import CANCELLED, RELEASED, VALUE, Outcome, released_error, this_process
-from psk_patterns.futures.state import CLAIMED, CLEANING_SECONDS, Claim, FutureState, HeldClaim
-from psk_patterns.futures.waiting import Observation, await_outcome, present_keys
+from psk_patterns.futures.state import CLAIMED, CLEANING_SECONDS, Claim, FutureState
+from psk_patterns.futures.waiting import await_outcome, present_keys
 from psk_patterns.futures.watcher import Subscription, await_in_loop, notify_released, watch
-from psk_patterns.leases import SHORTEST_TTL
+from psk_patterns.leases import LeaseHolder, check_lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -44,20 +45,20 @@ class Future(Generic[T]):
 
     Attributes:
         state: Its keys in the channel.
-        observation: What this object has seen there; a claim that was seen once is missed when it is gone.
         ttl: Seconds of a producer's lease.
         timeout: Seconds that each wait takes at most.
     """
 
-    __slots__ = ("__weakref__", "_held", "_is_shared", "_number", "observation", "state", "timeout", "ttl")
+    __slots__ = ("__weakref__", "_claimed_by", "_holders", "_is_shared", "_number", "state", "timeout", "ttl")
 
     def __init__(self, state: FutureState, ttl: float, timeout: float, *, is_shared: bool = False) -> None:
         self.state = state
         self.ttl = ttl
         self.timeout = timeout
-        self.observation = Observation(state)
         self._number = Claim(CLAIMED).number
-        self._held: HeldClaim | None = None
+        self._claimed_by = 0
+        #: More than one if several threads claimed it at the same moment.
+        self._holders: set[LeaseHolder] = set()
         self._is_shared = is_shared
 
     @property
@@ -178,11 +179,11 @@ class Future(Generic[T]):
         if self.done():
             notify(None)
         else:
-            watch([Subscription(self.observation, notify, self.timeout)])
+            watch([Subscription(self.state, notify, self.timeout)])
 
     def __await__(self) -> Generator[Any, None, T]:
         async def result() -> T:
-            outcome = await await_in_loop(self.observation, self.timeout)
+            outcome = await await_in_loop(self.state, self.timeout)
             value: T = outcome.open(self.state.name)
             return value
 
@@ -213,12 +214,16 @@ class Future(Generic[T]):
             PskError: The channel failed.
         """
         self.state.check_not_released()
-        if self._held is not None and self._held.is_ours:
+        process = os.getpid()  # a forked child's copy of this object is another producer
+        if self._claimed_by == process:
             return
-        # A forked child's copy of this object is another producer.
-        number = f"{self._number}-{os.getpid():x}"
-        self._held = self.state.claim(Claim(CLAIMED, number), self.ttl)
-        self.observation.claim = self._held.claim
+        lease = self.state.claim(Claim(CLAIMED, f"{self._number}-{process:x}"), self.ttl)
+        if lease is not None:
+            # A lost claim needs no report: the outcome is written only where there is none.
+            holder = LeaseHolder(self.store, lease, on_lost=_ignore)
+            self._holders.add(holder)  # first: after an interrupt, the finaliser closes it
+            holder.add(self.state.claim_key)
+        self._claimed_by = process
 
     def set_result(self, obj: T) -> None:
         """Set the object; claims the future first, if this object has not done so.
@@ -279,26 +284,32 @@ class Future(Generic[T]):
         state.is_released = True
 
     def _end_claim(self) -> None:
-        self.observation.claim = None
-        held, self._held = self._held, None
-        if held is not None:
-            held.close()
+        self.state.seen_claim = None
+        for holder in tuple(self._holders):
+            holder.close()
+            self._holders.discard(holder)
+        self._claimed_by = 0
+
+    def __del__(self) -> None:
+        # A producer that drops its future will never set an outcome: waiting processes must learn that.
+        for holder in getattr(self, "_holders", ()):  # an interrupt may have left this object half made
+            later(holder.close)
 
     def _await(self, timeout: float | None) -> Outcome:
         self.state.check_not_released()
         check_timeout(timeout)
-        return await_outcome(self.observation, self.timeout if timeout is None else timeout)
+        return await_outcome(self.state, self.timeout if timeout is None else timeout)
 
     def _progress(self) -> str:
         self.state.check_not_released()
         present = present_keys(self.state.store(), self.keys)
-        if self.observation.note(present):
+        if self.state.note(present):
             return DONE
-        if self.observation.claim is None:
+        if self.state.seen_claim is None:
             return PENDING
         if self.state.claim_key in present:
             return RUNNING
-        return DONE if self.observation.note_lost_claim() else PENDING
+        return DONE if self.state.note_lost_claim() else PENDING
 
     def _set(self, outcome: Outcome) -> None:
         self.claim()
@@ -402,11 +413,11 @@ restore_future.__module__ = "psk_patterns.futures"  # pickles contain it
 
 
 def _check_times(ttl: float, timeout: float) -> None:
-    if check_ttl(ttl) < SHORTEST_TTL:
-        raise InvalidArgumentError(
-            f"a producer's lease of {ttl:g} s is too short to be renewed in time",
-            remedy=f"give a ttl of at least {SHORTEST_TTL:g} s",
-        )
+    check_lease(ttl)
     check_timeout(timeout)
     if timeout is None:
         raise InvalidArgumentError("a future without a timeout might wait for ever", remedy="give seconds as a number")
+
+
+def _ignore(_key: str) -> None:
+    """Do nothing."""

@@ -120,8 +120,7 @@ def _batches(futures: set[Future[Any]], timeout: float | None) -> Generator[set[
     ends: SimpleQueue[tuple[Future[Any], PskError | None]] = SimpleQueue()
     # The deadline that counts is the one above.
     watched = {
-        Subscription(future.observation, partial(_put, ends, future), timeout + GRACE_SECONDS): future
-        for future in futures
+        Subscription(future.state, partial(_put, ends, future), timeout + GRACE_SECONDS): future for future in futures
     }
     ended = {watched.pop(subscription) for subscription in ended_now(watched)}
     left = futures - ended

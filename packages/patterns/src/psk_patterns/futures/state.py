@@ -18,14 +18,12 @@ from psk.errors import (
     SerializationError,
 )
 from psk.store import StoreFactory
-from psk_patterns import deferred_cleanup
 from psk_patterns.errors import FutureClaimedError, FutureDoneError, FutureError
 from psk_patterns.futures import outcome as outcomes
 from psk_patterns.futures.outcome import Outcome, this_process
-from psk_patterns.leases import LeaseHolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 CLAIMED: Final = "claimed"
 CANCELLED: Final = "cancelled"
@@ -81,40 +79,6 @@ class Claim:
         )
 
 
-class HeldClaim:
-    """A claim of this process, renewed until its producer is done, drops the future, or dies.
-
-    Args:
-        claim: As it was written.
-        holder: Renews its lease; None where the channel has no expiry.
-    """
-
-    __slots__ = ("_holder", "_pid", "claim")
-
-    def __init__(self, claim: Claim, holder: LeaseHolder | None) -> None:
-        self.claim = claim
-        self._pid = os.getpid()
-        self._holder = holder
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether this process made the claim, and not one that it was forked from."""
-        return self._pid == os.getpid()
-
-    def close(self) -> None:
-        """Stop renewing it."""
-        if self._holder is not None and self.is_ours:
-            self._holder.close()
-        self._holder = None  # last: after an interrupt before this, the finaliser does it
-
-    def __del__(self) -> None:
-        # A producer that drops its future will never set an outcome: waiting processes must learn that.
-        # An interrupt may have left this object half made.
-        holder = getattr(self, "_holder", None)
-        if holder is not None and self.is_ours:
-            deferred_cleanup.later(holder.close)
-
-
 class FutureState:
     """The two keys of a future and every operation on them.
 
@@ -127,12 +91,13 @@ class FutureState:
 
     Attributes:
         is_released: Whether the future was released through this object.
+        seen_claim: The claim that was seen last; None before there is one. One that was seen is missed when it is gone.
 
     Raises:
         InvalidReferenceError: They are not two keys of one channel.
     """
 
-    __slots__ = ("claim_factory", "is_released", "result_factory")
+    __slots__ = ("claim_factory", "is_released", "result_factory", "seen_claim")
 
     def __init__(self, result: StoreFactory[Any], claim: StoreFactory[Any]) -> None:
         if not (isinstance(result, StoreFactory) and isinstance(claim, StoreFactory)):
@@ -148,6 +113,7 @@ class FutureState:
         self.result_factory = result
         self.claim_factory = claim
         self.is_released = False
+        self.seen_claim: Claim | None = None
 
     @classmethod
     def reserve(cls, store: Store) -> FutureState:
@@ -178,6 +144,11 @@ class FutureState:
     def keys(self) -> tuple[str, str]:
         """Both keys."""
         return self.result_key, self.claim_key
+
+    @property
+    def awaited_keys(self) -> tuple[str, ...]:
+        """The keys to wait for: a claim is waited for until there is one."""
+        return self.keys if self.seen_claim is None else (self.result_key,)
 
     @property
     def name(self) -> str:
@@ -255,12 +226,15 @@ class FutureState:
         """Return the time to live to write with: None where the channel has no expiry."""
         return ttl if self.store().supports(SupportsExpiry) else None
 
-    def claim(self, claim: Claim, ttl: float) -> HeldClaim:
-        """Claim the future, and renew the claim.
+    def claim(self, claim: Claim, ttl: float) -> float | None:
+        """Claim the future.
 
         Args:
             claim: The claim; writing it twice makes one claim.
             ttl: Seconds of its lease.
+
+        Returns:
+            The seconds within which to renew the claim; None where the channel has no expiry.
 
         Raises:
             FutureCancelledError: The future was cancelled.
@@ -277,13 +251,35 @@ class FutureState:
         if self.store().exists(self.result_key):
             self.drop_claim()
             raise self._ended_error()
-        if lease is None:
-            return HeldClaim(claim, None)
-        # A lost claim needs no report: the outcome is written only where there is none.
-        holder = LeaseHolder(self.store(), lease, on_lost=_ignore)
-        held = HeldClaim(claim, holder)  # before the lease: after an interrupt, its finaliser ends the lease
-        holder.add(self.claim_key)
-        return held
+        self.seen_claim = claim
+        return lease
+
+    def note(self, present: Collection[str]) -> bool:
+        """Record which keys have an object; return whether the future has an outcome.
+
+        Raises:
+            ConnectorError: The channel failed.
+        """
+        if self.result_key in present:
+            return True
+        if self.seen_claim is None and self.claim_key in present:
+            claim = self.read_claim()
+            if claim is not None and claim.is_cancellation:
+                # The process that cancelled may have died between its two steps.
+                self.finish_cancelling(claim)
+                return True
+            self.seen_claim = claim
+        return False
+
+    def note_lost_claim(self) -> bool:
+        """Record that the claim is gone; return whether the future has an outcome, which is written if need be."""
+        claim = self.seen_claim
+        if claim is None:
+            return False
+        if not self.store().exists(self.result_key):
+            # With an expiry: if the future was released meanwhile, no process would ever remove it.
+            self.settle(Outcome(outcomes.DIED, claim.who), ttl=self.lease_of(REMEMBERED_SECONDS))
+        return True
 
     def cancel(self) -> bool:
         """Cancel the future unless it was claimed; return whether it is cancelled.
@@ -360,10 +356,6 @@ class FutureState:
 
 def _is_cancellation(outcome: Outcome | None) -> bool:
     return outcome is not None and outcome.kind == outcomes.CANCELLED
-
-
-def _ignore(_key: str) -> None:
-    """Do nothing."""
 
 
 def _fulfil(store: Store, key: str, obj: object, ttl: float | None, codec: str | None) -> bool:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, DeadlineError, StoreClosedError
 from psk_patterns.errors import FutureError, FutureTimeoutError
-from psk_patterns.futures.outcome import DIED, Outcome
-from psk_patterns.futures.state import REMEMBERED_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from psk import Store
-    from psk_patterns.futures.state import Claim, FutureState
+    from psk_patterns.futures.outcome import Outcome
+    from psk_patterns.futures.state import FutureState
 
 CHECK_SECONDS: Final = 0.5
 """Seconds between two checks that the producer of a claimed future is alive."""
@@ -32,60 +31,11 @@ PAUSE_SECONDS: Final = 0.1
 """Seconds before an unreachable channel is tried again."""
 
 
-class Observation:
-    """The state of one future as this process has seen it; shared by any number of threads.
-
-    Args:
-        state: The future's state.
-
-    Attributes:
-        claim: The claim that was seen last; None before there is one.
-    """
-
-    __slots__ = ("claim", "state")
-
-    def __init__(self, state: FutureState) -> None:
-        self.state = state
-        self.claim: Claim | None = None
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys to wait for: a claim is waited for until there is one."""
-        return self.state.keys if self.claim is None else (self.state.result_key,)
-
-    def note(self, present: Collection[str]) -> bool:
-        """Record which keys have an object; return whether the future has an outcome.
-
-        Raises:
-            ConnectorError: The channel failed.
-        """
-        if self.state.result_key in present:
-            return True
-        if self.claim is None and self.state.claim_key in present:
-            claim = self.state.read_claim()
-            if claim is not None and claim.is_cancellation:
-                # The process that cancelled may have died between its two steps.
-                self.state.finish_cancelling(claim)
-                return True
-            self.claim = claim
-        return False
-
-    def note_lost_claim(self) -> bool:
-        """Record that the claim is gone; return whether the future has an outcome, which is written if need be."""
-        claim = self.claim
-        if claim is None:
-            return False
-        if not self.state.store().exists(self.state.result_key):
-            # With an expiry: if the future was released meanwhile, no process would ever remove it.
-            self.state.settle(Outcome(DIED, claim.who), ttl=self.state.lease_of(REMEMBERED_SECONDS))
-        return True
-
-
-def await_outcome(observation: Observation, timeout: float) -> Outcome:
+def await_outcome(state: FutureState, timeout: float) -> Outcome:
     """Wait until a future has an outcome, and return it.
 
     Args:
-        observation: What has been seen of the future.
+        state: The future's.
         timeout: Seconds to wait at most.
 
     Raises:
@@ -93,19 +43,19 @@ def await_outcome(observation: Observation, timeout: float) -> Outcome:
         FutureError: The future was released meanwhile.
         ConnectorError: The channel failed.
     """
-    state, deadline = observation.state, time.monotonic() + timeout
+    deadline = time.monotonic() + timeout
     outage = _Outage()
     while True:
         state.check_not_released()
         left = max(deadline - time.monotonic(), 0.0)
         try:
-            longest = LISTEN_SECONDS if observation.claim is None else CHECK_SECONDS
-            present = state.store().wait(observation.keys, timeout=min(left, longest))
-            ended = observation.note(present)
+            longest = LISTEN_SECONDS if state.seen_claim is None else CHECK_SECONDS
+            present = state.store().wait(state.awaited_keys, timeout=min(left, longest))
+            ended = state.note(present)
         except DeadlineError:
-            ended = _has_died(observation, deadline)
+            ended = _has_died(state, deadline)
             if not ended and time.monotonic() >= deadline:
-                raise timeout_error(observation, timeout) from None
+                raise timeout_error(state, timeout) from None
         except (ChannelUnavailableError, ConnectorClosedError, StoreClosedError) as error:
             outage.pause(error, deadline)
             continue
@@ -155,9 +105,9 @@ class _Outage:
         time.sleep(PAUSE_SECONDS)
 
 
-def timeout_error(observation: Observation, timeout: float) -> FutureTimeoutError:
+def timeout_error(state: FutureState, timeout: float) -> FutureTimeoutError:
     """Describe a future that had no outcome in time, and a likely reason."""
-    name, claim = observation.state.name, observation.claim
+    name, claim = state.name, state.seen_claim
     if claim is None:
         return FutureTimeoutError(
             f"{name} had no outcome within {timeout:g} s, and no process has claimed it",
@@ -171,12 +121,12 @@ def timeout_error(observation: Observation, timeout: float) -> FutureTimeoutErro
     )
 
 
-def _has_died(observation: Observation, deadline: float) -> bool:
-    if observation.claim is None:
+def _has_died(state: FutureState, deadline: float) -> bool:
+    if state.seen_claim is None:
         return False
-    state, left = observation.state, deadline - time.monotonic()
+    left = deadline - time.monotonic()
     try:
         there = state.store().exists(state.claim_key, timeout=max(min(left, CHECK_SECONDS), LAST_CHECK_SECONDS))
-        return not there and observation.note_lost_claim()
+        return not there and state.note_lost_claim()
     except (DeadlineError, ChannelUnavailableError, ConnectorClosedError, StoreClosedError):
         return False  # unknown; the next wait will tell

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from psk import Store
     from psk_patterns.futures.outcome import Outcome
     from psk_patterns.futures.state import FutureState
-    from psk_patterns.futures.waiting import Observation
 
 IDLE_SECONDS: Final = 1.0
 """Seconds that the thread waits for more futures before it ends."""
@@ -43,8 +42,11 @@ SETTLE_SECONDS: Final = 0.001
 WAKE_TTL: Final = 60.0
 """Seconds after which the channel removes the object of a wake-up whose process died."""
 
-WAKE_CALL_SECONDS: Final = 5.0
+CALL_SECONDS: Final = 5.0
 """Seconds for one call for a wake-up."""
+
+TRIGGER_SECONDS: Final = 1.0
+"""Seconds that the thread waits for the object of a wake-up that another thread is putting."""
 
 READING_SECONDS: Final = 60.0
 """Seconds for a coroutine to fetch an outcome that exists."""
@@ -57,7 +59,7 @@ class Subscription:
     """A request to be notified of the end of a future.
 
     Args:
-        observation: What has been seen of the future.
+        state: The future's.
         notify: Called once, in the watching thread: with None when the future has an outcome, else with the error that
             ends the watch. It must be quick and not raise.
         timeout: Seconds for which to watch.
@@ -66,11 +68,10 @@ class Subscription:
         is_dropped: Whether it was cancelled.
     """
 
-    __slots__ = ("deadline", "is_dropped", "notify", "observation", "state", "timeout")
+    __slots__ = ("deadline", "is_dropped", "notify", "state", "timeout")
 
-    def __init__(self, observation: Observation, notify: Callable[[PskError | None], None], timeout: float) -> None:
-        self.observation = observation
-        self.state = observation.state
+    def __init__(self, state: FutureState, notify: Callable[[PskError | None], None], timeout: float) -> None:
+        self.state = state
         self.notify = notify
         self.timeout = timeout
         self.deadline = time.monotonic() + timeout
@@ -80,63 +81,26 @@ class Subscription:
 class _WakeUp:
     """A reserved key that the watching thread waits for, and that `trigger` puts an object under to wake it."""
 
-    def __init__(self) -> None:
-        # Re-entrant: a finaliser or a signal handler may run in between.
-        self._lock = threading.RLock()
-        self._key: str | None = None
-        self._store: Store | None = None
-        self._is_armed = False
-        self._is_triggered = False
-
-    def arm(self, store: Store) -> str:
-        """Return the key to wait for; from now on it can be triggered."""
-        with self._lock:
-            key = self._key
-        if key is None:
-            key = store.reserve(timeout=WAKE_CALL_SECONDS)
-        with self._lock:
-            self._key, self._store, self._is_armed = key, store, True
-        return key
+    def __init__(self, store: Store) -> None:
+        self.key = store.reserve(timeout=CALL_SECONDS)
+        self._store = store
+        self.is_triggered = False
 
     def trigger(self) -> None:
-        """Wake the waiting thread; does nothing if the key is not armed, or was triggered already."""
-        with self._lock:
-            if not self._is_armed or self._is_triggered or self._key is None or self._store is None:
-                return
-            self._is_triggered = True
-            key, store = self._key, self._store
-        try:
-            ttl = WAKE_TTL if store.supports(SupportsExpiry) else None
-            store.fulfil(key, b"", ttl=ttl, timeout=WAKE_CALL_SECONDS, serializer="bytes")
-        except PskError:
-            # The thread finds what is new at its next look.
-            with self._lock:
-                if self._key == key:
-                    self._is_triggered = False
+        """Wake the waiting thread; called once, after `is_triggered` was set."""
+        ttl = WAKE_TTL if self._store.supports(SupportsExpiry) else None
+        with suppress(PskError):  # the thread finds what is new at its next look
+            self._store.fulfil(self.key, b"", ttl=ttl, timeout=CALL_SECONDS, serializer="bytes")
 
-    def disarm(self, present: Collection[str]) -> bool:
-        """Disarm the key, and remove its object if `present` has it; return whether it was triggered."""
-        with self._lock:
-            self._is_armed = False
-            key, store = self._key, self._store
-            if key not in present:
-                return self._is_triggered
-            self._key, self._is_triggered = None, False
-        if key is not None and store is not None:
+    def end(self, present: Collection[str]) -> bool:
+        """Remove the object once nothing can trigger it any more; return whether it was triggered."""
+        if self.is_triggered:
             with suppress(PskError):
-                store.evict(key, timeout=WAKE_CALL_SECONDS)
-        return True
-
-    def remove(self) -> None:
-        """Remove the object of a trigger that came too late."""
-        with self._lock:
-            key, store, triggered = self._key, self._store, self._is_triggered
-            self._key, self._store, self._is_triggered, self._is_armed = None, None, False, False
-        if triggered and key is not None and store is not None:
-            with suppress(PskError):
-                with suppress(DeadlineError):
-                    store.wait(key, timeout=1.0)
-                store.evict(key, timeout=WAKE_CALL_SECONDS)
+                if self.key not in present:  # the trigger came too late, and may still be putting it
+                    with suppress(DeadlineError):
+                        self._store.wait(self.key, timeout=TRIGGER_SECONDS)
+                self._store.evict(self.key, timeout=CALL_SECONDS)
+        return self.is_triggered
 
 
 class Watcher:
@@ -149,7 +113,7 @@ class Watcher:
         self._changed = threading.Condition(self._lock)
         self._subscriptions: set[Subscription] = set()
         self._thread: threading.Thread | None = None
-        self._wake_up = _WakeUp()
+        self._wake_up: _WakeUp | None = None
 
     def add(self, subscriptions: Iterable[Subscription]) -> None:
         """Start watching."""
@@ -158,12 +122,14 @@ class Watcher:
             if self._thread is None or not self._thread.is_alive():
                 self._start()
             self._changed.notify()
-            wake_up = self._wake_up
-        wake_up.trigger()
+            wake_up, self._wake_up = self._wake_up, None
+            if wake_up is not None:
+                wake_up.is_triggered = True
+        if wake_up is not None:
+            wake_up.trigger()
 
     def _start(self) -> None:
-        self._wake_up = _WakeUp()
-        thread = threading.Thread(target=self._run, args=(self._wake_up,), name="psk-futures", daemon=True)
+        thread = threading.Thread(target=self._run, name="psk-futures", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
@@ -188,22 +154,22 @@ class Watcher:
         for subscription in concerned:
             self._notify(subscription, error)
 
-    def _run(self, wake_up: _WakeUp) -> None:
+    def _run(self) -> None:
         try:
-            self._watch(wake_up)
+            self._watch()
         finally:
             with self._lock:
                 if self._thread is threading.current_thread():
                     self._thread = None
 
-    def _watch(self, wake_up: _WakeUp) -> None:
+    def _watch(self) -> None:
         checked = time.monotonic()
-        while subscriptions := self._next(wake_up):
+        while subscriptions := self._next():
             try:
                 store = self._store_of(subscriptions)
                 if store is None:
                     continue
-                self._listen(store, wake_up, subscriptions)
+                self._listen(store, subscriptions)
                 if time.monotonic() - checked >= CHECK_SECONDS:
                     checked = time.monotonic()
                     self._check_claims(store, subscriptions)
@@ -212,13 +178,8 @@ class Watcher:
             self._drop_late(subscriptions)
             del subscriptions
 
-    def _next(self, wake_up: _WakeUp) -> list[Subscription]:
+    def _next(self) -> list[Subscription]:
         """Return all subscriptions, waiting a little where there are none; an empty list ends the thread."""
-        with self._lock:
-            subscriptions = list(self._subscriptions)
-        if subscriptions:
-            return subscriptions
-        wake_up.remove()
         with self._lock:
             if not self._subscriptions and not self._changed.wait_for(lambda: self._subscriptions, IDLE_SECONDS):
                 self._thread = None
@@ -233,34 +194,36 @@ class Watcher:
                 self._notify(subscription, error)
         return None
 
-    def _listen(self, store: Store, wake_up: _WakeUp, subscriptions: list[Subscription]) -> None:
+    def _listen(self, store: Store, subscriptions: list[Subscription]) -> None:
         """Wait for a change, and notify those whom it concerns."""
-        key = wake_up.arm(store)
+        wake_up = _WakeUp(store)
         with self._lock:
-            fresh = self._subscriptions.difference(subscriptions)
-        if fresh:  # added before the key was armed, so they did not trigger it
-            wake_up.disarm(())
-            return
+            if self._subscriptions.difference(subscriptions):  # added before they could trigger it
+                return
+            self._wake_up = wake_up
         left = min(each.deadline for each in subscriptions) - time.monotonic()
-        keys = dict.fromkeys(key for each in subscriptions for key in each.observation.keys)
+        keys = dict.fromkeys(key for each in subscriptions for key in each.state.awaited_keys)
+        present: set[str] = set()
         try:
-            present = set(store.wait([*keys, key], timeout=max(min(left, CHECK_SECONDS), 0.0)))
-        except DeadlineError:
-            present = set()
-        if wake_up.disarm(present):
-            time.sleep(SETTLE_SECONDS)
+            with suppress(DeadlineError):
+                present.update(store.wait([*keys, wake_up.key], timeout=max(min(left, CHECK_SECONDS), 0.0)))
+        finally:
+            with self._lock:
+                self._wake_up = None
+            if wake_up.end(present):
+                time.sleep(SETTLE_SECONDS)
         for subscription in subscriptions:
-            self._judge(subscription, partial(subscription.observation.note, present))
+            self._judge(subscription, partial(subscription.state.note, present))
 
     def _check_claims(self, store: Store, subscriptions: list[Subscription]) -> None:
         """Notice the producers that have died."""
-        claimed = [each for each in subscriptions if each.observation.claim is not None]
+        claimed = [each for each in subscriptions if each.state.seen_claim is not None]
         if not claimed:
             return
         present = set(present_keys(store, list(dict.fromkeys(each.state.claim_key for each in claimed))))
         for subscription in claimed:
             if subscription.state.claim_key not in present and subscription in self._subscriptions:
-                self._judge(subscription, subscription.observation.note_lost_claim)
+                self._judge(subscription, subscription.state.note_lost_claim)
 
     def _judge(self, subscription: Subscription, look: Callable[[], bool]) -> None:
         try:
@@ -277,7 +240,7 @@ class Watcher:
         now = time.monotonic()
         for subscription in subscriptions:
             if now >= subscription.deadline:
-                self._notify(subscription, timeout_error(subscription.observation, subscription.timeout))
+                self._notify(subscription, timeout_error(subscription.state, subscription.timeout))
 
     def _notify(self, subscription: Subscription, error: PskError | None) -> None:
         with self._lock:
@@ -323,7 +286,7 @@ def ended_now(subscriptions: Iterable[Subscription]) -> set[Subscription]:
     for group in _by_channel(subscriptions).values():
         stores = [each.state.store() for each in group]
         present = set(present_keys(stores[0], [key for each in group for key in each.state.keys]))
-        ended.update(each for each in group if each.observation.note(present))
+        ended.update(each for each in group if each.state.note(present))
     return ended
 
 
@@ -339,11 +302,11 @@ def notify_released(state: FutureState, error: PskError | None) -> None:
         watcher.end(state.result_key, error)
 
 
-async def await_in_loop(observation: Observation, timeout: float) -> Outcome:
+async def await_in_loop(state: FutureState, timeout: float) -> Outcome:
     """Wait for an outcome without blocking the running event loop; cancelling the task leaves the future alone.
 
     Args:
-        observation: What has been seen of the future.
+        state: The future's.
         timeout: Seconds to wait at most.
 
     Raises:
@@ -358,7 +321,7 @@ async def await_in_loop(observation: Observation, timeout: float) -> Outcome:
         with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(_settle, told, error)
 
-    subscription = Subscription(observation, notify, timeout)
+    subscription = Subscription(state, notify, timeout)
     try:
         await _in_background(lambda: watch([subscription]))
         error = await told
@@ -366,7 +329,7 @@ async def await_in_loop(observation: Observation, timeout: float) -> Outcome:
         unwatch([subscription])
     if error is not None:
         raise error
-    outcome: Outcome = await _in_background(lambda: await_outcome(observation, READING_SECONDS))
+    outcome: Outcome = await _in_background(lambda: await_outcome(state, READING_SECONDS))
     return outcome
 
 

@@ -14,7 +14,7 @@ from psk.proxy import make_proxy
 from psk.store import StoreFactory
 from psk.wire import type_of
 from psk_patterns.errors import OwnershipError, ReferenceInvalidError, ReferenceNotOwnedError
-from psk_patterns.leases import LeaseHolder, reopened
+from psk_patterns.leases import check_lease, reopened
 from psk_patterns.ownership.borrowing import SENT, Borrow, SentBorrow, SentParts, first_link
 from psk_patterns.ownership.offer import Offer
 from psk_patterns.ownership.title import Title, claimed
@@ -263,10 +263,8 @@ def claim_title(found: Any, ttl: float = DEFAULT_TTL, window: float = DEFAULT_WI
             remedy="make the owner with owned_proxy(store, obj), or with into_owned(proxy) of a store's proxy",
         )
     store, key = found.store(), found.reference.key
-    if store.supports(SupportsExpiry):
-        LeaseHolder(store, ttl)  # which refuses a lease that is too short before the object gets it
     with claimed(found.reference.uri, key):
-        there = store.renew(key, check_ttl(ttl)) if store.supports(SupportsExpiry) else store.exists(key)
+        there = store.renew(key, check_lease(ttl)) if store.supports(SupportsExpiry) else store.exists(key)
         if not there:
             raise MissingKeyError(
                 f"no object {key} in store {store.name!r} ({store.shown_uri})",
