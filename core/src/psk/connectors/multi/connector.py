@@ -1,35 +1,47 @@
-"""Route each object to one of several channels, and keep the contract with the channels there are.
-
-The configuration is flat. `authority` lists the names in order; the options of the channel at place N, from 1, end in
-N: `multi://memory,disk?max1=65536&to1=local://x&to2=file:///scratch`.
-"""
+"""Route each object to one of several channels, and keep the contract with the capabilities that all of them have."""
 
 from __future__ import annotations
 
-import re
+import select
+import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, ClassVar, Final, Self, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar, cast
 
-from psk.connectors.arguments import shown
+from psk.connectors.arguments import (
+    check_object_id,
+    check_size,
+    deadline_after,
+    deadline_error,
+    listed,
+    shown,
+    validate_key,
+)
+from psk.connectors.capabilities import METHODS, capabilities_of
 from psk.connectors.catalog import join_connector, open_connector
-from psk.connectors.config import as_text, format_uri, read_options
-from psk.connectors.contract import DURABILITIES
-from psk.connectors.mixins import ContextManaged, Rebuilding
-from psk.connectors.multi.capabilities import shared_methods
-from psk.connectors.multi.policy import Policy
-from psk.connectors.multi.routes import Child, Routes, shared_time
-from psk.errors import ConnectorConfigError, ConnectorError
+from psk.connectors.config import format_uri
+from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES
+from psk.connectors.mixins import AbortedAtEnd, ContextManaged, Finalised, Rebuilding
+from psk.connectors.multi.policy import Policy, check_name, read_config, write_config
+from psk.connectors.multi.routes import Child, Routes, first_answer, shared_time
+from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError, MissingKeyError, PskError
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from psk.connectors.arguments import Key
+    from psk.connectors.capabilities import Allocation, Watcher
     from psk.connectors.contract import Connector
     from psk.wire import Frames, Payload
 
-_is_name = re.compile(r"[a-z0-9-]{1,16}").fullmatch
+T = TypeVar("T")
+C = TypeVar("C")
+
+LONGEST_PAUSE: Final = 0.05
+"""Seconds between two looks if there is no descriptor for several others."""
 
 
 class MultiConnector(ContextManaged, Rebuilding):
@@ -63,10 +75,10 @@ class MultiConnector(ContextManaged, Rebuilding):
         try:
             for name, channel, policy in _channels(connectors):
                 children.append(Child(name, policy, channel, open_child or open_connector))
-            format_uri(_write_config(children))  # says now, not at the first proxy, if that is too long
+            format_uri(_describe(children))  # says now, not at the first proxy, if that is too long
             self._routes = Routes(children)
             # `isinstance` asks an instance, too, what it can do.
-            vars(self).update(shared_methods(self._routes))
+            vars(self).update(_shared_methods(self._routes))
         except BaseException:
             for child in children:
                 child.undo()
@@ -117,15 +129,15 @@ class MultiConnector(ContextManaged, Rebuilding):
 
     def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
         """Fetch the payload from the channel that the key names; see `Connector.get`."""
-        return cast("Frames | None", self._routes.ask(key, timeout, None, "get", size=size))
+        return cast("Frames | None", self._routes.ask(key, timeout, "get", size=size))
 
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:
         """Tell whether the channel that the key names holds its object."""
-        return bool(self._routes.ask(key, timeout, None, "exists"))
+        return bool(self._routes.ask(key, timeout, "exists"))
 
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
         """Remove the object from the channel that the key names, or from each if it names none."""
-        self._routes.ask(key, timeout, None, "evict")
+        self._routes.ask(key, timeout, "evict")
 
     def close(self, timeout: float | None = None) -> None:
         """Close every channel that is open, also those that were passed in open."""
@@ -136,12 +148,12 @@ class MultiConnector(ContextManaged, Rebuilding):
 
     def config(self) -> dict[str, object]:
         """Describe every channel with its policy."""
-        return _write_config(self._routes.children)
+        return _describe(self._routes.children)
 
     @classmethod
     def from_config(cls, config: Mapping[str, object], *, open_child: Callable[[str], Connector] | None = None) -> Self:
         """Rebuild the connector; a channel is opened when the first of its objects is needed."""
-        return cls(_read_config(config), open_child=open_child)
+        return cls(read_config(config), open_child=open_child)
 
     @classmethod
     def join(cls, config: Mapping[str, object]) -> Self:
@@ -168,92 +180,284 @@ def _channels(connectors: object) -> list[tuple[str, Connector | str, Policy]]:
                 f"the channel {shown(name)} of a multi connector cannot be {shown(given)}",
                 remedy="give a connector or its URI, alone or as (connector, Policy(...))",
             )
-        channels.append((_name(name), channel, policy))
+        channels.append((check_name(name), channel, policy))
     return channels
 
 
-def _name(name: object) -> str:
-    if isinstance(name, str) and _is_name(name):
-        return name
-    raise ConnectorConfigError(
-        f"{shown(name)} is not a name of a channel of a multi connector",
-        remedy="use 1 to 16 lower-case letters, digits and -",
-    )
+def _describe(children: Iterable[Child]) -> dict[str, object]:
+    return write_config({child.name: (child.uri, child.policy) for child in children})
 
 
-def _write_config(children: Iterable[Child]) -> dict[str, object]:
-    """Describe channels as a flat configuration, without the defaults of policies."""
-    children = list(children)
-    config: dict[str, object] = {"scheme": "multi", "authority": ",".join(child.name for child in children)}
-    for place, child in enumerate(children, 1):
-        config[f"to{place}"] = child.uri
-        for argument, value in child.policy.changes().items():
-            config[f"{_option(argument)}{place}"] = value if isinstance(value, int) else _join(value)
-    return config
+def _shared_methods(routes: Routes) -> dict[str, Callable[..., Any]]:
+    """Return the methods of the capabilities that all channels have, by name; no channel is opened.
 
-
-def _read_config(config: Mapping[str, object]) -> dict[str, tuple[str, Policy]]:
-    """Read what `_write_config` wrote, from plain values or from text.
-
-    Returns:
-        URI and policy of each channel, by name and in order.
-
-    Raises:
-        ConnectorConfigError: An option is unknown, missing or not valid; the known ones are listed.
+    A channel that is not installed here takes no part in the decision: each use of it says so.
     """
-    readers: dict[str, Callable[[object], object]] = {"authority": _names}
-    known = read_options(
-        {"authority": config["authority"]} if "authority" in config else {},
-        scheme="multi",
-        readers=readers,
-        required=("authority",),
-    )
-    names: list[str] = known["authority"]  # type: ignore[assignment]  # as _names returned it
-    places = range(1, len(names) + 1)
-    for place in places:
-        readers[f"to{place}"] = as_text
-        readers |= {f"{_option(argument)}{place}": _READERS[argument] for argument in Policy._fields}
-    values = read_options(config, scheme="multi", readers=readers, required=tuple(f"to{place}" for place in places))
-    channels = {}
-    for place, name in zip(places, names, strict=True):
-        given = {argument: values.get(f"{_option(argument)}{place}") for argument in Policy._fields}
-        policy = Policy(**{argument: value for argument, value in given.items() if value is not None})  # type: ignore[arg-type]  # as _READERS returned them
-        channels[name] = (str(values[f"to{place}"]), policy)
-    return channels
+    known = [found for child in routes.children if (found := child.connector_class) is not None]
+    shared = frozenset.intersection(*map(capabilities_of, known)) if known else frozenset()
+    forwarding = _Forwarding(routes)
+    names = [name for capability in shared for name in METHODS[capability]]
+    return {name: getattr(forwarding, name) for name in names if hasattr(forwarding, name)}
 
 
-def _names(value: object) -> list[str]:
-    names = [_name(name) for name in as_text(value).split(",")]
-    if len(set(names)) == len(names):
-        return names
-    message = "each name once"
-    raise ValueError(message)
+class _Forwarding:
+    """The methods of the capabilities, of which a multi connector gets those that its channels share.
+
+    There are none for coroutines: opening a channel may block, and a store uses threads then.
+    """
+
+    __slots__ = ("_routes",)
+
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
+
+    def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
+        """Name an object in the channel that takes every size, or else the largest: its own is not known yet."""
+        child = self._routes.taker_of_any_size()
+        return child.outer_key(child.method("reserve")(object_id, ttl=ttl, timeout=timeout))
+
+    def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
+        """Put the object that was reserved into the channel that its key names, whatever its size."""
+        located = self._routes.locate(key)
+        check_object_id(validate_key(key), payload.object_id)
+        child, inner = located[0] if len(located) == 1 else (self._routes.takers(payload.nbytes, None)[0], key)
+        child.method("fulfil")(inner, payload, ttl=ttl, timeout=timeout)
+
+    def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
+        """Let the object expire `ttl` seconds from now by its channel's clock, or never."""
+        return bool(self._routes.ask(key, timeout, "renew", ttl))
+
+    def take(self, key: Key, claim: str, *, timeout: float | None = None, **options: Any) -> Frames | None:
+        """Claim the object in its channel; the first claim wins."""
+        return cast("Frames | None", self._routes.ask(key, timeout, "take", claim, **options))
+
+    def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
+        """Read a part of the payload."""
+        found = self._routes.ask(key, timeout, "get_range", offset, length)
+        return cast("memoryview | None", found)
+
+    def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
+        """Replace the object by its next version in its channel, whatever its size."""
+        check_object_id(validate_key(key), payload.object_id)
+        left = shared_time(timeout)
+
+        def call(child: Child, inner: Key) -> bool:
+            child.method("swap")(inner, payload, ttl=ttl, timeout=left())
+            return True
+
+        if not first_answer(self._routes.locate(key), (ConnectorError, MissingKeyError), call):
+            raise MissingKeyError(f"there is no object under {shown(key)} to swap", remedy="put its first version")
+
+    def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
+        """Iterate over the keys of all channels; one that cannot be opened here is an error, not left out."""
+        left = shared_time(timeout)
+        opened = [(child, child.method("keys")) for child in self._routes.children]
+        listed = [(child, keys(timeout=left())) for child, keys in opened]
+        return (child.outer_key(key) for child, keys in listed for key in keys)
+
+    def clear(self, *, timeout: float | None = None) -> int:
+        """Delete every object of all channels; nothing if one of them cannot be opened here."""
+        left = shared_time(timeout)
+        opened = [child.method("clear") for child in self._routes.children]
+        return sum(clear(timeout=left()) for clear in opened)
+
+    def put_batch(
+        self,
+        payloads: Sequence[Payload],
+        *,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        hints: Mapping[str, object] | None = None,
+    ) -> list[Key]:
+        """Put each payload into the channel that takes it, with one exchange for each channel."""
+        left = shared_time(timeout)
+
+        def put(child: Child, places: list[int]) -> list[Key]:
+            group = [payloads[place] for place in places]
+            try:
+                return [*map(child.named, child.method("put_batch")(group, ttl=ttl, timeout=left(), hints=hints))]
+            except ChannelFullError:
+                # Those that found room are put again, which is one put; the others go to the next channel.
+                return [self._routes.put(payload, ttl=ttl, timeout=left(), hints=hints) for payload in group]
+
+        return _by_child([self._routes.takers(payload.nbytes, hints)[0] for payload in payloads], put)
+
+    def get_batch(
+        self, keys: Sequence[Key], *, sizes: Sequence[int | None] | None = None, timeout: float | None = None
+    ) -> list[Frames | None]:
+        """Get each key from its channel."""
+        return _ask_each(self._routes, "get", keys, timeout, sizes)
+
+    def exists_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[bool]:
+        """Tell for each key whether its channel holds an object."""
+        return [bool(answer) for answer in _ask_each(self._routes, "exists", keys, timeout)]
+
+    def evict_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> None:
+        """Evict each key from its channel."""
+        _ask_each(self._routes, "evict", keys, timeout)
+
+    def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
+        """Return those keys that exist, after waiting for one."""
+        deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
+        located = [pair for key in keys for pair in self._routes.locate(key)]
+        if len(keys) == len(located) and len({child for child, _ in located}) == 1:
+            found = located[0][0].method("wait")([inner for _, inner in located], timeout=timeout)
+            return [key for key, (_, inner) in zip(keys, located, strict=True) if inner in found]
+        with _Watcher(self._routes) as watcher:
+            if arrived := watcher.await_any(keys, deadline):
+                return [key for key in keys if key in arrived]
+        raise deadline_error(f"waiting for {listed(keys)} in a multi connector")
+
+    def allocate(self, nbytes: int, *, timeout: float | None = None) -> Allocation:
+        """Allocate memory in the first channel that takes a payload of this size and has room."""
+        left = shared_time(timeout)
+
+        def call(child: Child, size: int) -> Allocation:
+            return _Allocation(child, child.method("allocate")(size, timeout=left()))
+
+        takers = [(child, nbytes) for child in self._routes.takers(check_size(nbytes), None)]
+        return cast("Allocation", first_answer(takers, ChannelFullError, call))
+
+    def watcher(self) -> Watcher:
+        """Return a watcher of all channels."""
+        return _Watcher(self._routes)
 
 
-def _option(argument: str) -> str:
-    """Return the option for an argument of `Policy`: its first word."""
-    return argument.partition("_")[0]
+def _ask_each(
+    routes: Routes,
+    method: str,
+    keys: Sequence[Key],
+    timeout: float | None,
+    sizes: Sequence[int | None] | None = None,
+) -> list[Any]:
+    """Ask each channel for all its keys together, and for keys that name no channel one by one."""
+    left = shared_time(timeout)
+    located = [routes.locate(key) for key in keys]
+
+    def ask(child: Child | None, places: list[int]) -> Sequence[Any]:
+        if child is None:
+            return [routes.ask(keys[place], left(), method) for place in places]
+        hints = {} if sizes is None else {"sizes": [sizes[place] for place in places]}
+        together = child.method(f"{method}_batch")
+        answers: Sequence[Any] | None = together([located[place][0][1] for place in places], timeout=left(), **hints)
+        return [None] * len(places) if answers is None else answers
+
+    return _by_child([found[0][0] if len(found) == 1 else None for found in located], ask)
 
 
-def _number(value: object) -> object:
-    """Read a number that is given as text; `Policy` checks it."""
-    try:
-        return int(value) if isinstance(value, str) else value
-    except ValueError:  # also what has thousands of digits
-        message = "a whole number"
-        raise ValueError(message) from None
+def _by_child(children: Sequence[C], call: Callable[[C, list[int]], Sequence[T]]) -> list[T]:
+    """Call a function once for each channel, with the places at which it is named; return the answers by place."""
+    groups: dict[C, list[int]] = {}
+    for place, child in enumerate(children):
+        groups.setdefault(child, []).append(place)
+    answers: dict[int, T] = {}
+    for child, places in groups.items():
+        answers.update(zip(places, call(child, places), strict=True))
+    return [answers[place] for place in range(len(children))]
 
 
-def _join(values: Iterable[str]) -> str:
-    # Commas separate, so the few within a value are written as in a URI.
-    return ",".join(value.replace("%", "%25").replace(",", "%2C") for value in values)
+class _Allocation(AbortedAtEnd):
+    """An allocation in one of the channels."""
+
+    __slots__ = ("_child", "_inner", "abort")
+
+    def __init__(self, child: Child, inner: Allocation) -> None:
+        self._child = child
+        self._inner = inner
+        self.abort = inner.abort
+
+    @property
+    def buffer(self) -> memoryview:
+        return self._inner.buffer
+
+    def commit(self, *, ttl: float | None = None, timeout: float | None = None) -> Key:
+        return self._child.named(self._inner.commit(ttl=ttl, timeout=timeout))
 
 
-def _split(value: object) -> list[str]:
-    return [part.replace("%2C", ",").replace("%25", "%") for part in as_text(value).split(",")]
+class _Watcher(ContextManaged, Finalised):
+    """A watcher for each channel that has keys, and one descriptor for all of theirs."""
+
+    __slots__ = ("__weakref__", "_arrived", "_callbacks", "_descriptors", "_routes", "_watchers")
+
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
+        self._watchers: dict[Child, Watcher] = {}
+        self._callbacks: dict[Key, Callable[[Key], object]] = {}
+        self._arrived: deque[Key] = deque()
+        self._descriptors: select.epoll | None = None
+        with suppress(AttributeError, OSError):  # not of this system, or no descriptor is left
+            self._descriptors = select.epoll()
+        routes.children[0].check_open()
+
+    def add(self, key: Key, callback: Callable[[Key], object]) -> None:
+        for child, inner in self._routes.locate(key):
+            # Not bound to this watcher, which would keep itself alive.
+            self._watcher_of(child).add(inner, partial(_note, self._arrived, key))
+        self._callbacks[key] = callback
+
+    def discard(self, key: Key) -> None:
+        self._callbacks.pop(key, None)
+        for child, inner in self._routes.locate(key):
+            if child in self._watchers:
+                self._watchers[child].discard(inner)
+
+    def fileno(self) -> int | None:
+        return None if self._descriptors is None else self._descriptors.fileno()
+
+    def dispatch(self) -> float | None:
+        self._routes.children[0].check_open()
+        pauses = [watcher.dispatch() for watcher in list(self._watchers.values())]
+        while self._arrived:
+            key = self._arrived.popleft()
+            callback = self._callbacks.get(key)
+            if callback is not None:
+                self.discard(key)
+                callback(key)
+        if self._descriptors is None:
+            pauses.append(LONGEST_PAUSE)
+        return min((pause for pause in pauses if pause is not None), default=None)
+
+    def close(self) -> None:
+        for watcher in self._watchers.values():
+            watcher.close()
+        self._watchers.clear()
+        if self._descriptors is not None:
+            self._descriptors.close()
+
+    def await_any(self, keys: Sequence[Key], deadline: float) -> list[Key]:
+        """Return those keys that have an object, after waiting for one; none when time is up.
+
+        A channel that cannot be watched is an error, unless another one has an object already.
+        """
+        arrived: list[Key] = []
+        failure: PskError | None = None
+        for key in keys:
+            try:
+                self.add(key, arrived.append)
+            except PskError as error:
+                failure = failure or error
+        while True:
+            pause = self.dispatch()
+            left = deadline - time.monotonic()
+            if arrived or left <= 0:
+                return arrived
+            if failure is not None:
+                raise failure
+            pause = left if pause is None else min(pause, left)
+            if self._descriptors is None:
+                time.sleep(pause)
+            else:
+                self._descriptors.poll(pause)
+
+    def _watcher_of(self, child: Child) -> Watcher:
+        watcher = self._watchers.get(child)
+        if watcher is None:
+            watcher = self._watchers[child] = child.method("watcher")()
+            descriptor = watcher.fileno()
+            if self._descriptors is not None and descriptor is not None:
+                self._descriptors.register(descriptor, select.EPOLLIN)
+        return watcher
 
 
-_READERS: Final[dict[str, Callable[[object], object]]] = {
-    argument: _split if argument in {"host_pattern", "subset_tags", "superset_tags"} else _number
-    for argument in Policy._fields
-}
+def _note(arrived: deque[Key], key: Key, _inner: Key) -> None:
+    arrived.append(key)

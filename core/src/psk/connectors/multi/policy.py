@@ -1,19 +1,25 @@
-"""Decide which objects a channel of a multi connector takes: by size, tags, host and priority."""
+"""Decide which objects a channel of a multi connector takes, and write channels with their policies as a configuration.
+
+The configuration is flat. `authority` lists the names in order; the options of the channel at place N, from 1, end in
+N: `multi://memory,disk?max1=65536&to1=local://x&to2=file:///scratch`.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from psk.connectors.arguments import shown
+from psk.connectors.config import as_text, read_options
 from psk.errors import ConnectorConfigError
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 LONGEST_TEXT = 256
+_is_name = re.compile(r"[a-z0-9-]{1,16}").fullmatch
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 
 
@@ -163,3 +169,88 @@ def _patterns(value: str | Iterable[str]) -> tuple[str, ...]:
     if not patterns:
         raise ConnectorConfigError("an empty host_pattern takes no host", remedy="give None to take every host")
     return patterns
+
+
+def check_name(name: object) -> str:
+    """Return the name of a channel, if it is valid; raise ConnectorConfigError otherwise."""
+    if isinstance(name, str) and _is_name(name):
+        return name
+    raise ConnectorConfigError(
+        f"{shown(name)} is not a name of a channel of a multi connector",
+        remedy="use 1 to 16 lower-case letters, digits and -",
+    )
+
+
+def write_config(channels: Mapping[str, tuple[str, Policy]]) -> dict[str, object]:
+    """Describe channels as a flat configuration, without the defaults of their policies.
+
+    Args:
+        channels: URI and policy of each channel, by name and in order.
+    """
+    config: dict[str, object] = {"scheme": "multi", "authority": ",".join(channels)}
+    for place, (uri, policy) in enumerate(channels.values(), 1):
+        config[f"to{place}"] = uri
+        for argument, value in policy.changes().items():
+            config[f"{_OPTIONS[argument][0]}{place}"] = value if isinstance(value, int) else _join(value)
+    return config
+
+
+def read_config(config: Mapping[str, object]) -> dict[str, tuple[str, Policy]]:
+    """Read what `write_config` wrote, from plain values or from text.
+
+    Returns:
+        URI and policy of each channel, by name and in order.
+
+    Raises:
+        ConnectorConfigError: An option is unknown, missing or not valid; the known ones are listed.
+    """
+    readers: dict[str, Callable[[object], object]] = {"authority": _names}
+    authority = {name: config[name] for name in readers if name in config}
+    names: Any = read_options(authority, scheme="multi", readers=readers, required=("authority",))["authority"]
+    uris = [f"to{place}" for place in range(1, len(names) + 1)]
+    for place, uri in enumerate(uris, 1):
+        readers |= {uri: as_text} | {f"{option}{place}": reader for option, reader in _OPTIONS.values()}
+    values: dict[str, Any] = read_options(config, scheme="multi", readers=readers, required=tuple(uris))
+    channels = {}
+    for place, name in enumerate(names, 1):
+        given = {argument: values.get(f"{option}{place}") for argument, (option, _) in _OPTIONS.items()}
+        policy = Policy(**{argument: value for argument, value in given.items() if value is not None})
+        channels[name] = (values[f"to{place}"], policy)
+    return channels
+
+
+def _names(value: object) -> list[str]:
+    names = [check_name(name) for name in as_text(value).split(",")]
+    if len(set(names)) == len(names):
+        return names
+    message = "each name once"
+    raise ValueError(message)
+
+
+def _number(value: object) -> object:
+    """Read a number that is given as text; `Policy` checks it."""
+    try:
+        return int(value) if isinstance(value, str) else value
+    except ValueError:  # also what has thousands of digits
+        message = "a whole number"
+        raise ValueError(message) from None
+
+
+def _join(values: Iterable[str]) -> str:
+    # Commas separate, so the few within a value are written as in a URI.
+    return ",".join(value.replace("%", "%25").replace(",", "%2C") for value in values)
+
+
+def _split(value: object) -> list[str]:
+    return [part.replace("%2C", ",").replace("%25", "%") for part in as_text(value).split(",")]
+
+
+_OPTIONS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
+    "priority": ("priority", _number),
+    "host_pattern": ("host", _split),
+    "min_size_bytes": ("min", _number),
+    "max_size_bytes": ("max", _number),
+    "subset_tags": ("subset", _split),
+    "superset_tags": ("superset", _split),
+}
+"""For each argument of `Policy` its name in a URI, before the place of its channel, and how its value is read."""

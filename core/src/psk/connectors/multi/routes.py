@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from psk.connectors.arguments import OBJECT_ID_DIGITS, deadline_after, shown, validate_key
-from psk.connectors.capabilities import capabilities_of
+from psk.connectors.capabilities import METHODS
 from psk.connectors.catalog import find_connector
 from psk.connectors.config import format_uri, parse_uri
 from psk.connectors.multi.policy import tags
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 A = TypeVar("A")
-
-_capabilities_of = cache(capabilities_of)  # `isinstance` with a protocol takes longer than most calls through multi
 
 
 class Child:
@@ -111,19 +108,21 @@ class Child:
         kept = self._kept.get("connector")
         return self._open() if kept is None else kept
 
-    def able(self, capability: Any) -> Any:
-        """Return the connector if it has a capability; None asks for none.
+    def method(self, name: str) -> Callable[..., Any]:
+        """Return a method of the connector.
 
         Capabilities are decided by class before a channel is opened; one that was not installed then may lack one.
 
         Raises:
-            CapabilityError: It does not have it.
+            CapabilityError: It does not have the capability that the method belongs to.
         """
         connector = self.connector()
-        if capability is None or capability in _capabilities_of(type(connector)):
-            return connector
+        found = getattr(connector, name, None)
+        if callable(found):
+            return cast("Callable[..., Any]", found)
+        missing = next(capability.__name__ for capability, methods in METHODS.items() if name in methods)
         raise CapabilityError(
-            f"the channel {connector.scheme!r} of a multi connector has no {capability.__name__}",
+            f"the channel {connector.scheme!r} of a multi connector has no {missing}",
             remedy="do it on the other channels only",
         )
 
@@ -258,16 +257,13 @@ class Routes:
             )
         return [(child, f"{object_id}@{rest}" if tilde else object_id)]
 
-    def ask(
-        self, key: object, timeout: float | None, capability: Any, method: str, *arguments: Any, **options: Any
-    ) -> Any:
+    def ask(self, key: object, timeout: float | None, method: str, *arguments: Any, **options: Any) -> Any:
         """Return the first answer other than None and False of the channels that may hold an object.
 
         Args:
             key: The object.
             timeout: Seconds for all of them together; None leaves each its own default.
-            capability: The one that the method belongs to; None if every connector has it.
-            method: Its name.
+            method: The method's name.
             arguments: Those after the key.
             options: Those by name, without `timeout`.
 
@@ -277,7 +273,7 @@ class Routes:
         left = shared_time(timeout)
 
         def call(child: Child, inner: Key) -> Any:
-            return getattr(child.able(capability), method)(inner, *arguments, timeout=left(), **options)
+            return child.method(method)(inner, *arguments, timeout=left(), **options)
 
         return first_answer(self.locate(key), ConnectorError, call)
 
