@@ -24,11 +24,9 @@ class SupportsReserve(Protocol[KeyT_co]):
 
     def reserve(self, object_id: bytes, *, ttl: float | None = None, timeout: float | None = None) -> Key:
         """Return the key that the object with this 16-byte id will have."""
-        ...
 
     def fulfil(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Put the payload under its reserved key; its object id must begin the key (InvalidKeyError)."""
-        ...
 
 
 @runtime_checkable
@@ -37,7 +35,6 @@ class SupportsWait(Protocol):
 
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
         """Return those of `keys` that exist, at least one, in their order; DeadlineError when time is up."""
-        ...
 
 
 @runtime_checkable
@@ -53,7 +50,6 @@ class SupportsBatch(Protocol):
         hints: Mapping[str, object] | None = None,
     ) -> list[Key]:
         """Put each payload, as `put` does; atomic per object, not for the batch."""
-        ...
 
     def get_batch(
         self, keys: Sequence[Key], *, sizes: Sequence[int | None] | None = None, timeout: float | None = None
@@ -65,15 +61,12 @@ class SupportsBatch(Protocol):
             sizes: For each key the bytes that its payload has, or None: hints as in `get`.
             timeout: Seconds for all of them together.
         """
-        ...
 
     def exists_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[bool]:
         """Tell for each key whether the channel holds its object."""
-        ...
 
     def evict_batch(self, keys: Sequence[Key], *, timeout: float | None = None) -> None:
         """Evict each key."""
-        ...
 
 
 @runtime_checkable
@@ -82,7 +75,6 @@ class SupportsExpiry(Protocol):
 
     def renew(self, key: Key, ttl: float | None, *, timeout: float | None = None) -> bool:
         """Let the object expire `ttl` seconds from now (None: never); False if it is already gone."""
-        ...
 
 
 @runtime_checkable
@@ -113,7 +105,6 @@ class SupportsTake(Protocol):
         Raises:
             CapabilityError: This place cannot decide between claimants.
         """
-        ...
 
 
 @runtime_checkable
@@ -130,7 +121,6 @@ class SupportsSwap(Protocol):
             RevisionConflictError: The current version has another revision, which is named.
             MissingKeyError: The channel holds no object of this key.
         """
-        ...
 
 
 @runtime_checkable
@@ -139,7 +129,6 @@ class SupportsRange(Protocol):
 
     def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
         """Return up to `length` bytes of the payload from `offset` on: fewer at its end, None without an object."""
-        ...
 
 
 @runtime_checkable
@@ -148,11 +137,9 @@ class SupportsList(Protocol):
 
     def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
         """Iterate over the keys of completed, unexpired objects; concurrent changes may be seen or not."""
-        ...
 
     def clear(self, *, timeout: float | None = None) -> int:
         """Delete every object that psk wrote here, and nothing else; return their number."""
-        ...
 
 
 @runtime_checkable
@@ -168,35 +155,15 @@ class SupportsAsync(Protocol):
         hints: Mapping[str, object] | None = None,
     ) -> Key:
         """Do what `put` does."""
-        ...
 
-    async def aget(
-        self,
-        key: Key,
-        *,
-        size: int | None = None,
-        timeout: float | None = None,
-    ) -> Frames | None:
+    async def aget(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
         """Do what `get` does."""
-        ...
 
-    async def aexists(
-        self,
-        key: Key,
-        *,
-        timeout: float | None = None,
-    ) -> bool:
+    async def aexists(self, key: Key, *, timeout: float | None = None) -> bool:
         """Do what `exists` does."""
-        ...
 
-    async def aevict(
-        self,
-        key: Key,
-        *,
-        timeout: float | None = None,
-    ) -> None:
+    async def aevict(self, key: Key, *, timeout: float | None = None) -> None:
         """Do what `evict` does."""
-        ...
 
 
 class Allocation(Protocol):
@@ -208,7 +175,6 @@ class Allocation(Protocol):
     @property
     def buffer(self) -> memoryview:
         """The memory: writable, of the size that was asked for, valid until `commit` or `abort`."""
-        ...
 
     def commit(self, *, ttl: float | None = None, timeout: float | None = None) -> Key:
         """Make the payload in the buffer an object, by the rules of `put`, and return its key.
@@ -219,21 +185,17 @@ class Allocation(Protocol):
             PayloadError: The buffer does not hold one whole payload of its size; the allocation is aborted.
             InvalidArgumentError: The caller still holds views of the buffer, and the channel cannot copy it.
         """
-        ...
 
     def abort(self) -> None:
         """Give the memory back; after `commit` or `abort` this does nothing."""
-        ...
 
     def __enter__(self) -> Self:
         """Return this allocation."""
-        ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
         """Abort what was not committed."""
-        ...
 
 
 @runtime_checkable
@@ -242,7 +204,6 @@ class SupportsAllocate(Protocol):
 
     def allocate(self, nbytes: int, *, timeout: float | None = None) -> Allocation:
         """Return writable memory for one payload of `nbytes` bytes; ChannelFullError without room."""
-        ...
 
 
 class Watcher(Protocol):
@@ -256,15 +217,12 @@ class Watcher(Protocol):
 
         An object that exists already counts. A key that was added before gets the new callback.
         """
-        ...
 
     def discard(self, key: Key) -> None:
         """Forget a key; an unknown one is not an error."""
-        ...
 
     def fileno(self) -> int | None:
         """Return a descriptor that is readable when `dispatch` has something to do; None if the system has none."""
-        ...
 
     def dispatch(self) -> float | None:
         """Call the callbacks of the objects that exist now, in the calling thread, without waiting.
@@ -275,11 +233,9 @@ class Watcher(Protocol):
         Raises:
             ConnectorClosedError: The connector or the watcher is closed.
         """
-        ...
 
     def close(self) -> None:
         """Forget every key and release the descriptor; closing twice is not an error."""
-        ...
 
 
 @runtime_checkable
@@ -288,7 +244,6 @@ class SupportsWatch(Protocol):
 
     def watcher(self) -> Watcher:
         """Return a new watcher of this channel, without keys."""
-        ...
 
 
 CAPABILITIES: Final = (

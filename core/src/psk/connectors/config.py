@@ -7,7 +7,7 @@ passwords: a URI travels in every proxy.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk.connectors.arguments import shown
 from psk.errors import ConnectorConfigError, PskError
@@ -15,6 +15,8 @@ from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+N = TypeVar("N", int, float)
 
 LONGEST_URI = 2048
 
@@ -35,7 +37,6 @@ _PARTS = ("scheme", "authority", "path")
 _EXAMPLES = {"authority": "authority", "path": "/the/path"}
 """Examples of the parts of a URI that have no option name."""
 _COUNT_LIMIT = 1 << 63
-_COUNT_DIGITS = 20
 _FLAGS: dict[object, bool] = {True: True, False: False, "true": True, "True": True, "false": False, "False": False}
 
 
@@ -231,14 +232,9 @@ def read_options(
         except PskError:
             raise
         except (ValueError, TypeError) as error:
-            part = (
-                f"the {name} of a {scheme!r} URI"
-                if name in _EXAMPLES
-                else f"the option {name!r} of the connector {scheme!r}"
-            )
+            part = name if name in _EXAMPLES else f"option {name!r}"
             raise ConnectorConfigError(
-                f"{part} cannot be {shown(value)}",
-                remedy=f"give {error}",
+                f"the {part} of a {scheme!r} URI cannot be {shown(value)}", remedy=f"give {error}"
             ) from None
     for name in required:
         if name not in options:
@@ -255,33 +251,27 @@ def as_text(value: object) -> str:
     if isinstance(value, str) and value:
         return value
     message = "a text that is not empty"
-    raise TypeError(message)
+    raise ValueError(message)
 
 
 def as_seconds(value: object) -> float:
     """Read an option that is a positive number of seconds."""
-    message = "a positive number of seconds"
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(message)
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError(message) from None
-    if not 0 < number < float("inf"):
-        raise ValueError(message)
-    return number
+    return _number(value, float, lambda number: 0 < number < float("inf"), "a positive number of seconds")
 
 
 def as_count(value: object) -> int:
     """Read an option that is a whole number of 0 or more."""
-    message = "a whole number of 0 or more"
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError(message)
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < _COUNT_DIGITS):
-        raise ValueError(message)
-    number = int(value)
-    if not 0 <= number < _COUNT_LIMIT:
-        raise ValueError(message)
+    return _number(value, int, lambda number: 0 <= number < _COUNT_LIMIT, "a whole number of 0 or more")
+
+
+def _number(value: object, kind: Callable[[Any], N], fits: Callable[[N], bool], wanted: str) -> N:
+    """Read a number, perhaps given as text; raise ValueError with `wanted` if it does not fit."""
+    try:
+        number = kind(value) if isinstance(value, str | int | kind) and not isinstance(value, bool) else None
+    except ValueError:  # also text with thousands of digits
+        number = None
+    if number is None or not fits(number):
+        raise ValueError(wanted)
     return number
 
 

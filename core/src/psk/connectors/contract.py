@@ -47,12 +47,10 @@ class Connector(Protocol[KeyT_co]):
     @property
     def leaves_host(self) -> bool:
         """Whether bytes leave this host's memory, so that payloads carry a checksum unless the user omits it."""
-        ...
 
     @property
     def durabilities(self) -> tuple[str, ...]:
         """Which of `DURABILITIES` an acknowledged `put` can have here, weakest first."""
-        ...
 
     def put(
         self,
@@ -80,7 +78,6 @@ class Connector(Protocol[KeyT_co]):
             ChannelUnavailableError: The channel cannot be reached or refuses.
             DeadlineError: The time was up; the object may or may not be visible.
         """
-        ...
 
     def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
         """Fetch the whole payload of a key.
@@ -98,15 +95,12 @@ class Connector(Protocol[KeyT_co]):
             PayloadError: The object became shorter while it was read.
             ChannelDataError: What has the object's name in the channel is not an object of psk.
         """
-        ...
 
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:
         """Tell whether the channel holds a completed, unexpired object of this key."""
-        ...
 
     def evict(self, key: Key, *, timeout: float | None = None) -> None:
         """Remove the object; a missing one is not an error."""
-        ...
 
     def close(self, timeout: float | None = None) -> None:
         """Release what this instance opened, and delete nothing. Closing twice is not an error.
@@ -118,28 +112,23 @@ class Connector(Protocol[KeyT_co]):
         Raises:
             DeadlineError: Accepted deliveries are not complete; the instance is closed all the same.
         """
-        ...
 
     def __enter__(self) -> Self:
         """Return this instance; `ContextManaged` has this method and the next."""
-        ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
         """Close at the end of the block; an error of the block passes."""
-        ...
 
     def uri(self) -> str:
         """Return the URI that opens this channel from elsewhere, also if it was opened by a URI that names no place.
 
         `Rebuilding` has this method, and pickles a connector as its configuration.
         """
-        ...
 
     def config(self) -> dict[str, object]:
         """Describe how to rebuild this connector elsewhere, in plain values and without secrets."""
-        ...
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> Self:
@@ -148,4 +137,3 @@ class Connector(Protocol[KeyT_co]):
         Raises:
             ConnectorConfigError: An option is unknown or its value is not valid; the known options are listed.
         """
-        ...

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
         def reap(self) -> float | None:
             """Free what has expired; return when the next object does, by `time.monotonic`, or None."""
-            ...
 
 
 SHORTEST_PAUSE: Final = 0.25

@@ -22,7 +22,6 @@ class Settable(Protocol):
 
     def set(self) -> None:
         """Take note, without waiting."""
-        ...
 
 
 class Source(Protocol):
@@ -30,15 +29,12 @@ class Source(Protocol):
 
     def present(self, keys: Sequence[Key], /) -> list[Key]:
         """Return those keys that have an object."""
-        ...
 
     def tell(self, keys: Sequence[Key], settable: Settable, /) -> None:
         """Set something whenever an object arrives under one of some keys, and when the connector is closed."""
-        ...
 
     def tell_no_more(self, keys: Sequence[Key], settable: Settable, /) -> None:
         """End what `tell` began; after this call it is not set any more."""
-        ...
 
 
 class Arrival:
