@@ -20,10 +20,17 @@ from psk.connectors.arguments import (
     validate_plain_key,
 )
 from psk.connectors.catalog import find_connector, join_connector, open_connector
-from psk.connectors.comparison import HEADER_BYTES, has_checksum, is_same_payload
 from psk.connectors.config import as_count, as_flag, as_seconds, as_text, format_uri, parse_uri, read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector
-from psk.connectors.mixins import ContextManaged, Finalised, Rebuilding, Reserving
+from psk.connectors.duties import (
+    HEADER_BYTES,
+    ContextManaged,
+    Finalised,
+    Rebuilding,
+    Reserving,
+    has_checksum,
+    is_same_payload,
+)
 from psk.connectors.waiting import Wake, poll
 from psk.plugins.importing import on_demand
 from psk.wire import Frames, Payload, allocate

@@ -24,7 +24,7 @@ from psk.connectors.arguments import (
 )
 from psk.connectors.config import as_text, read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT
-from psk.connectors.mixins import AbortedAtEnd, ContextManaged, Finalised, Rebuilding, Reserving
+from psk.connectors.duties import AbortedAtEnd, ContextManaged, Finalised, Rebuilding, Reserving
 from psk.connectors.reaper import REAPER
 from psk.connectors.waiting import Wake
 from psk.errors import (

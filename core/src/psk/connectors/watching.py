@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from psk.connectors.arguments import validate_plain_key
-from psk.connectors.mixins import ContextManaged, Finalised
+from psk.connectors.duties import ContextManaged, Finalised
 from psk.connectors.waiting import WakePipe
 from psk.errors import ConnectorClosedError, ShortageError
 

@@ -18,7 +18,7 @@ from psk.connectors import (
 )
 from psk.connectors.arguments import check_size
 from psk.connectors.directory.objects import Objects
-from psk.connectors.mixins import AbortedAtEnd, ContextManaged, Rebuilding, Reserving
+from psk.connectors.duties import AbortedAtEnd, ContextManaged, Rebuilding, Reserving
 from psk.errors import (
     ForkedConnectorError,
     InvalidArgumentError,

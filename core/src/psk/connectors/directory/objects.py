@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from psk.connectors.arguments import expired
-from psk.connectors.comparison import HEADER_BYTES, is_same_payload
 from psk.connectors.directory.directory import NO_FOLLOW, READ, foreign, open_at, open_file, open_to_renew, sync
 from psk.connectors.directory.expiry import (
     NEVER,
@@ -26,6 +25,7 @@ from psk.connectors.directory.expiry import (
 from psk.connectors.directory.locks import locked, try_lock, unlock
 from psk.connectors.directory.reading import PIPELINE_BYTES, read_frames, read_range
 from psk.connectors.directory.writing import DRAFTS, PERMANENT_MODE, HeldDraft, open_drafts, place
+from psk.connectors.duties import HEADER_BYTES, is_same_payload
 from psk.errors import CapabilityError, ChannelDataError, KeyExistsError, PskError
 from psk.wire import MAGIC, Frames
 

@@ -23,7 +23,7 @@ from psk.connectors.capabilities import METHODS, capabilities_of
 from psk.connectors.catalog import join_connector, open_connector
 from psk.connectors.config import format_uri
 from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES
-from psk.connectors.mixins import AbortedAtEnd, ContextManaged, Finalised, Rebuilding
+from psk.connectors.duties import AbortedAtEnd, ContextManaged, Finalised, Rebuilding
 from psk.connectors.multi.policy import Policy, check_name, read_config, write_config
 from psk.connectors.multi.routes import Child, Routes, first_answer, shared_time
 from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError, MissingKeyError, PskError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from psk.connectors import DEFAULT_TIMEOUT, as_count, as_seconds, as_text, read_options, shown
 from psk.connectors.directory.connector import DirectoryConnector
 from psk.connectors.directory.directory import absolute, failure
-from psk.connectors.mixins import Finalised
+from psk.connectors.duties import Finalised
 from psk.connectors.shm.liveness import ROOT, session_path, sweep_later
 from psk.connectors.shm.objects import SharedChannel
 from psk.connectors.shm.session import SHARED_SPACE, Space, enter_space, gone, is_token, leave_space

@@ -18,10 +18,9 @@ from psk.connectors.arguments import (
     shown,
     validate_plain_key,
 )
-from psk.connectors.comparison import is_same_payload
 from psk.connectors.config import as_count, as_flag, as_seconds, as_text, format_uri, read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT
-from psk.connectors.mixins import ContextManaged, Finalised, Rebuilding, Reserving
+from psk.connectors.duties import ContextManaged, Finalised, Rebuilding, Reserving, is_same_payload
 from psk.connectors.toolkit.foreign import within
 from psk.credentials import masked_uri
 from psk.errors import (

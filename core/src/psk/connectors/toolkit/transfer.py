@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from psk.connectors.comparison import HEADER_BYTES, has_checksum
+from psk.connectors.duties import HEADER_BYTES, has_checksum
 
 if TYPE_CHECKING:
     import socket
