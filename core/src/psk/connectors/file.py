@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from psk.connectors import DEFAULT_TIMEOUT, DURABILITIES, as_seconds, as_text, read_options, shown
 from psk.connectors.directory.channel import Channel
@@ -14,7 +14,7 @@ from psk.connectors.directory.directory import IN_MEMORY, RENEWABLE_MODE, Direct
 from psk.connectors.directory.expiry import BOOT_CLOCK, Clock
 from psk.connectors.directory.objects import Objects
 from psk.connectors.directory.writing import Draft
-from psk.errors import ChannelUnavailableError, ConnectorConfigError, DurabilityError
+from psk.errors import ConnectorConfigError, DurabilityError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,39 +49,31 @@ class FileConnector(DirectoryConnector):
     def __init__(
         self, path: str | os.PathLike[str], *, durability: str = "host", timeout: float = DEFAULT_TIMEOUT
     ) -> None:
-        self._open(absolute(path), durability, timeout, create=True)
-
-    def _open(self, path: str, durability: str, timeout: float, *, create: bool) -> None:
-        read_options({"durability": durability, "timeout": timeout}, scheme=self.scheme, readers=_READERS)
-        self._timeout = float(timeout)
-        self._config = {"scheme": self.scheme, "path": path}
-        if durability != "host":
-            self._config["durability"] = durability
-        if self._timeout != DEFAULT_TIMEOUT:
-            self._config["timeout"] = self._timeout
-        self.durabilities = _check_durability(durability, path)
-        self._channel = _FileChannel(path, create=create, durable=durability == "disk")
+        self._open({"path": absolute(path), "durability": durability, "timeout": timeout}, create=True)
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> Self:
         """Open the directory that `config()` or `file:///path` names."""
-        options = read_options(config, scheme=cls.scheme, readers=_READERS, required=("path",))
-        return cls(
-            str(options["path"]),
-            durability=str(options.get("durability", "host")),
-            timeout=as_seconds(options.get("timeout", DEFAULT_TIMEOUT)),
-        )
+        options: dict[str, Any] = read_options(config, scheme=cls.scheme, readers=_READERS, required=("path",))
+        options.pop("authority", None)
+        return cls(**options)
 
     @classmethod
     def join(cls, config: Mapping[str, object]) -> Self:
         """Open the directory as `from_config` does, but make none; see `join_connector`."""
-        options = read_options(config, scheme=cls.scheme, readers=_READERS, required=("path",))
-        path = absolute(str(options["path"]))
-        check_reachable(path)
         self = cls.__new__(cls)
-        timeout = as_seconds(options.get("timeout", DEFAULT_TIMEOUT))
-        self._open(path, str(options.get("durability", "host")), timeout, create=False)
+        self._open(config, create=False)
         return self
+
+    def _open(self, config: Mapping[str, object], *, create: bool) -> None:
+        options: dict[str, Any] = read_options(config, scheme=self.scheme, readers=_READERS, required=("path",))
+        path = absolute(options["path"])
+        durability = options.setdefault("durability", "host")
+        self._timeout = options.setdefault("timeout", DEFAULT_TIMEOUT)
+        changed = {name: options[name] for name in _DEFAULTS if options[name] != _DEFAULTS[name]}
+        self._config = {"scheme": self.scheme, "path": path, **changed}
+        self.durabilities = _check_durability(durability, path)
+        self._channel = _FileChannel(path, create=create, durable=durability == "disk")
 
 
 class _FileChannel(Channel):
@@ -140,24 +132,6 @@ def _server_time(directory: Directory) -> int:
                 os.close(draft.descriptor)  # here: an interrupt may come at the start of any method
 
 
-def check_reachable(path: str) -> None:
-    """Make sure that a directory is there.
-
-    Raises:
-        ChannelUnavailableError: It is not.
-    """
-    try:
-        os.stat(path or "/")  # noqa: PTH116  pathlib costs 10 ms of import
-    except FileNotFoundError as error:
-        raise ChannelUnavailableError(
-            f"the directory {path!a} does not exist here",
-            remedy="if it is on another host or in another container, mount it here under the same path; "
-            "else check the path, or put an object there, which makes it",
-        ) from error
-    except OSError:
-        pass  # opening it will say what is wrong
-
-
 def _check_durability(asked: str, path: str) -> tuple[str, ...]:
     """Make sure that a directory can promise a durability, before it is made; return all that it can promise."""
     place = path
@@ -195,4 +169,5 @@ def _path(value: object) -> str:
     raise ValueError(message)
 
 
+_DEFAULTS: Final[dict[str, object]] = {"durability": "host", "timeout": DEFAULT_TIMEOUT}
 _READERS: Final = {"path": _path, "durability": as_text, "timeout": as_seconds, "authority": _no_host}

@@ -14,7 +14,7 @@ def test_no_command_that_reads_makes_a_directory(psk, tmp_path, command):
     key = [KEY] if command in (["get"], ["rm"]) else []
     done = psk(*command, f"file://{tmp_path}/not/there", *key)
     assert done.code == Exit.FAILED
-    assert "not/there' does not exist here" in done.err
+    assert "not/there': No such file or directory" in done.err
     assert done.out == ""
     assert os.listdir(tmp_path) == []
 

@@ -44,7 +44,8 @@ _REMEDIES: Final = {
     errno.EPERM: "use a directory of this user, on a file system with hard links and permissions",
     errno.EROFS: "mount it writable, or use another directory",
     errno.ENOTDIR: "give the path of a directory",
-    errno.ENOENT: "create it again, or put an object, which does",
+    errno.ENOENT: "if it is on another host or in another container, mount it here under the same path; else check "
+    "the path, or put an object there, which makes it",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise the system's limit of open files",
 }

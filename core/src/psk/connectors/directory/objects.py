@@ -169,19 +169,13 @@ class Objects:
 
     def commit(self, name: str, memory: Memory, nbytes: int, ttl: float | None, deadline: float) -> str:
         """Make a payload that is in memory of the channel already the object of its key; as `put`."""
+        content = memoryview(mmap.mmap(memory.descriptor, nbytes, access=mmap.ACCESS_READ))
         if ttl is not None:
             self.mark()
-        while True:
-            expires = None if ttl is None else self.clock.after(self.directory, ttl)
-            if memory.finish(name, nbytes, expires, self.clock, durable=self.durable):
-                break
-            with mmap.mmap(memory.descriptor, nbytes, access=mmap.ACCESS_READ) as content:
-                view = memoryview(content)
-                try:
-                    if self._is_the_same(name, (view,), deadline):
-                        break
-                finally:
-                    view.release()
+        while not (
+            memory.finish(name, nbytes, self._expiry(ttl), self.clock, durable=self.durable)
+            or self._is_the_same(name, (content,), deadline)
+        ):
             expired(deadline, f"putting {name}")
         if ttl is not None:
             self.mark()
@@ -444,6 +438,9 @@ class Objects:
                 os.close(descriptor)
 
     # Details.
+
+    def _expiry(self, ttl: float | None) -> int | None:
+        return None if ttl is None else self.clock.after(self.directory, ttl)
 
     def _is_over(self, expires: int) -> bool:
         return expires != NEVER and self.clock.now(self.directory) >= expires

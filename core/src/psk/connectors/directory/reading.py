@@ -54,30 +54,22 @@ def read_frames(descriptor: int, size: int, key: str, deadline: float) -> Frames
 def read_range(descriptor: int, size: int, offset: int, length: int, key: str) -> memoryview:
     """Read up to `length` bytes of a file of `size` bytes, fewer at its end; errors as of `read_frames`."""
     view = allocate(max(min(length, size - offset), 0))
-    arrived = 0
-    while arrived < view.nbytes:
-        count = os.preadv(descriptor, (view[arrived:],), offset + arrived)
-        if not count:
-            raise _cut_off(key, size, offset + arrived)
-        arrived += count
+    _read_into(descriptor, view, 0, key, offset)
     return view
 
 
-def _read_into(descriptor: int, view: memoryview, arrived: int, key: str) -> int:
+def _read_into(descriptor: int, view: memoryview, arrived: int, key: str, offset: int = 0) -> int:
+    """Fill a view, of which some bytes have arrived, from an offset of the file on; return how many have then."""
     while arrived < view.nbytes:
-        count = os.preadv(descriptor, (view[arrived:],), arrived)
+        count = os.preadv(descriptor, (view[arrived:],), offset + arrived)
         if not count:
-            raise _cut_off(key, view.nbytes, arrived)
+            raise PayloadError(
+                f"object {key} was cut off while it was read",
+                found=[f"{offset + arrived} bytes where there had been at least {offset + view.nbytes}"],
+                remedy="objects are never changed in place: find out what else writes in the directory",
+            )
         arrived += count
     return arrived
-
-
-def _cut_off(key: str, expected: int, found: int) -> PayloadError:
-    return PayloadError(
-        f"object {key} was cut off while it was read",
-        found=[f"{found} bytes where there had been at least {expected}"],
-        remedy="objects are never changed in place: find out what else writes in the directory",
-    )
 
 
 class _Summing:

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from psk.connectors import DEFAULT_TIMEOUT, as_count, as_seconds, as_text, read_options, shown
 from psk.connectors.directory.connector import DirectoryConnector
@@ -67,41 +67,54 @@ class ShmConnector(DirectoryConnector, Finalised):
         reuse_bytes: int | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        self._open(name, space, create=True, root=root, max_bytes=max_bytes, reuse_bytes=reuse_bytes, timeout=timeout)
+        options = {"authority": name, "path": space, "root": root, "max_bytes": max_bytes, "reuse_bytes": reuse_bytes}
+        self._open(
+            {name: value for name, value in options.items() if value is not None} | {"timeout": timeout}, create=True
+        )
 
-    def _open(
-        self,
-        name: str | None,
-        space: str | None,
-        *,
-        create: bool,
-        root: str = ROOT,
-        max_bytes: int | None = None,
-        reuse_bytes: int | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-    ) -> None:
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> Self:
+        """Open what `config()`, `shm://` (a new space), `shm://<name>` or a connector's URI names."""
+        options: dict[str, Any] = read_options(config, scheme=cls.scheme, readers=_READERS)
+        return cls(options.pop("authority", None), space=options.pop("path", None), **options)
+
+    @classmethod
+    def join(cls, config: Mapping[str, object]) -> Self:
+        """Open a session and space as `from_config` does, but make none; see `join_connector`."""
+        self = cls.__new__(cls)
+        self._open(config, create=False)
+        return self
+
+    def _open(self, config: Mapping[str, object], *, create: bool) -> None:
         self._entered: list[Space] = []
+        options: dict[str, Any] = read_options(config, scheme=self.scheme, readers=_READERS)
+        name, space = options.pop("authority", None), options.pop("path", None)
+        root = options.get("root", ROOT)
         _check_address(name, space)
-        options = {"root": root, "max_bytes": max_bytes, "reuse_bytes": reuse_bytes, "timeout": timeout}
-        defaults = {"root": ROOT, "max_bytes": None, "reuse_bytes": None, "timeout": DEFAULT_TIMEOUT}
-        changed = {option: value for option, value in options.items() if value != defaults[option]}
-        read = read_options(changed, scheme=self.scheme, readers=_READERS)
         if sys.platform != "linux":
             raise ConnectorError(
                 f"shared memory needs Linux: locks that go with a process, and files in memory; this is {sys.platform}",
                 remedy="use a file:// or local:// store",
             )
-        self._timeout = float(timeout)
-        root = str(read.get("root", ROOT))
+        if not create:
+            sweep_later(root)  # first, so that the session of a killed process is not joined
+            check_joinable(root, name, space)
+            create = name is None
+        self._timeout = options.get("timeout", DEFAULT_TIMEOUT)
+        changed = {option: value for option, value in options.items() if value != _DEFAULTS.get(option)}
         try:
             enter_space(root, name, space, self._entered, create=create)
             opened = self._entered[-1]
             session = opened.session.name
-            self._config = {"scheme": self.scheme, "authority": session, **read}
+            self._config = {"scheme": self.scheme, "authority": session, **changed}
             if is_token(session):
                 self._config["path"] = f"/{opened.name}"
             self._channel = SharedChannel(
-                opened, create=create, max_bytes=max_bytes, reuse_bytes=reuse_bytes, uri=f"shm://{session}"
+                opened,
+                create=create,
+                max_bytes=options.get("max_bytes"),
+                reuse_bytes=options.get("reuse_bytes"),
+                uri=f"shm://{session}",
             )
         except BaseException as error:
             self._leave()
@@ -113,34 +126,14 @@ class ShmConnector(DirectoryConnector, Finalised):
         with suppress(IndexError):  # several threads may close it: only one leaves
             leave_space(self._entered.pop(), None if objects is None else objects.directory)
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, object]) -> Self:
-        """Open what `config()`, `shm://` (a new space), `shm://<name>` or a connector's URI names."""
-        options = read_options(config, scheme=cls.scheme, readers=_READERS)
-        return cls(options.pop("authority", None), space=options.pop("path", None), **options)  # type: ignore[arg-type]  # each was read as what it must be
 
-    @classmethod
-    def join(cls, config: Mapping[str, object]) -> Self:
-        """Open a session and space as `from_config` does, but make none; see `join_connector`."""
-        options = read_options(config, scheme=cls.scheme, readers=_READERS)
-        sweep_later(str(options.get("root", ROOT)))  # first, so that the session of a killed process is not joined
-        check_joinable(options)
-        self = cls.__new__(cls)
-        name, space = options.pop("authority", None), options.pop("path", None)
-        self._open(name, space, create=name is None, **options)  # type: ignore[arg-type]  # each was read as what it must be
-        return self
-
-
-def check_joinable(options: Mapping[str, object]) -> None:
-    """Make sure that a reader finds the session and space that options name.
+def check_joinable(root: str, name: str | None, space: str | None) -> None:
+    """Make sure that a reader finds a session and a space.
 
     Raises:
         ChannelUnavailableError: They are not there.
-        ConnectorConfigError: They cannot be names.
     """
-    name, space = options.get("authority"), options.get("path")
-    _check_address(name, space)
-    session = session_path(str(options.get("root", ROOT)), str(name or ""))
+    session = session_path(root, str(name))
     if name is None or os.path.isdir(f"{session}/{space or SHARED_SPACE}"):  # noqa: PTH112  pathlib costs 10 ms of import
         return
     if space is not None and os.path.isdir(session):  # noqa: PTH112  as above
@@ -177,6 +170,7 @@ def _space_path(value: object) -> str:
     return as_text(value).removeprefix("/")
 
 
+_DEFAULTS: Final = {"root": ROOT, "timeout": DEFAULT_TIMEOUT}
 _READERS: Final = {
     "authority": as_text,
     "path": _space_path,

@@ -240,11 +240,11 @@ class SharedObjects(Objects):
 
     def _created(self, nbytes: int, deadline: float) -> Segment:
         if self._max_bytes is None:
-            return self.pool.begin(Segment.create(self.directory, nbytes))
+            return Segment.create(self.directory, nbytes)
 
         def counted() -> Segment:
             self._check_limit(nbytes)
-            segment = self.pool.begin(Segment.create(self.directory, nbytes))
+            segment = Segment.create(self.directory, nbytes)
             segment.name_free(self.directory)
             return segment
 

@@ -12,7 +12,6 @@ import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
-from weakref import ref
 
 from psk.connectors.arguments import expired
 from psk.connectors.directory.directory import CLOEXEC, FULL, NO_DESCRIPTORS, NO_FOLLOW, READ_DIRECTORY
@@ -20,6 +19,7 @@ from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, record_offset, 
 from psk.connectors.directory.locks import try_lock, try_share, unlock
 from psk.connectors.directory.writing import DRAFTS, write_all
 from psk.connectors.shm.mapping import HUGE_BYTES, PAGE_BYTES, Mapping
+from psk.fork import after_fork_in_child
 from psk.wire import ALIGNMENT
 
 if TYPE_CHECKING:
@@ -68,21 +68,24 @@ class Segment:
 
     Attributes:
         capacity: Its size in bytes without the record of an expiry, a multiple of the page size.
+        is_busy: Whether a thread of this process has it locked, to fill it.
 
     Raises:
         OSError: It cannot be opened or made.
     """
 
-    __slots__ = ("__weakref__", "capacity", "descriptor", "inode", "is_allocated", "mapping", "name")
+    __slots__ = ("__weakref__", "capacity", "descriptor", "inode", "is_allocated", "is_busy", "mapping", "name")
 
     def __init__(self, directory: Directory, name: str = "") -> None:
         self.name = name
         self.is_allocated = bool(name)
+        self.is_busy = not name
         self.mapping: Mapping | None = None
         self.descriptor = directory.open(name, _OPEN) if name else directory.open(".", _UNNAMED, _SEGMENT_MODE)
         found = os.fstat(self.descriptor)
         self.inode = found.st_ino
         self.capacity = found.st_size // PAGE_BYTES * PAGE_BYTES
+        after_fork_in_child(self, Segment.forget)
 
     @classmethod
     def create(cls, directory: Directory, nbytes: int) -> Segment:
@@ -261,14 +264,13 @@ class Free(NamedTuple):
 class Pool:
     """Find, keep and drop the free segments of one space."""
 
-    __slots__ = ("_busy", "_kept")
+    __slots__ = ("__weakref__", "_kept")
 
     def __init__(self) -> None:
         # Changed by single dictionary operations, which are atomic: there is no lock that a finaliser or a signal
         # handler, which may come in between, could find held.
         self._kept: dict[int, Segment] = {}
-        # Being filled by some thread: a forked child has to let go of them too. Weak: an interrupt may lose one.
-        self._busy: dict[int, ref[Segment]] = {}
+        after_fork_in_child(self, Pool.forget)
 
     def take(self, directory: Directory, nbytes: int) -> Segment | None:
         """Return a free segment of sensible size, its lock held exclusively; None if there is none.
@@ -288,23 +290,19 @@ class Pool:
                 segment.name = free.name
             if try_lock(segment.descriptor):
                 if segment.is_ours(directory, nbytes):
-                    return self.begin(segment)
+                    segment.is_busy = True
+                    return segment
                 segment.close()
             else:
                 self._put_back(segment)
         return None
-
-    def begin(self, segment: Segment) -> Segment:
-        """Take note of a segment that is to be filled."""
-        self._busy[segment.inode] = ref(segment)
-        return segment
 
     def keep(self, directory: Directory, segment: Segment, most_bytes: int) -> None:
         """Unlock a segment and keep it for the next put, if it is worth its descriptor; the oldest give way."""
         if segment.name and (segment.capacity > most_bytes or not segment.is_allocated):
             directory.remove(segment.name)
         unlock(segment.descriptor)
-        self._busy.pop(segment.inode, None)
+        segment.is_busy = False
         # Without a name it is of no use: the object was there already, or something failed.
         if segment.mapping is None or segment.capacity > most_bytes or segment.is_gone():
             segment.close()
@@ -322,10 +320,6 @@ class Pool:
                 kept.close()
             else:
                 self._put_back(kept)
-
-    def is_busy(self, segment: Segment) -> bool:
-        """Tell whether a segment is still locked, to be filled: `keep` has not been called, or not got far."""
-        return segment.inode in self._busy
 
     def release(self, directory: Directory, key: str, found: os.stat_result, most_bytes: int) -> bool:
         """Turn an object's segment into a free one; False if there is no room for it, or no object.
@@ -361,12 +355,8 @@ class Pool:
         return found
 
     def forget(self) -> None:
-        """Let go of what a forked child inherited: with it the child would hold the parent's locks."""
-        inherited = [*self._kept.values(), *(busy() for busy in self._busy.values())]
-        self._kept, self._busy = {}, {}
-        for segment in inherited:
-            if segment is not None:
-                segment.forget()
+        """Keep nothing in a forked child: each segment has let go of its file there."""
+        self._kept = {}
 
     def _put_back(self, segment: Segment) -> None:
         held = self._kept.setdefault(segment.inode, segment)
@@ -394,7 +384,7 @@ class Filling:
 
     Args:
         directory: The space.
-        pool: Its pool, which has noted the segment.
+        pool: Its pool.
         segment: The segment.
         most_bytes: What free segments may have together.
     """
@@ -449,12 +439,12 @@ class Filling:
         try:
             self._pool.keep(self._directory, self.segment, self._most_bytes)
         except BaseException:
-            if self._pool.is_busy(self.segment):  # an interrupt, but nobody could read the object while it is locked
+            if self.segment.is_busy:  # an interrupt, but nobody could read the object while it is locked
                 self._pool.keep(self._directory, self.segment, self._most_bytes)
             raise
 
     def forget(self) -> None:
-        """Let go of it in a forked child: the pool has done so already."""
+        """Let go of it in a forked child, where it is still the parent's."""
         self.segment.forget()
 
 

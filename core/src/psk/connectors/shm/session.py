@@ -174,8 +174,6 @@ class Session:
 
     def become_guest(self) -> None:
         """Go on in a forked child: an owner's is a guest there, a shared one's has a hold of its own."""
-        for space in self.spaces.values():
-            space.pool.forget()
         self._lock = threading.RLock()
         inherited, self._hold = self._hold, -1
         self._is_guest = is_token(self.name)
@@ -247,13 +245,10 @@ class Session:
         return True
 
     def _has_objects(self) -> bool:
-        with os.scandir(self._hold) as spaces:
-            return any(
-                is_object_name(name)
-                for space in spaces
-                if space.is_dir(follow_symlinks=False)
-                for name in _names(space.name, self._hold)
-            )
+        try:
+            return any(map(is_object_name, _names(SHARED_SPACE, self._hold)))
+        except FileNotFoundError:
+            return False
 
     def _release(self) -> None:
         held, self._hold = self._hold, -1
