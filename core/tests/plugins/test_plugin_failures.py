@@ -29,7 +29,7 @@ IN_THE_PLUGIN = {
     "an unmarked hook": ("def psk_connectors(): return []", "mark it with psk.hookimpl (found: psk_connectors)"),
     "a hook that there is not": (
         "from psk import hookimpl\n@hookimpl\ndef psk_conectors(): return []",
-        "implements a hook 'psk_conectors', which this version of psk does not have",
+        "has a hook that cannot be called: unknown hook 'psk_conectors'",
     ),
     "an argument that there is not": (
         "from psk import hookimpl\n@hookimpl\ndef psk_connectors(self): return []",
@@ -155,20 +155,13 @@ def test_a_module_of_its_own_that_is_not_there_is_no_dependency(site):
 
 
 @pytest.mark.parametrize("place", ["their_plugin", "their_connector"])
-@pytest.mark.parametrize(
-    ("requires", "remedy"),
-    [
-        (["psk-core>=0.1", "No_Such.Module[fast]>=3; python_version>'3'"], "pip install No_Such.Module"),
-        ([], "install what provides it; their-connector should depend on it"),
-    ],
-)
-def test_a_missing_dependency_is_named_with_whom_it_belongs_to(site, place, requires, remedy):
+def test_a_missing_dependency_is_named_with_whom_it_belongs_to(site, place):
     modules = {"their_plugin": PLUGIN, "their_connector": CONNECTOR, place: "import no_such_module.part"}
-    site.add("their-connector", {"connector.theirs": "their_plugin"}, modules, requires=requires)
+    site.add("their-connector", {"connector.theirs": "their_plugin"}, modules)
     kind, message, status, _ = site.failure()
     assert kind == "PluginDependencyError"
     assert message.startswith(BY + "needs the module 'no_such_module'")
-    assert remedy in message
+    assert "reinstall their-connector, which should depend on what provides it" in message
     assert status == "broken"
 
 

@@ -144,30 +144,13 @@ def test_a_plugin_in_an_archive_is_found_and_loaded(site, tmp_path):
     ]
 
 
-def test_an_egg_is_read_as_well(site):
-    folder = site.folder / "their_egg-1.0-py3.11.egg/EGG-INFO"
-    folder.parent.mkdir()
-    site.add("their-egg", {"codec.egg": "x"}).rename(folder)
-    (folder / "METADATA").rename(folder / "PKG-INFO")
-    assert site.run("say(listed())", paths=[folder.parent]) == [{"codec.egg": "not loaded yet"}]
-
-
-def test_distributions_of_import_hooks_are_found_and_bad_hooks_hurt_nobody(site):
-    site.add_theirs()
-    program = """
-        from importlib import metadata
-        class Hook:
-            def find_distributions(self, context): yield Distribution()
-        class BadHook:
-            def find_distributions(self, context): raise RuntimeError
-        files = {"METADATA": "Name: their-hooked\\nVersion: 1\\n", "entry_points.txt": "[psk]\\ncodec.hooked = x"}
-        class Distribution(metadata.Distribution):
-            def read_text(self, name): return files.get(name)
-            def locate_file(self, path): return None
-        sys.meta_path += [BadHook(), Hook()]
-        say(listed())
-    """
-    assert site.run(program) == [{"connector.theirs": "not loaded yet", "codec.hooked": "not loaded yet"}]
+def test_a_damaged_archive_hides_no_other_distribution(site, tmp_path):
+    site.add("their-own", {"codec.own": "x"})
+    damaged = tmp_path / "damaged.whl"
+    damaged.write_bytes(b"PK but nothing of an archive")
+    wheel = write_wheel(tmp_path, "their-zipped", {"codec.zipped": "x"}, {})
+    paths = [damaged, site.folder, wheel]
+    assert site.run("say(listed())", paths=paths) == [{"codec.own": "not loaded yet", "codec.zipped": "not loaded yet"}]
 
 
 def test_listing_imports_nothing_dear(site):

@@ -11,8 +11,7 @@ from psk.plugins.importing import import_target, on_demand
 
 if TYPE_CHECKING:
     from psk.plugins.builtin import FIRST_PARTY
-    from psk.plugins.discovery import InstalledPlugin, installed
-    from psk.plugins.loading import broken, find, load, load_target
+    from psk.plugins.discovery import InstalledPlugin, broken, find, installed, load, load_target
     from psk.plugins.specs import (
         KINDS,
         BrokerPlugin,
@@ -25,15 +24,9 @@ if TYPE_CHECKING:
     )
 
 #: Loaded when first named: opening a store needs none of it, and a plug-in's module only the mark and descriptions.
-_HOMES = {
-    "FIRST_PARTY": "builtin",
-    "InstalledPlugin": "discovery",
-    "broken": "loading",
-    "find": "loading",
-    "installed": "discovery",
-    "load": "loading",
-    "load_target": "loading",
-}
+_HOMES = {"FIRST_PARTY": "builtin"} | dict.fromkeys(
+    ("InstalledPlugin", "broken", "find", "installed", "load", "load_target"), "discovery"
+)
 
 __all__ = [
     "FIRST_PARTY",

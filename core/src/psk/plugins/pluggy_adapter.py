@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
 
 from psk.errors import BrokenPluginError
 from psk.plugins import specs
 from psk.plugins.specs import IMPLEMENTATION
-
-if TYPE_CHECKING:
-    from psk.plugins.discovery import InstalledPlugin
 
 
 class _Manager(pluggy.PluginManager):
@@ -28,8 +25,12 @@ class _Manager(pluggy.PluginManager):
         return options if isinstance(options, dict) else None
 
 
-def hooks_of(module: Any, plugin: InstalledPlugin) -> Any:
+def hooks_of(module: Any, title: str) -> Any:
     """Return the caller of a plug-in's hooks, checked against their specifications; each plug-in has its own.
+
+    Args:
+        module: Where the plug-in implements its hooks.
+        title: The plug-in and its distribution, for messages.
 
     Raises:
         BrokenPluginError: It implements a hook that does not exist, or takes an argument that the hook does not have.
@@ -37,23 +38,11 @@ def hooks_of(module: Any, plugin: InstalledPlugin) -> Any:
     manager = _Manager("psk")
     manager.add_hookspecs(specs)
     try:
-        manager.register(module, plugin.entry_point)
+        manager.register(module, title)
+        manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise BrokenPluginError(
-            f"{plugin.title} has a hook that cannot be called: {' '.join(str(error).split())}",
-            remedy="a hook takes the arguments of its specification, or fewer; see docs/plugins.md",
+            f"{title} has a hook that cannot be called: {' '.join(str(error).split())}",
+            remedy="its hooks must have names and arguments of those that docs/plugins.md lists",
         ) from error
-    known = sorted(name for name in vars(specs) if name.startswith("psk_"))
-    for name, caller in vars(manager.hook).items():
-        if name not in known and not all(found.optionalhook for found in caller.get_hookimpls()):
-            raise BrokenPluginError(
-                f"{plugin.title} implements a hook {name!r}, which this version of psk does not have",
-                found=known,
-                remedy="correct its name, or mark it with hookimpl(optionalhook=True)",
-            )
     return manager.hook
-
-
-def is_implemented(hooks: Any, hook: str) -> bool:
-    """Tell whether a plug-in implements a hook."""
-    return bool(getattr(hooks, hook).get_hookimpls())

@@ -75,8 +75,6 @@ class Description:
         PluginError: A string is missing or malformed.
     """
 
-    __slots__ = ("names", "summary", "target")
-
     kind: ClassVar[str]
 
     def __init__(self, names: Iterable[str], target: str, summary: str) -> None:
@@ -89,10 +87,6 @@ class Description:
                 f"the target of a {type(self).__name__} cannot be {target!r:.80}",
                 remedy='write "module:attribute", as in "psk_connector_redis.connector:RedisConnector"',
             )
-
-    def serves(self, name: str) -> bool:
-        """Tell whether this is what an entry point, a URI or a payload means by a name."""
-        return name in self.names
 
     def _text(self, what: str, value: object, *, needed: bool = False) -> str:
         if isinstance(value, str) and (value or not needed):
@@ -111,8 +105,6 @@ class Description:
 
 
 class _WithSchemes(Description):
-    __slots__ = ("uri",)
-
     def __init__(self, *, schemes: Iterable[str], target: str, summary: str = "", uri: str = "") -> None:
         super().__init__(schemes, target, summary)
         self.uri = self._text("uri", uri)
@@ -127,8 +119,6 @@ class _WithSchemes(Description):
 
 
 class _WithName(Description):
-    __slots__ = ()
-
     def __init__(self, name: str, *, target: str, summary: str = "") -> None:
         super().__init__([self._text("name", name, needed=True)], target, summary)
 
@@ -150,8 +140,6 @@ class ConnectorPlugin(_WithSchemes):
             `redis://{user}@{host}:{port}/{db}{?prefix,timeout}`. For people as well.
     """
 
-    __slots__ = ()
-
     kind = "connector"
 
 
@@ -161,8 +149,6 @@ class BrokerPlugin(_WithSchemes):
     The entry points are named `broker.<scheme>`, and the same rule holds for a scheme with a plus.
     """
 
-    __slots__ = ()
-
     kind = "broker"
 
 
@@ -171,8 +157,6 @@ class TransportPlugin(_WithSchemes):
 
     The entry points are named `transport.<scheme>`, and the same rule holds for a scheme with a plus.
     """
-
-    __slots__ = ()
 
     kind = "transport"
 
@@ -185,8 +169,6 @@ class EnginePlugin(_WithName):
         target: What integrates it, as `module:attribute`.
         summary: One line for people.
     """
-
-    __slots__ = ()
 
     kind = "engine"
 
@@ -203,8 +185,6 @@ class CodecPlugin(_WithName):
             module, `module:attribute` of a mapping from exact types to functions like `__reduce_ex__`, imported when
             its library has been.
     """
-
-    __slots__ = ("reducers", "types")
 
     kind = "codec"
 
@@ -234,8 +214,6 @@ class CommandPlugin(_WithName):
         example: A command line that ends the text of `psk <name> --help`.
     """
 
-    __slots__ = ("example",)
-
     kind = "command"
 
     def __init__(self, name: str, *, target: str, summary: str = "", example: str = "") -> None:
@@ -244,12 +222,8 @@ class CommandPlugin(_WithName):
 
 
 HOOKS: dict[str, tuple[str, type[Description]]] = {
-    "connector": ("psk_connectors", ConnectorPlugin),
-    "codec": ("psk_codecs", CodecPlugin),
-    "command": ("psk_commands", CommandPlugin),
-    "broker": ("psk_brokers", BrokerPlugin),
-    "transport": ("psk_transports", TransportPlugin),
-    "engine": ("psk_engines", EnginePlugin),
+    each.kind: (f"psk_{each.kind}s", each)
+    for each in (ConnectorPlugin, CodecPlugin, CommandPlugin, BrokerPlugin, TransportPlugin, EnginePlugin)
 }
 """By kind: the hook that describes what a plug-in adds, and the class of these descriptions."""
 
