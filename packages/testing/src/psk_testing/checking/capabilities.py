@@ -123,13 +123,18 @@ def _batch(channel: Channel) -> None:
 def _expiry(channel: Channel) -> None:
     connector = channel.offering(SupportsExpiry)
     payload, kept = channel.payload(expires=True), channel.payload(expires=True)
+    begin = time.monotonic()
     key = channel.put(payload, ttl=SHORT_SECONDS)
+    found = channel.get(key) is not None
+    # On a slow channel or a busy machine the time may be over by now.
+    require(found or time.monotonic() - begin > SHORT_SECONDS, f"it is gone before {SHORT_SECONDS} s are over")
+    begin = time.monotonic()
     kept_key = channel.put(kept, ttl=SHORT_SECONDS)
-    require(connector.renew(kept_key, None, timeout=channel.timeout) is True, "renew did not find the object (C45)")
-    require(channel.get(key) is not None, f"it is gone before {SHORT_SECONDS} s are over")
+    found = connector.renew(kept_key, None, timeout=channel.timeout) is True
+    require(found or time.monotonic() - begin > SHORT_SECONDS, "renew did not find the object (C45)")
     time.sleep(SHORT_SECONDS * 1.5)
     require(channel.get(key) is None, f"it is there after {SHORT_SECONDS * 1.5:.2f} s")
-    require(channel.get(kept_key) is not None, "it expired although it was renewed for ever (C45)")
+    require(not found or channel.get(kept_key) is not None, "it expired although it was renewed for ever (C45)")
     require(connector.renew(key, 10.0, timeout=channel.timeout) is False, "renew found an object that is gone (C45)")
 
 

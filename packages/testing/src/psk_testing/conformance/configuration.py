@@ -203,21 +203,24 @@ def counted(method: Callable[..., Any], looks: list[float]) -> Callable[..., Any
 def calls_of_opening(opener: Callable[[str], Any], uri: str) -> int:
     """Count the calls of Python and C functions in this thread while a channel is opened: the fewest of three times."""
     counts = []
-    for _ in range(3):
-        calls = 0
+    calls = 0
 
-        def count(_frame: object, event: str, _argument: object) -> None:
-            nonlocal calls
-            calls += event in {"call", "c_call"}
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
 
-        gc.collect()
-        gc.disable()  # finalisers of others would be counted
-        sys.setprofile(count)
-        try:
-            opened = opener(uri)
-        finally:
-            sys.setprofile(None)
-            gc.enable()
-        opened.close()
-        counts.append(calls)
+    gc.collect()
+    gc.disable()  # finalisers of others would be counted
+    try:
+        for _ in range(3):
+            calls = 0
+            sys.setprofile(count)
+            try:
+                opened = opener(uri)
+            finally:
+                sys.setprofile(None)
+            opened.close()
+            counts.append(calls)
+    finally:
+        gc.enable()
     return min(counts)

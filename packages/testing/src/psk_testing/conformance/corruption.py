@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random  # noqa: TC003  pytest reads the annotations of tests
-import time
 from collections.abc import Callable  # noqa: TC003  as above
 from typing import Any, Protocol
 
@@ -15,7 +14,7 @@ from psk.store import Store
 from psk.wire import HEADER_REACH, Header, encode
 from psk_testing.conformance.suite import Suite, rule
 from psk_testing.operations import framed, has, pattern, plain_key, same, value_of
-from psk_testing.timing import at_some_pace
+from psk_testing.timing import at_some_pace, becomes
 
 FREED_WITHIN = 1.5
 """Seconds after its expiry at which an object's bytes are freed: one second, and half of one for a busy machine."""
@@ -131,10 +130,7 @@ class Damage(Suite):
         def attempt(pace: float) -> None:
             key = connector.put(encode(pattern(10_000)), ttl=0.1 * pace)
             assert Header.read(door.stored(key) or b"").key == key[:32]  # a channel may keep the expiry behind it
-            deadline = time.monotonic() + 0.1 * pace + FREED_WITHIN
-            while door.stored(key) is not None and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert door.stored(key) is None
+            assert becomes(lambda: door.stored(key) is None, within=0.1 * pace + FREED_WITHIN, look_every=0.01)
 
         at_some_pace(attempt)
         if has(connector, SupportsList):

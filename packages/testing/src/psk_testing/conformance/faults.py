@@ -17,7 +17,7 @@ from psk_testing.conformance.suite import Suite, rule
 from psk_testing.network import Disturbance, FaultProxy
 from psk_testing.operations import MISSING, all_calls, framed, has, pattern, same, value_of
 from psk_testing.residue import FEW, piled_up, residue
-from psk_testing.timing import GRACE_SECONDS, Clock, timed
+from psk_testing.timing import GRACE_SECONDS, Clock, becomes, timed
 
 TIMEOUT = 0.5
 WORKS_AGAIN_WITHIN = 5.0
@@ -218,9 +218,8 @@ class Faults(Suite):
         part[:] = bytes(LARGE_SIZE)
         proxy.calm()
         check_works_again(remote)
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while (frames := remote.get(payload.key, timeout=5)) is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        becomes(lambda: remote.exists(payload.key, timeout=5), within=SETTLE_SECONDS, look_every=0.02)
+        frames = remote.get(payload.key, timeout=5)
         assert frames is None or same(value_of(frames), [pattern(LARGE_SIZE)])
 
     @rule("C57", fix="never wait for the channel in the loop's own thread")

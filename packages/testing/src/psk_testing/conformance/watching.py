@@ -15,7 +15,7 @@ from psk.wire import encode
 from psk_testing.conformance.suite import Suite, rule
 from psk_testing.operations import MISSING, has, plain_key
 from psk_testing.residue import FEW, piled_up, residue
-from psk_testing.timing import at_some_pace
+from psk_testing.timing import at_some_pace, becomes
 
 PATIENCE_SECONDS = 5.0
 MANY = 2000
@@ -79,8 +79,8 @@ class Watching(Suite):
             put_under(connector, keys[0], payloads[0])
             connector.evict(keys[0])
             if has(connector, SupportsExpiry):
-                connector.put(payloads[1], ttl=0.02)
-                time.sleep(0.04)
+                expired = connector.put(payloads[1], ttl=0.02)
+                assert becomes(lambda: not connector.exists(expired), within=PATIENCE_SECONDS)
             watcher.dispatch()
             assert called == []
             # It is still watched, and called for when it comes back.
