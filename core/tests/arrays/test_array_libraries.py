@@ -15,7 +15,7 @@ import pytest
 
 import psk
 from psk.errors import CodecError, SerializationError
-from psk.wire import Codec, Payload, codec_for, decode, encode, find_codec, reducers, register_codec
+from psk.wire import Codec, Payload, codec_for, decode, encode, find_codec, pickling, register_codec
 
 LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "polars", "torch")
 NO_TORCH = Path(sysconfig.get_path("data")) / "no-torch.txt"
@@ -117,22 +117,22 @@ def test_a_library_that_is_being_imported_is_left_alone(monkeypatch):
         pass
 
     monkeypatch.setitem(sys.modules, "torch", halfway)
-    monkeypatch.setitem(reducers._targets, "torch", "psk.no_such_module")
+    monkeypatch.setitem(pickling._targets, "torch", "psk.no_such_module")
     assert codec_for(Tensor()) is find_codec("pickle")
     encode([1])
-    assert reducers.renew().modules == -1
+    assert pickling.renew().modules == -1
     monkeypatch.undo()
-    reducers.renew()
+    pickling.renew()
 
 
 def test_a_module_that_only_has_the_name_of_a_library_does_no_harm(monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", types.ModuleType("polars"))
-    monkeypatch.setattr(reducers, "_found", {})
+    monkeypatch.setattr(pickling, "_found", {})
     monkeypatch.delitem(sys.modules, "psk.arrays.polars", raising=False)
-    reducers.renew()
+    pickling.renew()
     assert decode(Payload.parse(encode({"a": 1}).tobytes())) == {"a": 1}
     monkeypatch.undo()
-    reducers.renew()
+    pickling.renew()
 
 
 class Special:
@@ -189,12 +189,12 @@ def test_arrays_beside_what_only_cloudpickle_can_pickle_are_not_copied_either(tr
 
 def test_these_tests_notice_a_copy(trip, monkeypatch):
     np = pytest.importorskip("numpy")
-    monkeypatch.setattr(reducers, "_found", {name: {} for name in reducers._targets})
-    reducers.renew()
+    monkeypatch.setattr(pickling, "_found", {name: {} for name in pickling._targets})
+    pickling.renew()
     times = np.arange(10_000).astype("M8[s]")
     copied = trip(times)
     monkeypatch.undo()
-    reducers.renew()
+    pickling.renew()
     assert not copied.sent(times.ctypes.data)
     assert not copied.received(copied.found.ctypes.data)
     assert copied.in_band > times.nbytes

@@ -65,16 +65,12 @@ Traits = tuple[int, str]
 """A set of protocols, and the name of the target's type or an empty text."""
 
 
-class _SequencePattern(metaclass=ABCMeta):  # noqa: B024  # registering is all that it is for
-    """Gives the classes that are registered with it the flag of sequence patterns, and nothing else."""
-
-    __abc_tpflags__ = 1 << 5  # Py_TPFLAGS_SEQUENCE
-
-
-class _MappingPattern(metaclass=ABCMeta):  # noqa: B024  # as above
-    """Gives the classes that are registered with it the flag of mapping patterns, and nothing else."""
-
-    __abc_tpflags__ = 1 << 6  # Py_TPFLAGS_MAPPING
+# Abstract classes that give the classes registered with them the flag of a pattern, and nothing else:
+# Py_TPFLAGS_SEQUENCE and Py_TPFLAGS_MAPPING.
+_PATTERNS = {
+    _SEQUENCE: ABCMeta("_SequencePattern", (), {"__abc_tpflags__": 1 << 5}),
+    _MAPPING: ABCMeta("_MappingPattern", (), {"__abc_tpflags__": 1 << 6}),
+}
 
 
 class FormType(type):
@@ -175,10 +171,9 @@ def _operations_of(cls: Any, bits: int) -> type:
             # Python would iterate over `list[0]`, `list[1]`, ..., without end.
             namespace = {"__iter__": None, "__reversed__": None} | namespace
         made = type("Operations", (), {"__slots__": (), **namespace})
-        if bits & _SEQUENCE:
-            _SequencePattern.register(made)
-        if bits & _MAPPING:
-            _MappingPattern.register(made)
+        for bit, pattern in _PATTERNS.items():
+            if bits & bit:
+                pattern.register(made)
         _operations[bits] = made
     return made
 

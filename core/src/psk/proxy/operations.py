@@ -36,11 +36,6 @@ def _enter(target: Any) -> Any:
     return cls.__enter__(target)
 
 
-def _exit(target: Any, *error: Any) -> Any:
-    """Do the second half of `with target`."""
-    return type(target).__exit__(target, *error)
-
-
 def _async_enter(target: Any) -> Any:
     """Do the first half of `async with target`."""
     cls: Any = type(target)
@@ -52,11 +47,6 @@ def _async_enter(target: Any) -> Any:
 async def _refuse_async_with(target: Any) -> None:
     async with target:
         pass
-
-
-def _async_exit(target: Any, *error: Any) -> Any:
-    """Do the second half of `async with target`."""
-    return type(target).__aexit__(target, *error)
 
 
 def _iterator_of(target: Any) -> Any:
@@ -95,57 +85,26 @@ def _plain(value: Any) -> Any:
     return target_of(value) if is_proxy(value) else value
 
 
+OPERATIONS: dict[str, FunctionType] = {}
+"""Every generated method of Proxy by name."""
+_ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "lshift", "rshift", "and", "xor", "or")
+
+
 def _functions_of(module: Any, *names: str) -> dict[str, Callable[..., Any]]:
     """Return functions of a module by the special methods that are named after them."""
     return {f"__{name}__": getattr(module, name) for name in names}
 
 
-_ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "lshift", "rshift", "and", "xor", "or")
-
-# Called as function(target).
-UNARY: dict[str, Callable[..., Any]] = {
-    **_functions_of(builtins, "str", "bytes", "dir", "bool", "iter", "reversed", "int", "float", "complex", "abs"),
-    **_functions_of(builtins, "aiter", "anext"),
-    **_functions_of(operator, "neg", "pos", "invert", "index"),
-    **_functions_of(math, "trunc", "floor", "ceil"),
-    "__fspath__": os.fspath,
-    "__length_hint__": _length_hint,
-    "__next__": _next,
-    "__enter__": _enter,
-    "__aenter__": _async_enter,
-    "__await__": _iterator_of,
-}
-
-# Called as function(target, other), where other is the target if that is a proxy, too: some C types look no
-# further than the type of their right operand, as in `"a" in "abc"`.
-BINARY: dict[str, Callable[..., Any]] = {
-    **_functions_of(builtins, "format", "divmod"),
-    **_functions_of(operator, "lt", "le", "ne", "gt", "ge", "contains", "delitem"),
-    **{f"__{name}__": getattr(operator, f"__{name}__") for name in _ARITHMETIC},
-}
-if sys.version_info >= (3, 12):
-    BINARY["__buffer__"] = lambda target, _flags: memoryview(target)
-
-# Called as function(other, target).
-REFLECTED = {f"__r{name}__": BINARY[f"__{name}__"] for name in (*_ARITHMETIC, "divmod")}
-
-# Called as function(target, other), like BINARY.
-IN_PLACE = {f"__i{name}__": getattr(operator, f"__i{name}__") for name in (*_ARITHMETIC, "pow")}
-
-# Called as function(target, *arguments).
-VARIADIC: dict[str, Callable[..., Any]] = {
-    **_functions_of(builtins, "round", "pow"),
-    "__rpow__": lambda target, base, *modulus: pow(base, target, *modulus),
-    "__setitem__": operator.setitem,
-    "__exit__": _exit,
-    "__aexit__": _async_exit,
-    "__array_ufunc__": _array_ufunc,
-    "__instancecheck__": lambda target, value: isinstance(value, target),
-    "__subclasscheck__": lambda target, value: issubclass(value, target),
-}
-
-# Called as function(target, *arguments); once the proxy is resolved they become C calls (see fastpath.py).
-FAST = {"__len__": len, **_functions_of(operator, "getitem", "eq", "call")}
+def _define(make: Callable[[Callable[..., Any]], Any], functions: dict[str, Callable[..., Any]]) -> None:
+    """Add methods, each made of the function that does the operation on the target."""
+    for name, function in functions.items():
+        method: FunctionType = make(function)
+        method.__name__ = name
+        method.__qualname__ = f"Proxy.{name}"
+        method.__doc__ = f"Resolve the proxy if necessary, and apply {name} to its target."
+        # So that tracebacks and profiles name the operation.
+        method.__code__ = method.__code__.replace(co_name=name, co_qualname=method.__qualname__)
+        OPERATIONS[name] = method
 
 
 def _unary(function: Callable[..., Any]) -> Any:
@@ -156,7 +115,26 @@ def _unary(function: Callable[..., Any]) -> Any:
     return method
 
 
+_define(
+    _unary,
+    {
+        **_functions_of(builtins, "str", "bytes", "dir", "bool", "iter", "reversed", "int", "float", "complex", "abs"),
+        **_functions_of(builtins, "aiter", "anext"),
+        **_functions_of(operator, "neg", "pos", "invert", "index"),
+        **_functions_of(math, "trunc", "floor", "ceil"),
+        "__fspath__": os.fspath,
+        "__length_hint__": _length_hint,
+        "__next__": _next,
+        "__enter__": _enter,
+        "__aenter__": _async_enter,
+        "__await__": _iterator_of,
+    },
+)
+
+
 def _binary(function: Callable[..., Any]) -> Any:
+    # If `other` is a proxy, too, its target is taken: some C types look no further than the type of their right
+    # operand, as in `"a" in "abc"`.
     def method(self: Any, other: Any, /) -> Any:
         target = read_target(self)
         if isinstance(other, Layout):
@@ -166,12 +144,25 @@ def _binary(function: Callable[..., Any]) -> Any:
     return method
 
 
+_binary_functions: dict[str, Callable[..., Any]] = {
+    **_functions_of(builtins, "format", "divmod"),
+    **_functions_of(operator, "lt", "le", "ne", "gt", "ge", "contains", "delitem"),
+    **{f"__{name}__": getattr(operator, f"__{name}__") for name in _ARITHMETIC},
+}
+if sys.version_info >= (3, 12):
+    _binary_functions["__buffer__"] = lambda target, _flags: memoryview(target)
+_define(_binary, _binary_functions)
+
+
 def _reflected(function: Callable[..., Any]) -> Any:
     def method(self: Any, other: Any, /) -> Any:
         target = read_target(self)
         return function(other, resolve_target(self) if target is UNRESOLVED else target)
 
     return method
+
+
+_define(_reflected, {f"__r{name}__": _binary_functions[f"__{name}__"] for name in (*_ARITHMETIC, "divmod")})
 
 
 def _in_place(function: Callable[..., Any]) -> Any:
@@ -188,6 +179,9 @@ def _in_place(function: Callable[..., Any]) -> Any:
     return method
 
 
+_define(_in_place, {f"__i{name}__": getattr(operator, f"__i{name}__") for name in (*_ARITHMETIC, "pow")})
+
+
 def _variadic(function: Callable[..., Any], find_target: Callable[[Any], Any] = target_of) -> Any:
     def method(self: Any, /, *arguments: Any, **named: Any) -> Any:
         return function(find_target(self), *arguments, **named)
@@ -195,25 +189,22 @@ def _variadic(function: Callable[..., Any], find_target: Callable[[Any], Any] = 
     return method
 
 
-TABLES: tuple[tuple[dict[str, Callable[..., Any]], Callable[[Callable[..., Any]], Any]], ...] = (
-    (UNARY, _unary),
-    (BINARY, _binary),
-    (REFLECTED, _reflected),
-    (IN_PLACE, _in_place),
-    (VARIADIC, _variadic),
-    (FAST, partial(_variadic, find_target=fast_target_of)),
+_define(
+    _variadic,
+    {
+        **_functions_of(builtins, "round", "pow"),
+        "__rpow__": lambda target, base, *modulus: pow(base, target, *modulus),
+        "__setitem__": operator.setitem,
+        "__exit__": lambda target, *error: type(target).__exit__(target, *error),
+        "__aexit__": lambda target, *error: type(target).__aexit__(target, *error),
+        "__array_ufunc__": _array_ufunc,
+        "__instancecheck__": lambda target, value: isinstance(value, target),
+        "__subclasscheck__": lambda target, value: issubclass(value, target),
+    },
 )
 
 
-def methods() -> dict[str, Any]:
-    """Return every generated method of Proxy by name."""
-    return {name: _named(make(function), name) for table, make in TABLES for name, function in table.items()}
-
-
-def _named(method: FunctionType, name: str) -> FunctionType:
-    method.__name__ = name
-    method.__qualname__ = f"Proxy.{name}"
-    method.__doc__ = f"Resolve the proxy if necessary, and apply {name} to its target."
-    # So that tracebacks and profiles name the operation.
-    method.__code__ = method.__code__.replace(co_name=name, co_qualname=method.__qualname__)
-    return method
+# Once the proxy is resolved, these become C calls (see fastpath.py).
+_define(
+    partial(_variadic, find_target=fast_target_of), {"__len__": len, **_functions_of(operator, "getitem", "eq", "call")}
+)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Never
 from psk.errors import InvalidFactoryError
 from psk.proxy.fastpath import fast_target_of, forget_target, replace_target
 from psk.proxy.forms import ALL, BUFFER, OPTIONAL, Layout, form_claiming, prepare_class
-from psk.proxy.operations import methods
+from psk.proxy.operations import OPERATIONS
 from psk.proxy.target import (
     UNRESOLVED,
     adopt_target,
@@ -296,8 +296,7 @@ def no_factory() -> Never:
     )
 
 
-_operations = methods()
-for _name in _operations.keys() - OPTIONAL:
-    setattr(Proxy, _name, _operations[_name])
-Proxy.__proxy_methods__ = _operations | {"__getattribute__": Proxy.__getattribute__, "__hash__": Proxy.__hash__}
+for _name in OPERATIONS.keys() - OPTIONAL:
+    setattr(Proxy, _name, OPERATIONS[_name])
+Proxy.__proxy_methods__ = OPERATIONS | {"__getattribute__": Proxy.__getattribute__, "__hash__": Proxy.__hash__}
 prepare_class(Proxy)

@@ -11,8 +11,7 @@ from psk.plugins.builtin import CODEC_TYPES, CODECS
 from psk.plugins.importing import on_demand
 from psk.wire.codec import BYTEARRAY, BYTES, CODEC_RULE, MEMORY, STR, Codec, is_codec_name
 from psk.wire.payload import Payload
-from psk.wire.pickling import CLOUDPICKLE, PICKLE
-from psk.wire.reducers import add_reducers, is_loaded
+from psk.wire.pickling import CLOUDPICKLE, PICKLE, add_reducers, is_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
