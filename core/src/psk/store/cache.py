@@ -131,7 +131,9 @@ class Cache:
         if not self._payloads or not self._takes(payload) or payload.codec in {"bytes", "str"}:
             return None
         if payload.nbytes >= COPY_BELOW and self._dropped.get(key) is not False:
-            self._remember(key)
+            self._dropped.setdefault(key, False)
+            if len(self._dropped) > MOST_REMEMBERED:
+                self._dropped.popitem(last=False)
             return None
         snapshot = Snapshot(payload)
         self._add(key, snapshot, payload.nbytes)
@@ -147,8 +149,9 @@ class Cache:
         if not self._size:
             return
         # Note the key first, then remove it: a thread that adds it meanwhile does so before, or sees the note.
-        self._remember(key)
         self._dropped[key] = True
+        if len(self._dropped) > MOST_REMEMBERED:
+            self._dropped.popitem(last=False)
         self._remove(key)
 
     def clear(self) -> None:
@@ -159,11 +162,6 @@ class Cache:
     def _takes(self, payload: Payload) -> bool:
         # An object that may expire is never kept: nobody may see it after its expiry.
         return bool(self._size) and payload.nbytes <= self._nbytes and not payload.expires
-
-    def _remember(self, key: str) -> None:
-        self._dropped.setdefault(key, False)
-        if len(self._dropped) > MOST_REMEMBERED:
-            self._dropped.popitem(last=False)
 
     def _add(self, key: str, value: Any, nbytes: int) -> None:
         self._remove(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import SerializationError, SigningError
@@ -73,17 +74,16 @@ class Encoder:
                 "this store accepts only signed objects, and has no key to sign with",
                 remedy="open it with signing_key=..., or only read through it",
             )
-        options: dict[str, Any] = {
-            "codec": self._codec if serializer is None else codec_of(serializer),
-            "object_id": None if key is None else bytes.fromhex(key[:32]),
-            "revision": revision,
-            "checksum": self._checksum,
-            "expires": expires,
-            "signing_key": self.signing_key,
-        }
-        if self._events is None:
-            return encode(obj, **options)
-        return self._events.step("store.serialize", encode, obj, **options)
+        call = encode if self._events is None else partial(self._events.step, "store.serialize", encode)
+        return call(
+            obj,
+            codec=self._codec if serializer is None else codec_of(serializer),
+            object_id=None if key is None else bytes.fromhex(key[:32]),
+            revision=revision,
+            checksum=self._checksum,
+            expires=expires,
+            signing_key=self.signing_key,
+        )
 
 
 def codec_of(serializer: Any) -> Codec | None:
