@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from psk.errors import ShortageError, report_ignored
 from psk.fork import after_fork_in_child
+from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,12 +140,8 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Futur
     Returns:
         The future of its result. A forked child must not wait for a future of its parent.
     """
-    try:
+    with on_demand:
         from concurrent.futures import Future  # takes 17 ms to import, and most processes never submit
-    except (ImportError, OSError) as error:
-        raise ShortageError(
-            f"cannot run anything in the background: {error}", remedy="raise the limit of open files (ulimit -n)"
-        ) from error
 
     future: Future[T] = Future()
     context = copy_context()

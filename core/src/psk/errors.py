@@ -269,18 +269,13 @@ def report_ignored(source: object, message: str, error: BaseException | None = N
     """
     error = sys.exc_info()[1] if error is None else error
     hook: Callable[[Any], object] = sys.unraisablehook
-    if hook is sys.__unraisablehook__:
-        _print_ignored(source, message, error)  # the interpreter's own takes only what the interpreter makes
-        return
-    from types import SimpleNamespace
+    with suppress(Exception):  # as the interpreter does with a hook that fails; and stderr may be closed or missing
+        if hook is sys.__unraisablehook__:  # takes only what the interpreter makes
+            from traceback import format_exception
 
-    kind, trace = type(error), None if error is None else error.__traceback__
-    with suppress(Exception):  # as the interpreter does with a hook that fails
-        hook(SimpleNamespace(exc_type=kind, exc_value=error, exc_traceback=trace, err_msg=message, object=source))
+            sys.stderr.write(f"{message}: {source!r}\n{''.join(format_exception(error))}")
+        else:
+            from types import SimpleNamespace
 
-
-def _print_ignored(source: object, message: str, error: BaseException | None) -> None:
-    from traceback import format_exception
-
-    with suppress(Exception):  # stderr may be closed or missing
-        sys.stderr.write(f"{message}: {source!r}\n{''.join(format_exception(error))}")
+            seen = {"exc_type": type(error), "exc_value": error, "exc_traceback": getattr(error, "__traceback__", None)}
+            hook(SimpleNamespace(**seen, err_msg=message, object=source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk.connectors import shown, validate_key
@@ -11,7 +12,7 @@ from psk.proxy import extract, is_proxy, is_resolved, known_class
 from psk.store.trust import chosen, read_patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from os import PathLike
 
     from psk.connectors import Connector
@@ -144,20 +145,13 @@ class StoreConfig:
         Raises:
             StoreConfigError: A value is missing, unknown or not valid.
         """
-        try:
-            options = dict(values)
-        except (TypeError, ValueError) as error:
-            raise StoreConfigError(
-                f"{values!r:.80} is not a store's configuration", remedy="give what `as_dict` returned"
-            ) from error
+        check_kind("a store's configuration", values, Mapping, "give what `as_dict` returned")
         for needed in ("name", "connector"):
-            if not isinstance(options.get(needed), str):
+            if not isinstance(values.get(needed), str):
                 raise StoreConfigError(
-                    f"a store's configuration needs a string {needed!r}",
-                    found=options,
-                    remedy=f'add {needed} = "..."',
+                    f"a store's configuration needs a string {needed!r}", found=values, remedy=f'add {needed} = "..."'
                 )
-        return cls(**options)
+        return cls(**values)
 
     @classmethod
     def from_toml(cls, path: str | PathLike[str]) -> StoreConfig:

@@ -141,16 +141,13 @@ class StoreFactory(Generic[ConnectorT_co, T]):
         return restore_proxy, self._travel()
 
     def _travel(self) -> tuple[str, bytes]:
-        if isinstance(self._private, str):
-            raise CodecNotPortableError(
-                f"the proxy of object {self.reference.key} is to be decoded with codec {self._private!r}, but "
-                "elsewhere with the codec that the payload names",
-                remedy=f"put the object with serializer={self._private!r}, or let its receivers get it by its key",
-            )
         if self._private is not None:
+            remedy = "register it with psk.register_codec, and pass the codec's name as serializer="
+            if isinstance(self._private, str):
+                remedy = f"put the object with serializer={self._private!r}, or let its receivers get it by its key"
             raise CodecNotPortableError(
-                f"the proxy of object {self.reference.key} depends on {self._private!r}, which only this process has",
-                remedy="register it with psk.register_codec, and pass the codec's name as serializer=",
+                f"the proxy of object {self.reference.key} depends on {self._private!r}, which does not travel with it",
+                remedy=remedy,
             )
         return self.reference.uri, self.reference.to_bytes()
 
