@@ -223,7 +223,7 @@ class Counting(Memory):
     def open(self, deadline, *, create):
         return {"opened by": os.getpid()}
 
-    def release(self, channel):
+    def release(self, channel, deadline):
         self.places["released"] = channel
 
     def names(self, deadline):
@@ -253,6 +253,49 @@ def test_what_is_collected_or_closed_is_released_once():  # C34
     del connector
     gc.collect()
     assert "released" not in Memory.places
+
+
+class Slow(Memory):
+    """Takes its time to close, and to answer."""
+
+    scheme = "slow"
+    keeps_deadlines = False
+    go = threading.Event()
+
+    def release(self, channel, deadline):
+        self.go.wait(10)
+        raise OSError("the connection broke")
+
+
+def test_a_slow_release_does_not_hold_up_close_nor_a_finaliser():  # C5, C34
+    connector, other = Slow(authority="slow"), Slow(authority="slow")
+    start = time.monotonic()
+    with pytest.raises(DeadlineError, match="closing"):
+        connector.close(timeout=0.1)
+    with pytest.raises(ConnectorClosedError):
+        connector.exists(encode(1).key)
+    connector.close()
+    del other
+    gc.collect()
+    assert time.monotonic() - start < 5
+    Slow.go.set()
+    with pytest.raises(ChannelUnavailableError, match=r"closing .* broke"):
+        Slow(authority="slow").close()
+
+
+@pytest.mark.parametrize("answer", [7, "text", [b"bytes"]])
+def test_what_is_not_bytes_is_refused(memory, monkeypatch, answer):  # C24
+    monkeypatch.setattr(Memory, "fetch", lambda *_, **__: answer)
+    with pytest.raises(ChannelDataError, match=r"'fetch'.*bytes or None"):
+        memory.get(encode(1).key)
+
+
+@pytest.mark.parametrize("name", [b"0" * 32, 7, None])
+def test_a_name_that_is_not_a_string_is_refused(memory, monkeypatch, name):  # C24, C55
+    monkeypatch.setattr(Memory, "names", lambda *_, **__: iter([name]))
+    for call in (memory.keys, memory.clear):
+        with pytest.raises(ChannelDataError, match=r"'names'.*strings"):
+            call()
 
 
 @pytest.mark.usefixtures("installed")

@@ -37,50 +37,39 @@ def within(deadline: float, call: Callable[[], T], *, discard: Callable[[T], obj
         TimeoutError: The call did not end in time.
         BaseException: What the call raised.
     """
-    attempt = _Attempt(call, discard)
-    try:
-        threading.Thread(target=attempt.run, name="psk-call", daemon=True).start()
-    except RuntimeError:
-        attempt.run()  # at the interpreter's end no thread can be started
-    return attempt.result(deadline)
+    done = Wake()
+    decided = threading.Lock()  # taken for good by whichever comes first: the end of the call, or that of its time
+    outcome: list[tuple[Any, BaseException | None]] = []
 
-
-class _Attempt(Generic[T]):
-    """One call in its own thread, and its outcome, which either the call or the end of its time decides."""
-
-    __slots__ = ("_call", "_discard", "_done", "_error", "_is_decided", "_result")
-
-    _result: T
-
-    def __init__(self, call: Callable[[], T], discard: Callable[[T], object] | None) -> None:
-        self._call = call
-        self._discard = discard
-        self._done = Wake()
-        self._is_decided = threading.Lock()  # acquired once: by the thread that is first
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
+    def run() -> None:
         try:
-            self._result = self._call()
+            outcome.append((call(), None))
         except BaseException as error:  # noqa: BLE001  raised in the caller's thread
-            self._error = error
-        if self._is_decided.acquire(blocking=False):
-            self._done.set()
-        elif self._error is None and self._discard is not None:
-            self._discard(self._result)
+            outcome.append((None, error))
+        if decided.acquire(blocking=False):
+            done.set()
+        elif discard is not None and outcome[0][1] is None:
+            discard(outcome[0][0])
 
-    def result(self, deadline: float) -> T:
-        try:
-            self._done.wait(deadline - time.monotonic())
-        finally:  # an interrupt abandons the call too
-            is_late = self._is_decided.acquire(blocking=False)
-        if is_late:
-            message = "the call did not end in time"
-            raise TimeoutError(message)
-        error, self._error = self._error, None  # an error whose frames hold it would keep itself alive
-        if error is not None:
-            raise error
-        return self._result
+    try:
+        threading.Thread(target=run, name="psk-call", daemon=True).start()
+    except RuntimeError:
+        run()  # at the interpreter's end no thread can be started
+    try:
+        done.wait(deadline - time.monotonic())
+    finally:  # an interrupt abandons the call too
+        is_late = decided.acquire(blocking=False)
+    if is_late:
+        message = "the call did not end in time"
+        raise TimeoutError(message)
+    result: T
+    result, error = outcome.pop()
+    if error is None:
+        return result
+    try:
+        raise error
+    finally:
+        del error  # which its own frames would keep alive
 
 
 class PerProcess(Generic[T]):
@@ -135,8 +124,6 @@ class LoopThread:
     Args:
         name: Of the thread.
     """
-
-    __slots__ = ("_running",)
 
     def __init__(self, name: str = "psk-loop") -> None:
         self._running = PerProcess(partial(_start, name))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
+import sys
 import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 from psk.connectors.arguments import (
-    check_timeout,
     check_ttl,
     deadline_after,
     deadline_error,
@@ -18,9 +18,9 @@ from psk.connectors.arguments import (
     shown,
     validate_plain_key,
 )
-from psk.connectors.config import as_count, as_flag, as_seconds, as_text, format_uri, read_options
+from psk.connectors.config import as_seconds, format_uri, read_options
 from psk.connectors.contract import DEFAULT_TIMEOUT
-from psk.connectors.duties import ContextManaged, Finalised, Rebuilding, Reserving, is_same_payload
+from psk.connectors.duties import ContextManaged, Rebuilding, Reserving, is_same_payload
 from psk.connectors.toolkit.foreign import within
 from psk.credentials import masked_uri
 from psk.errors import (
@@ -49,7 +49,6 @@ _NOT_AN_OBJECT: Final = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
 """Errors of opening a link without following it, a FIFO or socket, and a directory."""
 
 _UNOPENED: Final = object()
-_TYPES: Final[dict[object, str]] = {as_text: "str", as_seconds: "float", as_count: "int", as_flag: "bool"}
 _inherited: Final[list[Any]] = []
 """Channels of a parent process. They are never finalised here: that could end connections which the parent uses."""
 
@@ -60,20 +59,15 @@ class _Signature:
     def __get__(self, instance: object, owner: type[SimpleConnector]) -> Signature:
         from inspect import Parameter, Signature  # takes 10 ms to import, and only help texts need it
 
-        defaults = owner.all_defaults()
-        parameters = [
-            Parameter(
-                name,
-                Parameter.KEYWORD_ONLY,
-                default=defaults.get(name, Parameter.empty),
-                annotation=_TYPES.get(reader, Parameter.empty),
-            )
-            for name, reader in owner.all_options().items()
-        ]
+        parameters = []
+        for name, reader in owner.options.items():
+            default = owner.defaults.get(name, Parameter.empty)
+            kind = getattr(reader, "__annotations__", {}).get("return", Parameter.empty)
+            parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind))
         return Signature(parameters)
 
 
-class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
+class SimpleConnector(ContextManaged, Rebuilding, Reserving):
     """Keep the contract over a channel that can place, fetch, find, remove and list named bytes.
 
     A subclass declares `scheme` and `options`, and defines `open` and the five methods `place`, `fetch`, `holds`,
@@ -94,16 +88,16 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
             and `path` are parts of the URI. `timeout` is always an option.
         defaults: Default values of options. An option without a default is required.
         failures: Types of exceptions by which the client library says that a call failed.
-        keeps_deadlines: Whether `open` and the five methods end by their `deadline`. If not, each call runs in a thread
-            of its own, which is abandoned when the time is up, and `place` gets a copy of the payload.
+        keeps_deadlines: Whether `open`, `release` and the five methods end by their `deadline`. If not, each call runs
+            in a thread of its own, which is abandoned when the time is up, and `place` gets a copy of the payload.
         settings: The values of the options in this instance.
     """
 
     scheme: ClassVar[str]
     leaves_host: bool = True
     durabilities: tuple[str, ...] = ("volatile",)
-    options: ClassVar[Mapping[str, Callable[[object], object]]] = {}
-    defaults: ClassVar[Mapping[str, object]] = {}
+    options: ClassVar[Mapping[str, Callable[[object], object]]] = {"timeout": as_seconds}
+    defaults: ClassVar[Mapping[str, object]] = {"timeout": DEFAULT_TIMEOUT}
     failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)
     keeps_deadlines: ClassVar[bool] = False
 
@@ -111,6 +105,11 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
     __signature__ = _Signature()
     _channel: Any
     _lock: threading.RLock
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.options = {**cls.options, **SimpleConnector.options}
+        cls.defaults = {**SimpleConnector.defaults, **cls.defaults}
 
     def __init__(self, **options: object) -> None:
         self._begin(options, create=True)
@@ -129,8 +128,8 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
         """
         raise NotImplementedError
 
-    def release(self, channel: Any) -> None:
-        """Close what `open` returned; other threads may be using it."""
+    def release(self, channel: Any, deadline: float) -> None:
+        """Close what `open` returned; other threads may be using it. A finaliser leaves no time."""
 
     def place(self, name: str, data: Sequence[Buffer], deadline: float) -> bool:
         """Store bytes under a name in one atomic step, unless the name is taken.
@@ -195,7 +194,7 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
         data = payload.buffers() if self.keeps_deadlines else [payload.tobytes()]
         doing = f"putting {key} ({payload.nbytes} bytes) into"
         while not self._run(doing, deadline, self.place, key, data):
-            stored = self._run(doing, deadline, self.fetch, key)
+            stored = self._run(doing, deadline, self._fetched, key)
             if stored is not None:
                 if _is_same(stored, data):
                     break
@@ -212,7 +211,7 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
     ) -> Frames | None:
         """Fetch the payload; see `Connector.get`."""
         validate_plain_key(key)
-        stored = self._run(f"getting {key} from", deadline_after(timeout, self._timeout), self.fetch, key)
+        stored = self._run(f"getting {key} from", deadline_after(timeout, self._timeout), self._fetched, key)
         return None if stored is None else Frames((stored,))
 
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:
@@ -228,20 +227,29 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
 
     def keys(self, *, timeout: float | None = None) -> Iterator[Key]:
         """Iterate over the keys of the objects in the channel."""
-        return iter(self._keys(deadline_after(timeout, self._timeout)))
+        return iter(self._run("listing", deadline_after(timeout, self._timeout), self._listed))
 
     def clear(self, *, timeout: float | None = None) -> int:
         """Remove every object, and return their number."""
         deadline = deadline_after(timeout, self._timeout)
-        return sum(self._run("clearing", deadline, self.remove, key) for key in self._keys(deadline))
+        keys = self._run("listing", deadline, self._listed)
+        return sum(bool(self._run("clearing", deadline, self.remove, key)) for key in keys)
 
     def close(self, timeout: float | None = None) -> None:
         """Release what this instance opened in this process; the objects stay."""
-        check_timeout(timeout)
+        deadline = deadline_after(timeout, self._timeout)
         self._is_closed = True
-        channel, self._channel = self._channel, None
-        if channel is not None and channel is not _UNOPENED:
-            self.release(channel)
+        channel, self._channel = self._channel, _UNOPENED
+        if channel is not _UNOPENED:
+            self._call("closing", deadline, self.release, channel)
+
+    def __del__(self) -> None:
+        # As the mixin `Finalised`, but without waiting: a release that takes longer goes on in its own thread.
+        try:
+            if not sys.is_finalizing():
+                self.close(timeout=0)
+        except Exception:  # noqa: BLE001, S110  a finaliser never raises
+            pass
 
     def check_open(self) -> None:
         """Raise ConnectorClosedError if this instance is closed."""
@@ -250,7 +258,7 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
 
     def config(self) -> dict[str, object]:
         """Return the options that differ from their defaults."""
-        changed = {name: value for name, value in self.settings.items() if value != self.all_defaults().get(name)}
+        changed = {name: value for name, value in self.settings.items() if value != self.defaults.get(name)}
         return {"scheme": self.scheme, **changed}
 
     @classmethod
@@ -270,23 +278,12 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({masked_uri(self.uri())!r})"
 
-    @classmethod
-    def all_options(cls) -> dict[str, Callable[[object], object]]:
-        """Return the options with those that every connector has."""
-        return {**cls.options, "timeout": as_seconds}
-
-    @classmethod
-    def all_defaults(cls) -> dict[str, object]:
-        """Return the defaults with those that every connector has."""
-        return {"timeout": DEFAULT_TIMEOUT, **cls.defaults}
-
     def _begin(self, config: Mapping[str, object], *, create: bool) -> None:
         self._is_closed = True
-        self._continue(None)
-        defaults = self.all_defaults()
-        readers = self.all_options()
-        required = tuple(name for name in readers if name not in defaults)
-        self.settings = {**defaults, **read_options(config, scheme=self.scheme, readers=readers, required=required)}
+        self._continue()
+        required = tuple(name for name in self.options if name not in self.defaults)
+        given = read_options(config, scheme=self.scheme, readers=self.options, required=required)
+        self.settings = {**self.defaults, **given}
         self._timeout: float = self.settings["timeout"]
         format_uri(self.config())  # raises now, not at the first proxy, if a value cannot be in a URI
         self._is_closed = False
@@ -298,23 +295,45 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
             raise
         after_fork_in_child(self, SimpleConnector._continue_in_child)
 
-    def _continue(self, channel: Any) -> None:
-        self._channel = channel
+    def _continue(self) -> None:
+        self._channel = _UNOPENED
         self._lock = threading.RLock()  # a finaliser or a signal handler may come in while it is held
 
     def _continue_in_child(self) -> None:
         _inherited.append(self._channel)
-        self._continue(_UNOPENED)
+        self._continue()
 
-    def _keys(self, deadline: float) -> list[Key]:
-        return [name for name in self._run("listing", deadline, self._listed) if is_plain_key(name)]
+    def _fetched(self, name: str, deadline: float) -> Buffer | None:
+        stored = self.fetch(name, deadline)
+        if stored is None or isinstance(stored, bytes | bytearray | memoryview):
+            return stored
+        raise self._wrong_answer("fetch", stored)
 
-    def _listed(self, deadline: float) -> list[str]:
-        return list(self.names(deadline))  # a generator would run outside of `_run`
+    def _listed(self, deadline: float) -> list[Key]:
+        found = list(self.names(deadline))  # a generator would run outside of `_run`
+        for name in found:
+            if not isinstance(name, str):
+                raise self._wrong_answer("names", name)
+        return [name for name in found if is_plain_key(name)]
+
+    def _wrong_answer(self, method: str, answer: object) -> ChannelDataError:
+        expected = {"fetch": "bytes or None", "names": "strings"}[method]
+        return ChannelDataError(
+            f"{self!r} got {shown(answer)} from its method {method!r}",
+            remedy=f"correct the connector, which must return {expected}, or remove what another program stored there",
+        )
 
     def _run(self, doing: str, deadline: float, method: Callable[..., T], *arguments: Any) -> T:
-        """Call one of the methods that the subclass defines, and translate its failures."""
+        """Call one of the methods that the subclass defines, while this instance is open."""
         self.check_open()
+        try:
+            return self._call(doing, deadline, method, *arguments)
+        except Exception:
+            self.check_open()  # closed meanwhile by another thread: that explains it
+            raise
+
+    def _call(self, doing: str, deadline: float, method: Callable[..., T], *arguments: Any) -> T:
+        """Call one of the methods that the subclass defines, and translate its failures."""
         try:
             if self.keeps_deadlines:
                 return method(*arguments, deadline=deadline)
@@ -322,7 +341,6 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving, Finalised):
         except PskError:
             raise
         except Exception as error:
-            self.check_open()  # closed meanwhile by another thread: that explains it
             if isinstance(error, TimeoutError) and time.monotonic() >= deadline:
                 raise deadline_error(f"{doing} {self!r}") from error
             if not isinstance(error, self.failures):

@@ -45,16 +45,11 @@ def gather_send(to: socket.socket, buffers: Sequence[Buffer], deadline: float) -
         TimeoutError: The deadline passed.
         OSError: The connection broke.
     """
-    is_tls = hasattr(to, "pending")
     for piece in join_short(buffers):
-        if not is_tls:
-            to.settimeout(seconds_left(deadline))
-            to.sendall(piece)  # whose timeout is for the whole
-            continue
-        view = memoryview(piece)
-        while view:  # with TLS the timeout is for each record
-            to.settimeout(seconds_left(deadline))
-            view = view[to.send(view) :]
+        rest = memoryview(piece)
+        while rest:
+            to.settimeout(seconds_left(deadline))  # each time: with TLS it is for one record
+            rest = rest[to.send(rest) :]
 
 
 def receive_into(
