@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psk.connectors.arguments import (
+    DEFAULT_TIMEOUT,
+    DURABILITIES,
     Key,
     check_claim,
     check_object_id,
@@ -21,7 +23,6 @@ from psk.connectors.arguments import (
 )
 from psk.connectors.catalog import find_connector, join_connector, open_connector
 from psk.connectors.config import as_count, as_flag, as_seconds, as_text, format_uri, parse_uri, read_options
-from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES, Connector
 from psk.connectors.duties import (
     HEADER_BYTES,
     ContextManaged,
@@ -36,9 +37,10 @@ from psk.plugins.importing import on_demand
 from psk.wire import Frames, Payload, allocate
 
 if TYPE_CHECKING:
-    from psk.connectors.capabilities import (
+    from psk.connectors.contract import (
         CAPABILITIES,
         Allocation,
+        Connector,
         SupportsAllocate,
         SupportsAsync,
         SupportsBatch,
@@ -115,7 +117,7 @@ def __getattr__(name: str) -> Any:
     # The protocols cost as much to import as everything else here, and put and get need none of them.
     if name in __all__:
         with on_demand:
-            from psk.connectors import capabilities
+            from psk.connectors import contract
 
-        return getattr(capabilities, name)
+        return getattr(contract, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

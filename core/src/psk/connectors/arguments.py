@@ -9,7 +9,7 @@ import math
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from psk.errors import DeadlineError, InvalidArgumentError, InvalidKeyError
 
@@ -20,6 +20,12 @@ Key: TypeAlias = str
 
 OBJECT_ID_BYTES = 16
 OBJECT_ID_DIGITS = 2 * OBJECT_ID_BYTES
+DURABILITIES: Final = ("volatile", "host", "disk", "replicated")
+"""The levels that a channel can promise, weakest first (docs/contract.md, C30)."""
+
+DEFAULT_TIMEOUT: Final = 600.0
+"""Seconds a call may take by default: enough for gigabytes on a slow disk, but finite."""
+
 LONGEST_CLAIM = 128
 LONGEST_SECONDS = 3.2e9
 """About a century. More is a mistake, and file systems cannot represent it."""

@@ -111,9 +111,7 @@ def _checked(scheme: str, found: Any) -> type[Connector]:
 
     if not isinstance(found, type):
         raise broken("connector", scheme, f"names {shown(found)} as its connector, which is not a class")
-    missing = [name for name in METHODS if not callable(getattr(found, name, None))]
-    missing += [] if hasattr(found, "scheme") else ["scheme"]
-    if missing:
+    if missing := [name for name in (*METHODS, "scheme") if getattr(found, name, None) is None]:
         raise broken(
             "connector",
             scheme,

@@ -10,6 +10,7 @@ from operator import eq
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from psk.connectors.arguments import (
+    DEFAULT_TIMEOUT,
     check_claim,
     check_object_id,
     check_range,
@@ -23,7 +24,6 @@ from psk.connectors.arguments import (
     validate_plain_key,
 )
 from psk.connectors.config import as_text, read_options
-from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.duties import AbortedAtEnd, ContextManaged, Finalised, Rebuilding, Reserving
 from psk.connectors.reaper import REAPER
 from psk.connectors.waiting import Wake
@@ -109,22 +109,21 @@ class Space:
                         remedy="objects are written once: encode the new one with a new id, or swap",
                     )
         if stored.expires is not None:
-            self._reap_at(key, stored.expires)
+            self.reap_at(key, stored.expires)
         if self.waiting:
             self._wake(key)
 
     def find(self, key: str) -> Stored | None:
         """Return the object, unless it is missing or has expired."""
         stored = self.objects.get(key)
-        if stored is None or not _has_expired(stored):
-            return stored
-        with self.lock:
-            # Looked up again: it may have been renewed while we waited for the lock.
-            stored = self.objects.get(key)
-            if stored is None or not _has_expired(stored):
-                return stored
-            self.remove(key)
-            return None
+        if stored is not None and _has_expired(stored):
+            with self.lock:
+                # Looked up again: it may have been renewed while we waited for the lock.
+                stored = self.objects.get(key)
+                if stored is not None and _has_expired(stored):
+                    self.remove(key)
+                    return None
+        return stored
 
     def present(self, keys: Sequence[str]) -> list[str]:
         """Return those keys that have an object."""
@@ -153,55 +152,10 @@ class Space:
         drop_if_unused(self)
         return due
 
-    def renew(self, key: str, expires: float | None) -> bool:
-        """Let an object expire at another time, or never; tell whether it is there."""
-        with self.lock:
-            stored = self.find(key)
-            if stored is None:
-                return False
-            stored.expires = expires
-        if expires is not None:
-            self._reap_at(key, expires)
-        return True
-
-    def take(self, key: str, claim: str, until: float) -> Frames | None:
-        """Return the object if this claim wins it or had won it; the claim then holds until `until`."""
-        with self.lock:
-            stored = self.find(key)
-            if stored is None:
-                return None
-            held = stored.claim
-            if held is not None and held[0] != claim and time.monotonic() < held[1]:
-                return None
-            stored.claim = (claim, until)
-            return stored
-
-    def swap(self, key: str, fresh: Stored) -> None:
-        """Replace an object by its next version, which inherits its claim, and its expiry unless it has one."""
-        with self.lock:
-            stored = self.find(key)
-            if stored is None:
-                raise MissingKeyError(
-                    f"local://{self.name} holds no object under {key} that could be swapped", remedy="put it first"
-                )
-            current, offered = Payload.parse(stored).revision, Payload.parse(fresh).revision
-            if offered != current + 1 and not _is_same(stored, fresh):
-                raise RevisionConflictError(
-                    f"revision {offered} of {key} does not follow the current one",
-                    found=[f"revision {current}"],
-                    remedy=f"get the current version and swap revision {current + 1}",
-                )
-            if fresh.expires is None:
-                fresh.expires = stored.expires
-            fresh.claim = stored.claim
-            self.objects[key] = fresh
-        if fresh.expires is not None:
-            self._reap_at(key, fresh.expires)
-
-    def clear(self) -> int:
-        """Remove everything; return how many unexpired objects there were."""
-        with self.lock:
-            return sum(map(self.remove, self.present(list(self.objects))))
+    def reap_at(self, key: str, expires: float) -> None:
+        """Have the reaper look at an object when it expires."""
+        self.expiring.add(key)
+        REAPER.watch(self, expires)
 
     def tell(self, keys: Sequence[str], settable: Settable) -> None:
         """Set something whenever an object arrives under one of some keys, and when a connector is closed."""
@@ -234,10 +188,6 @@ class Space:
         with self.lock:
             for settable in tuple(self.waiting.get(key, ())):
                 settable.set()
-
-    def _reap_at(self, key: str, expires: float) -> None:
-        self.expiring.add(key)
-        REAPER.watch(self, expires)
 
 
 def _has_expired(stored: Stored) -> bool:
@@ -465,7 +415,15 @@ class LocalConnector(ContextManaged, Finalised, Rebuilding, Reserving):
         """Let the object expire `ttl` seconds from now, or never."""
         check_timeout(timeout)
         expires = None if ttl is None else time.monotonic() + check_ttl(ttl)
-        return self._writable().renew(validate_plain_key(key), expires)
+        space = self._writable()
+        with space.lock:
+            stored = space.find(validate_plain_key(key))
+            if stored is None:
+                return False
+            stored.expires = expires
+        if expires is not None:
+            space.reap_at(key, expires)
+        return True
 
     def take(
         self,
@@ -479,13 +437,43 @@ class LocalConnector(ContextManaged, Finalised, Rebuilding, Reserving):
         """Claim the object; the first claim wins."""
         check_timeout(timeout)
         until = float("inf") if lease is None else time.monotonic() + check_ttl(lease, "lease")
-        return self._writable().take(validate_plain_key(key), check_claim(claim), until)
+        check_claim(claim)
+        space = self._writable()
+        with space.lock:
+            stored = space.find(validate_plain_key(key))
+            if stored is None:
+                return None
+            held = stored.claim
+            if held is not None and held[0] != claim and time.monotonic() < held[1]:
+                return None
+            stored.claim = (claim, until)
+            return stored
 
     def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Replace the object by its next version; readers of the old one keep it."""
         check_timeout(timeout)
         check_object_id(validate_plain_key(key), payload.object_id)
-        self._writable().swap(key, copy_in(payload, ttl))
+        fresh = copy_in(payload, ttl)
+        space = self._writable()
+        with space.lock:
+            stored = space.find(key)
+            if stored is None:
+                raise MissingKeyError(
+                    f"local://{self._name} holds no object under {key} that could be swapped", remedy="put it first"
+                )
+            current = Payload.parse(stored).revision
+            if payload.revision != current + 1 and not _is_same(stored, fresh):
+                raise RevisionConflictError(
+                    f"revision {payload.revision} of {key} does not follow the current one",
+                    found=[f"revision {current}"],
+                    remedy=f"get the current version and swap revision {current + 1}",
+                )
+            if fresh.expires is None:
+                fresh.expires = stored.expires
+            fresh.claim = stored.claim
+            space.objects[key] = fresh
+        if fresh.expires is not None:
+            space.reap_at(key, fresh.expires)
 
     def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
         """Read a part of the payload: a read-only view if it lies in one buffer, else a copy."""
@@ -512,7 +500,9 @@ class LocalConnector(ContextManaged, Finalised, Rebuilding, Reserving):
     def clear(self, *, timeout: float | None = None) -> int:
         """Remove every object of this space."""
         check_timeout(timeout)
-        return self._writable().clear()
+        space = self._writable()
+        with space.lock:
+            return sum(map(space.remove, space.present(list(space.objects))))
 
     # Nothing below waits, so that a coroutine never blocks its loop.
 

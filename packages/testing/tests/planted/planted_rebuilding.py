@@ -44,7 +44,7 @@ class HidingThatItLeaves(LocalConnector):
 class DeletingOnClose(LocalConnector):
     def close(self, timeout=None):
         if self._space is not None:
-            self._space.clear()
+            self.clear()
         super().close()
 
 

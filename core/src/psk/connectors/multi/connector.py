@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar, cast
 
 from psk.connectors.arguments import (
+    DEFAULT_TIMEOUT,
+    DURABILITIES,
     check_object_id,
     check_size,
     deadline_after,
@@ -19,10 +21,9 @@ from psk.connectors.arguments import (
     shown,
     validate_key,
 )
-from psk.connectors.capabilities import METHODS, capabilities_of
 from psk.connectors.catalog import join_connector, open_connector
 from psk.connectors.config import format_uri
-from psk.connectors.contract import DEFAULT_TIMEOUT, DURABILITIES
+from psk.connectors.contract import METHODS, capabilities_of
 from psk.connectors.duties import AbortedAtEnd, ContextManaged, Finalised, Rebuilding
 from psk.connectors.multi.policy import Policy, check_name, read_config, write_config
 from psk.connectors.multi.routes import Child, Routes, first_answer, shared_time
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from psk.connectors.arguments import Key
-    from psk.connectors.capabilities import Allocation, Watcher
-    from psk.connectors.contract import Connector
+    from psk.connectors.contract import Allocation, Connector, Watcher
     from psk.wire import Frames, Payload
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ class MultiConnector(ContextManaged, Rebuilding):
         Raises:
             ConnectorError: No policy takes it, or as of the channel.
         """
-        return self._routes.put(payload, ttl=ttl, timeout=timeout, hints=hints)
+        return self._routes.put(payload, timeout, hints, ttl=ttl)
 
     def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
         """Fetch the payload from the channel that the key names; see `Connector.get`."""
@@ -233,8 +233,7 @@ class _Forwarding:
 
     def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
         """Read a part of the payload."""
-        found = self._routes.ask(key, timeout, "get_range", offset, length)
-        return cast("memoryview | None", found)
+        return cast("memoryview | None", self._routes.ask(key, timeout, "get_range", offset, length))
 
     def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Replace the object by its next version in its channel, whatever its size."""
@@ -278,7 +277,7 @@ class _Forwarding:
                 return [*map(child.named, child.method("put_batch")(group, ttl=ttl, timeout=left(), hints=hints))]
             except ChannelFullError:
                 # Those that found room are put again, which is one put; the others go to the next channel.
-                return [self._routes.put(payload, ttl=ttl, timeout=left(), hints=hints) for payload in group]
+                return [self._routes.put(payload, left(), hints, ttl=ttl) for payload in group]
 
         return _by_child([self._routes.takers(payload.nbytes, hints)[0] for payload in payloads], put)
 

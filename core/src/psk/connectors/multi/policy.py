@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from psk.connectors.arguments import shown
@@ -16,7 +17,7 @@ from psk.errors import ConnectorConfigError
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 LONGEST_TEXT = 256
 _is_name = re.compile(r"[a-z0-9-]{1,16}").fullmatch
@@ -139,12 +140,9 @@ def tags(name: str, value: object, error: Callable[..., Exception]) -> tuple[str
     Raises:
         Exception: Of the type `error`, if they are not printable texts, or are one text instead of several.
     """
-    try:
-        given = () if isinstance(value, str | bytes) else tuple(value)  # type: ignore[arg-type]  # TypeError if not
-    except TypeError:
-        given = ()
-    else:
-        if not isinstance(value, str | bytes) and all(map(_is_text, given)):
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        given = tuple(value)
+        if all(map(_is_text, given)):
             return given
     raise error(
         f"{shown(value)} cannot be the {name} of an object or a policy",

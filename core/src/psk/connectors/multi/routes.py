@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from psk.connectors.arguments import OBJECT_ID_DIGITS, deadline_after, shown, validate_key
-from psk.connectors.capabilities import METHODS
 from psk.connectors.catalog import find_connector
 from psk.connectors.config import format_uri, parse_uri
+from psk.connectors.contract import METHODS
 from psk.connectors.multi.policy import tags
 from psk.errors import (
     CapabilityError,
@@ -78,15 +78,10 @@ class Child:
                 pass  # reported when it is needed
 
     @property
-    def opened(self) -> Connector | None:
-        """The connector, if it is open."""
-        return self._kept.get("connector")
-
-    @property
     def connector_class(self) -> type[Connector] | None:
         """The class that serves it, found without opening it; None if it is not installed here."""
-        if self.opened is not None:
-            return type(self.opened)
+        if "connector" in self._kept:
+            return type(self._kept["connector"])
         try:
             return find_connector(self.uri.partition(":")[0])
         except ConnectorError:
@@ -94,7 +89,7 @@ class Child:
 
     def has(self, attribute: str) -> bool | None:
         """Return a boolean attribute of the connector, or of its class; None if that is not known before it is open."""
-        found = getattr(self.opened or self.connector_class, attribute, None)
+        found = getattr(self._kept.get("connector", self.connector_class), attribute, None)
         return found if isinstance(found, bool) else None
 
     def connector(self) -> Connector:
@@ -106,7 +101,17 @@ class Child:
             ConnectorError: It cannot be opened here.
         """
         kept = self._kept.get("connector")
-        return self._open() if kept is None else kept
+        if kept is not None:
+            return kept
+        self.check_open()
+        fresh = self._open_child(self.uri)
+        kept = self._kept.setdefault("connector", fresh)
+        if kept is not fresh:
+            fresh.close()
+        if self._closed:
+            self.close()
+            self.check_open()
+        return kept
 
     def method(self, name: str) -> Callable[..., Any]:
         """Return a method of the connector.
@@ -169,17 +174,6 @@ class Child:
         """Raise ConnectorClosedError if the multi connector is closed."""
         if self._closed:
             raise ConnectorClosedError("the multi connector is closed", remedy="open a new one")
-
-    def _open(self) -> Connector:
-        self.check_open()
-        fresh = self._open_child(self.uri)
-        kept = self._kept.setdefault("connector", fresh)
-        if kept is not fresh:
-            fresh.close()
-        if self._closed:
-            self.close()
-            self.check_open()
-        return kept
 
     def _must_open_at_once(self, config: dict[str, object]) -> bool:
         # A URI that names no place means a new one each time, and one in this host's memory may omit its process:
@@ -277,19 +271,12 @@ class Routes:
 
         return first_answer(self.locate(key), ConnectorError, call)
 
-    def put(
-        self,
-        payload: Payload,
-        *,
-        ttl: float | None = None,
-        timeout: float | None = None,
-        hints: Mapping[str, object] | None = None,
-    ) -> Key:
+    def put(self, payload: Payload, timeout: float | None, hints: Mapping[str, object] | None, **options: Any) -> Key:
         """Put a payload into the first channel that takes it and has room; see `MultiConnector.put`."""
         left = shared_time(timeout)
 
         def call(child: Child, offered: Payload) -> Key:
-            return child.named(child.connector().put(offered, ttl=ttl, timeout=left(), hints=hints))
+            return child.named(child.connector().put(offered, timeout=left(), hints=hints, **options))
 
         takers = [(child, payload) for child in self.takers(payload.nbytes, hints)]
         return cast("Key", first_answer(takers, ChannelFullError, call))

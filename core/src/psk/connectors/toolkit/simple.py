@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 from psk.connectors.arguments import (
+    DEFAULT_TIMEOUT,
     check_ttl,
     deadline_after,
     deadline_error,
@@ -19,7 +20,6 @@ from psk.connectors.arguments import (
     validate_plain_key,
 )
 from psk.connectors.config import as_seconds, format_uri, read_options
-from psk.connectors.contract import DEFAULT_TIMEOUT
 from psk.connectors.duties import ContextManaged, Rebuilding, Reserving, is_same_payload
 from psk.connectors.toolkit.foreign import within
 from psk.credentials import masked_uri
