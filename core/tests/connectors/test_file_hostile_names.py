@@ -84,6 +84,8 @@ def test_what_was_planted_under_other_names_is_refused(files, directory, outside
     assert files.get(KEY) is not None
     if name == MARK:
         assert files.get(files.put(encode("brief"), ttl=1)) is not None
+        assert files.clear() == 2
+        files.put(payload)
     elif name.endswith(".claim"):
         with pytest.raises(ChannelDataError):
             files.take(KEY, "me")

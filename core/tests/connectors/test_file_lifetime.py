@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import stat
 import threading
 import time
 from pathlib import Path
@@ -103,10 +104,14 @@ def test_every_durability_of_a_disk(tmp_path, durability, monkeypatch, decoded):
 
 def test_a_disk_put_syncs_the_file_before_it_is_named(tmp_path, monkeypatch):  # C31
     order = []
-    link, sync = os.link, directories.sync
+    link, sync = os.link, writing.sync
+
+    def noted(descriptor):
+        order.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
     monkeypatch.setattr(os, "link", lambda *names, **at: (order.append("name"), link(*names, **at))[1])
-    monkeypatch.setattr(writing, "sync", lambda file: (order.append("file"), sync(file)))
-    monkeypatch.setattr(directories, "sync", lambda file: (order.append("directory"), sync(file)))
+    monkeypatch.setattr(writing, "sync", noted)
     connector = FileConnector(tmp_path / "objects")
     connector._channel.opened().durable = True
     connector.put(encode(1))

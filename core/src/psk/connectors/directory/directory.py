@@ -8,11 +8,14 @@ import re
 import stat
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from psk.connectors import shown
 from psk.errors import ChannelDataError, ChannelFullError, ChannelUnavailableError, ConnectorConfigError, PskError
 from psk.plugins.importing import shortage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "devtmpfs", "hugetlbfs"})
 """File systems that are not on a disk."""
@@ -143,17 +146,15 @@ class Directory:
         """Open the directory once more: a descriptor has one reading position and one lock, shared by its users."""
         return self.open(".", READ_DIRECTORY)
 
-    def names(self) -> list[str]:
-        """List the names in it."""
-        descriptor = self.opened_anew()
+    def names(self, place: str = ".") -> Iterator[str]:
+        """Iterate over the names in it, or in a directory in it, which is not reached through a link."""
+        descriptor = self.open(place, READ_DIRECTORY | NO_FOLLOW)
         try:
-            return os.listdir(descriptor)  # noqa: PTH208  pathlib knows no descriptors
+            with os.scandir(descriptor) as entries:
+                for entry in entries:
+                    yield entry.name
         finally:
             os.close(descriptor)
-
-    def sync(self) -> None:
-        """Bring its entries to the disk."""
-        sync(self.descriptor)
 
     def __del__(self) -> None:
         descriptor = getattr(self, "descriptor", -1)  # the instance may be half made

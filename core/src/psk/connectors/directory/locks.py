@@ -28,8 +28,8 @@ _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errn
 _locking: dict[tuple[int, int, int], int] = {}
 
 
-def try_lock(descriptor: int) -> bool | None:
-    """Lock a file exclusively if nobody holds it.
+def try_lock(descriptor: int, *, shared: bool = False) -> bool | None:
+    """Lock a file without waiting: exclusively if nobody holds it, or together with other readers.
 
     Returns:
         True if it is ours now, False if another holds it, None if the file system has no locks.
@@ -37,24 +37,13 @@ def try_lock(descriptor: int) -> bool | None:
     import fcntl
 
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
         if error.errno in _NO_LOCKS:
             return None
         raise
-    return True
-
-
-def try_share(descriptor: int) -> bool:
-    """Share a file's lock with other readers; False if a writer holds it."""
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
     return True
 
 

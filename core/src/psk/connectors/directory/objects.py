@@ -305,7 +305,7 @@ class Objects:
     def names(self, deadline: float) -> list[str]:
         """Return the names of completed, unexpired objects."""
         live = []
-        for name in filter(is_object_name, self.directory.names()):
+        for name in list(filter(is_object_name, self.directory.names())):
             expired(deadline, f"listing {self.directory.path!a}")
             state = self._state(name, foreign=True)
             if state:
@@ -317,7 +317,7 @@ class Objects:
     def clear(self, deadline: float) -> int:
         """Delete every object that psk wrote, and return how many were unexpired."""
         count = 0
-        for name in filter(is_object_name, self.directory.names()):
+        for name in list(filter(is_object_name, self.directory.names())):
             expired(deadline, f"clearing {self.directory.path!a}")
             state = self._state(name, foreign=True)
             if state is not None and self.evict(name, deadline) and state:
@@ -349,7 +349,8 @@ class Objects:
         look where nothing expires and nothing is claimed, which the mark says.
         """
         yield from self.sweep_drafts()
-        if self.directory.stat(MARK) is None or (yield from self._sweep_marked()):
+        mark = self.directory.stat(MARK)
+        if mark is None or stat.S_ISDIR(mark.st_mode) or (yield from self._sweep_marked()):
             return
         # Nothing needs the mark any more. But an object that was put since relied on it: look again without it.
         if self.directory.remove(MARK) and (yield from self._sweep_marked()):
@@ -366,27 +367,17 @@ class Objects:
 
     def has_objects(self) -> bool:
         """Tell whether any name in the directory is an object's."""
-        descriptor = self.directory.opened_anew()
-        try:
-            with os.scandir(descriptor) as entries:
-                return any(is_object_name(entry.name) for entry in entries)
-        finally:
-            os.close(descriptor)
+        return any(map(is_object_name, self.directory.names()))
 
     def _sweep_marked(self) -> Generator[None, None, bool]:
         """Sweep all files; the generator returns whether any of them needs the mark."""
         needed = False
-        descriptor = self.directory.opened_anew()
-        try:
-            with os.scandir(descriptor) as entries:
-                for entry in entries:
-                    yield
-                    try:
-                        needed |= self._needs_mark(entry.name)
-                    except (OSError, PskError):
-                        needed = True  # it cannot be looked at now: let the next sweep try
-        finally:
-            os.close(descriptor)
+        for name in self.directory.names():
+            yield
+            try:
+                needed |= self._needs_mark(name)
+            except (OSError, PskError):
+                needed = True  # it cannot be looked at now: let the next sweep try
         return needed
 
     def _needs_mark(self, name: str) -> bool:
@@ -487,7 +478,7 @@ class Objects:
             if is_same_payload(buffers, partial(os.pread, descriptor)):
                 if self.durable:  # another process that put it may not have waited for the disk
                     sync(descriptor)
-                    self.directory.sync()
+                    sync(self.directory.descriptor)
                 return True
             start = os.pread(descriptor, HEADER_BYTES, 0)
         finally:

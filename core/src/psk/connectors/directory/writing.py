@@ -145,7 +145,7 @@ class Draft:
         except FileExistsError:
             return False
         if durable:
-            self.directory.sync()
+            sync(self.directory.descriptor)
         return True
 
     def unmap(self) -> None:

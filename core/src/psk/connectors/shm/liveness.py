@@ -17,7 +17,7 @@ from typing import Final
 
 from psk.connectors import deadline_error
 from psk.connectors.directory.directory import NO_FOLLOW, READ, READ_DIRECTORY, absolute
-from psk.connectors.directory.locks import pauses, try_lock, try_share
+from psk.connectors.directory.locks import pauses, try_lock
 from psk.connectors.reaper import REAPER
 from psk.errors import ChannelUnavailableError, PskError
 
@@ -62,7 +62,7 @@ def hold(path: str, *, create: bool) -> int:
             check_private(descriptor, path)
             # A sweep that comes between making and locking finds a session that nobody holds and removes it. So the
             # path is looked at again under the lock.
-            if try_share(descriptor) and is_still_there(descriptor, path):
+            if try_lock(descriptor, shared=True) and is_still_there(descriptor, path):
                 if create:
                     with suppress(FileExistsError):
                         os.mknod(f"{path}/{GUESTS}", 0o600)

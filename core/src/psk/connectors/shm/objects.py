@@ -13,7 +13,7 @@ from psk.connectors import deadline_error
 from psk.connectors.directory.channel import Channel
 from psk.connectors.directory.directory import FULL, NO_DESCRIPTORS, Directory, open_file, open_to_renew
 from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, Clock, find_record, read_record
-from psk.connectors.directory.locks import exclusively, pauses, try_share
+from psk.connectors.directory.locks import exclusively, pauses, try_lock
 from psk.connectors.directory.objects import Objects
 from psk.connectors.directory.reading import read_frames
 from psk.connectors.shm.liveness import check_private, sweep
@@ -106,7 +106,7 @@ class SharedObjects(Objects):
         if before.st_size < SEGMENT_BYTES:
             return opened  # never used again, so there is nothing to lock
         try:
-            if try_share(descriptor) and (found := self.still_named(name, before)) is not None:
+            if try_lock(descriptor, shared=True) and (found := self.still_named(name, before)) is not None:
                 descriptor = -1
                 return opened[0], found
         finally:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from psk.connectors.arguments import expired
 from psk.connectors.directory.directory import CLOEXEC, FULL, NO_DESCRIPTORS, NO_FOLLOW, READ_DIRECTORY
 from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, record_offset, write_record
-from psk.connectors.directory.locks import try_lock, try_share, unlock
+from psk.connectors.directory.locks import try_lock, unlock
 from psk.connectors.directory.writing import DRAFTS, write_all
 from psk.connectors.shm.mapping import HUGE_BYTES, PAGE_BYTES, Mapping
 from psk.fork import after_fork_in_child
@@ -504,13 +504,9 @@ def make_free_directory(directory: Directory) -> None:
 def free_segments(directory: Directory) -> list[Free]:
     """List the free segments of a space."""
     try:
-        descriptor = directory.open(FREE, READ_DIRECTORY)
+        names = list(directory.names(FREE))
     except FileNotFoundError:
         return []
-    try:
-        names = os.listdir(descriptor)  # noqa: PTH208  pathlib knows no descriptors
-    finally:
-        os.close(descriptor)
     found = []
     for name in names:
         fields = name.split("-")
@@ -527,6 +523,9 @@ def _unlink(directory: Directory, free: Free) -> bool:
     if segment is None:
         return True
     try:
-        return try_share(segment.descriptor) and (directory.remove(free.name) or True)
+        is_free = bool(try_lock(segment.descriptor, shared=True))
+        if is_free:
+            directory.remove(free.name)
+        return is_free
     finally:
         segment.close()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.directory.directory import READ_DIRECTORY, failure
-from psk.connectors.directory.locks import close_shared, try_lock, try_share, unlock
+from psk.connectors.directory.locks import close_shared, try_lock, unlock
 from psk.connectors.directory.objects import MARK, is_object_name
 from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.reaper import REAPER
@@ -238,7 +238,7 @@ class Session:
         # With the lock: another process may have put an object and left since the first look.
         if try_lock(self._hold):
             if self._has_objects():
-                try_share(self._hold)
+                try_lock(self._hold, shared=True)
                 return False
             remove_tree(self.path)
         self._release()
