@@ -1,7 +1,10 @@
 """Count and time the operations of a store, in the right units and only on request."""
 
 import asyncio
+import os
 import pickle
+import signal
+import threading
 import time
 
 import pytest
@@ -48,6 +51,30 @@ def test_operations_are_counted_and_timed_in_seconds():
         assert seen["cache"] == {"hits": 1, "misses": 2}
         assert seen["failures"] == {}
         store.clear()
+
+
+def test_a_forked_child_counts_though_another_thread_was_counting_in_its_parent():
+    with Store("forked", LocalConnector(), metrics=True) as store:
+        counting, forked = threading.Event(), threading.Event()
+
+        def count_for_long():
+            with store.metrics._lock:
+                counting.set()
+                forked.wait(30)
+
+        thread = threading.Thread(target=count_for_long)
+        thread.start()
+        assert counting.wait(10)
+        child = os.fork()
+        if not child:
+            signal.alarm(10)
+            try:
+                os._exit(store.exists("0" * 32))
+            finally:
+                os._exit(2)
+        forked.set()
+        thread.join()
+        assert os.waitpid(child, 0)[1] == 0
 
 
 def test_failures_are_counted():

@@ -19,30 +19,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: The values of options that have few; the first is the default.
+CHOICES: dict[str, tuple[object, ...]] = {
+    "cache": ("payloads", "objects"),
+    "metrics": (False, True),
+    "populate_target": (True, False),
+    "register": (False, True),
+    "verify": (None, True, False),
+    "signing": (None, "optional", "required"),
+    "codecs": ("any", "raw"),
+}
 #: Every option with its default, in the order in which `repr` and a file show them.
 DEFAULTS: dict[str, Any] = {
     "serializer": None,
     "deserializer": None,
-    "cache": "payloads",
     "cache_size": 16,
     "cache_bytes": 256 * 1024 * 1024,
-    "metrics": False,
-    "populate_target": True,
-    "register": False,
-    "verify": None,
-    "signing": None,
+    **{option: choices[0] for option, choices in CHOICES.items()},
     "signing_key": None,
-    "codecs": "any",
     "trusted": None,
-}
-CHOICES: dict[str, tuple[object, ...]] = {
-    "cache": ("payloads", "objects"),
-    "verify": (None, True, False),
-    "signing": (None, "optional", "required"),
-    "codecs": ("any", "raw"),
-    "metrics": (True, False),
-    "populate_target": (True, False),
-    "register": (True, False),
 }
 
 

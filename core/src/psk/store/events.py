@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from psk.errors import report_ignored
+from psk.fork import after_fork_in_child
 from psk.plugins import installed, load
 from psk.plugins.discovery import NOT_ALLOWED
 
@@ -213,7 +214,12 @@ class StoreMetrics:
         self.nbytes = {"put": 0, "get": 0}
         self.failures: dict[str, int] = {}
         self._cache = cache
-        # Re-entrant: a finaliser or a signal handler that interrupts a call may use the store.
+        self._renew_lock()
+        after_fork_in_child(self, StoreMetrics._renew_lock)
+
+    def _renew_lock(self) -> None:
+        # Re-entrant: a finaliser or a signal handler that interrupts a call may use the store. In a forked child, the
+        # thread that held it does not exist.
         self._lock = threading.RLock()
 
     @property
