@@ -7,7 +7,7 @@ import pytest
 from clusters import Cluster
 from deadlines_kept import prepared_calls, run_at_once
 from servers import RedisServer
-from usage import joined, opened
+from usage import eventually, joined, opened
 
 from psk.errors import PskError
 from psk.wire import encode
@@ -133,7 +133,8 @@ def test_every_call_ends_while_one_node_of_a_cluster_is_frozen(stoppable):
     wrong, _ = run_at_once(calls, TIMEOUT)
     servers[-1].cont()
     assert wrong == []
-    time.sleep(1)  # the others had given it up, and must agree that it is back
+    # The others had given it up, and must agree that it is back.
+    assert eventually(lambda: all(b"fail" not in server.ask("CLUSTER", "NODES") for server in servers))
     assert works_again(calls) == []
     connector.close()
 
