@@ -20,7 +20,7 @@ def waiting_for(connector, keys, *, until=True, timeout=20):
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while until and not any(is_listening(each) for each in subscribers(connector)):
+    while until and not are_subscribed(connector, keys):
         time.sleep(0.001)
     yield outcome
     thread.join()
@@ -29,6 +29,13 @@ def waiting_for(connector, keys, *, until=True, timeout=20):
 def subscribers(connector):
     """Give the subscribers of a connector that listen, one for each server."""
     return [each for each in connector._channel.server.subscribers.values() if each._listeners or each._pipe]
+
+
+def are_subscribed(connector, keys):
+    """Tell whether the arrival of each of several objects is subscribed to, at whatever server holds it."""
+    topics = {connector._channel.names.news(key) for key in keys}
+    sessions = [each._session for each in subscribers(connector)]
+    return topics <= {topic for session in sessions if session is not None for topic in session.confirmed}
 
 
 def is_listening(each):

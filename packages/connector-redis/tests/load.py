@@ -18,6 +18,7 @@ from psk_testing.timing import GRACE_SECONDS, timed
 
 TIMEOUT = 2.0
 RECOVERY_SECONDS = 5.0
+SETTLING_SECONDS = 0.05
 KEPT = 100
 SIZES = (10, 500, 5_000, 5_000, 100_000)
 FOREVER = float("inf")
@@ -67,7 +68,7 @@ class Client:
 
     def run(self):
         """Work until it is over."""
-        with (self.folder / f"{self.process}.journal").open("w") as self.journal, timed() as self.clock:
+        with (self.folder / f"{self.process}.journal").open("a", buffering=1) as self.journal, timed() as self.clock:
             while not (self.folder / "stop").exists():
                 self.chance.choices((self.put, self.get, self.take, self.evict), (4, 4, 2, 1))[0]()
         self.connector.close()
@@ -111,6 +112,8 @@ class Client:
         except Exception as failure:  # noqa: BLE001  found by the check
             error = f"untyped {type(failure).__name__}: {failure}"
         end = time.clock_gettime(CLOCK)
+        if end - begin > TIMEOUT:
+            time.sleep(SETTLING_SECONDS)  # the clock may not know yet that the machine was busy until now
         entry = {
             "process": self.process,
             "operation": operation,
@@ -128,6 +131,37 @@ class Client:
 def start_clients(uri, folder, seed, count=8):
     """Start processes; `stop_clients` ends them."""
     return [Victim(lambda _, number=number: Client(uri, number, folder, seed).run()) for number in range(count)]
+
+
+class Journals:
+    """What the clients write down, as far as it was read.
+
+    Args:
+        folder: Where they write.
+        count: Of the clients.
+    """
+
+    def __init__(self, folder, count=8):
+        self.folder = Path(folder)
+        self.places = [0] * count
+
+    def await_calls(self, count, seconds=30):
+        """Wait until so many more calls have succeeded."""
+        end = time.monotonic() + seconds
+        while (count := count - self._new_calls()) > 0:
+            assert time.monotonic() < end, "the clients do nothing"
+            time.sleep(0.005)
+
+    def _new_calls(self):
+        found = 0
+        for process, place in enumerate(self.places):
+            path = self.folder / f"{process}.journal"
+            if path.exists():
+                with path.open() as journal:
+                    journal.seek(place)
+                    found += journal.read().count('"error": null')
+                    self.places[process] = journal.tell()
+        return found
 
 
 def stop_clients(clients, folder):
@@ -175,7 +209,8 @@ def slow_recoveries(entries, ready):
         done = sorted(entry["end"] for entry in own if entry["error"] is None)
         for moment in ready:
             after = next((end for end in done if end > moment), FOREVER)
-            if after - moment > RECOVERY_SECONDS:
+            stalled = sum(entry["stalled"] for entry in own if moment < entry["end"] <= after)
+            if after - moment - stalled > RECOVERY_SECONDS:
                 found.append(f"process {process} did nothing for {after - moment:.1f} s after a restart")
     return found
 

@@ -8,6 +8,7 @@ from load import (
     FOREVER,
     KEPT,
     TIMEOUT,
+    Journals,
     history,
     identity,
     late,
@@ -22,23 +23,27 @@ from usage import opened
 
 from faults.history import CLOCK, violations
 
+CALLS_PER_RESTART = 100
+"""Calls that must succeed before the server is killed, and after its last start."""
+
 
 def killed_again_and_again(server, uri, folder, seed, restarts):
     """Kill and start the server under load of eight processes; give what they wrote down, and when it was away."""
     chance = random.Random(seed)
     folder.mkdir()
-    clients = start_clients(uri, folder, seed)
+    clients, journals = start_clients(uri, folder, seed), Journals(folder)
     away = []
     try:
         for turn in range(restarts):
-            time.sleep(chance.uniform(0.05, 0.6))
+            journals.await_calls(CALLS_PER_RESTART)
+            time.sleep(chance.uniform(0.0, 0.5))
             killed = time.clock_gettime(CLOCK)
             server.kill()
             # Long enough, now and then, for calls to be given up.
             time.sleep((0.0, 1.2, 0.3)[turn % 3] * chance.random())
             server.start()
             away.append((killed, time.clock_gettime(CLOCK)))
-        time.sleep(0.5)
+        journals.await_calls(CALLS_PER_RESTART)
     finally:
         entries = stop_clients(clients, folder)
     return entries, away
@@ -72,7 +77,7 @@ def test_no_acknowledged_object_is_lost(tmp_path, kind, scale, seed):
     assert shared_prizes(entries) == []
     assert len(away) == restarts
     assert {entry["operation"] for entry in done} == {"put", "get", "take", "evict"}
-    assert len(done) > 100 * restarts
+    assert len(done) > CALLS_PER_RESTART * restarts
     caught = [entry for entry in entries if any(entry["begin"] < killed < entry["end"] for killed, _ in away)]
     assert caught, "no call was under way when the server died: the test proves nothing"
     print(f"{len(done)} calls done, {len(entries) - len(done)} refused, {len(caught)} caught by {restarts} restarts")  # noqa: T201  for those who run it with -s

@@ -140,9 +140,10 @@ def test_a_silent_connection_is_replaced(connector, redis_server, prefix, monkey
     with FaultProxy((redis_server.host, redis_server.port)) as proxy:
         behind = opened("redis://{}:{}?prefix={}".format(*proxy.address, prefix))
         with waiting_for(behind, [payload.key]) as outcome:
+            [silent] = [each._session for each in subscribers(behind)]
             proxy.half_open = True
             connector.put(payload)
-            time.sleep(0.5)
+            assert eventually(lambda: all(each._session is not silent for each in subscribers(behind)))
             proxy.calm()
             proxy.reset()
         assert outcome == [[payload.key]]
@@ -152,11 +153,14 @@ def test_a_silent_connection_is_replaced(connector, redis_server, prefix, monkey
 def test_a_quiet_connection_stays(connector, redis_server, monkeypatch):
     monkeypatch.setattr(subscriber, "SILENCE_SECONDS", 0.05)
     monkeypatch.setattr(subscriber, "IDLE_SECONDS", 0.02)
+    pings, ping = [], waiting.RedisFeed.ping
+    monkeypatch.setattr(waiting.RedisFeed, "ping", lambda feed: (pings.append(feed), ping(feed)))
     payload = encode("later")
     with waiting_for(connector, [payload.key]) as outcome:
         before = listeners(redis_server)
-        time.sleep(0.5)
+        assert eventually(lambda: len(pings) >= 4)  # each was answered, or another connection would be asked
         assert listeners(redis_server) == before
+        assert len(set(map(id, pings))) == 1
         connector.put(payload)
     assert outcome == [[payload.key]]
 

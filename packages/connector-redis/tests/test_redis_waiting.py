@@ -124,8 +124,7 @@ def test_tls_sentinels_and_clusters_tell_too(tls_server, cluster, sentinels, pre
                 connector.put(payload)
             assert outcome == [[payload.key]]
         others = [encode(number) for number in range(12)]
-        with waiting_for(connector, [each.key for each in others], until=False) as outcome:
-            time.sleep(0.1)
+        with waiting_for(connector, [each.key for each in others]) as outcome:
             connector.put(others[7])
         assert outcome == [[others[7].key]]
         connector.clear()
