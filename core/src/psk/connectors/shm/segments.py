@@ -504,9 +504,13 @@ def make_free_directory(directory: Directory) -> None:
 def free_segments(directory: Directory) -> list[Free]:
     """List the free segments of a space."""
     try:
-        names = list(directory.names(FREE))
+        descriptor = directory.open(FREE, READ_DIRECTORY)
     except FileNotFoundError:
         return []
+    try:
+        names = os.listdir(descriptor)  # noqa: PTH208  pathlib knows no descriptors
+    finally:
+        os.close(descriptor)
     found = []
     for name in names:
         fields = name.split("-")
