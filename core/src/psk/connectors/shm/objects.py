@@ -157,12 +157,6 @@ class SharedObjects(Objects):
         if nbytes <= LARGEST_COPIED:
             if self._max_bytes is not None:
                 self._check_limit(nbytes)
-            try:
-                return super().place(name, buffers, nbytes, ttl, deadline)
-            except OSError as error:
-                if error.errno not in FULL:
-                    raise
-            self._make_room()
             return super().place(name, buffers, nbytes, ttl, deadline)
         if self.directory.stat(name) is not None:
             return False  # put again, it is not copied once more: there might be no room for it
@@ -226,16 +220,8 @@ class SharedObjects(Objects):
         return exclusively(self.directory, deadline, "allocating memory", counted)
 
     def _filling(self, nbytes: int, deadline: float) -> Filling:
-        """Return a segment to fill, free or new; memory that is only kept for later puts gives way to a new one."""
-        segment = self.pool.take(self.directory, nbytes)
-        if segment is None:
-            try:
-                segment = self._created(nbytes, deadline)
-            except OSError as error:
-                if error.errno not in FULL:
-                    raise
-                self._make_room()
-                segment = self._created(nbytes, deadline)
+        """Return a segment to fill, free or new."""
+        segment = self.pool.take(self.directory, nbytes) or self._created(nbytes, deadline)
         return Filling(self.directory, self.pool, segment, self._reuse_bytes)
 
     def _created(self, nbytes: int, deadline: float) -> Segment:
@@ -266,7 +252,7 @@ class SharedObjects(Objects):
             return
         left = (self._max_bytes or 0) - used_bytes(self.directory)
         if size > left:
-            self._make_room()
+            self.make_room()
             left = (self._max_bytes or 0) - used_bytes(self.directory)
         if size > left:
             raise ShmFullError(
@@ -276,7 +262,7 @@ class SharedObjects(Objects):
             )
         self._unchecked = (left - size) // 8
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
         """Give back all memory that nobody uses: of free segments, dead writers and dead sessions."""
         self.pool.drop(self.directory)
         with suppress(OSError, PskError):
@@ -332,6 +318,10 @@ class SharedChannel(Channel):
 
     def _recover(self, objects: Objects, error: OSError | None, *, writing: bool) -> Objects | None:
         """Return with which objects to try again; None if that is the answer."""
+        # There was no room: what is only kept for later puts gives way, and the operation is tried again.
+        if error is not None and error.errno in FULL and isinstance(objects, SharedObjects):
+            objects.make_room()
+            return objects
         # Descriptors ran short: give up those that only make puts quicker.
         if error is not None and error.errno in NO_DESCRIPTORS and self.space.pool.let_go():
             return objects

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psk.connectors.arguments import expired
-from psk.connectors.directory.directory import CLOEXEC, FULL, NO_DESCRIPTORS, NO_FOLLOW, READ_DIRECTORY
+from psk.connectors.directory.directory import CLOEXEC, NO_DESCRIPTORS, NO_FOLLOW, READ_DIRECTORY
 from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, record_offset, write_record
 from psk.connectors.directory.locks import try_lock, unlock
 from psk.connectors.directory.writing import DRAFTS, write_all
@@ -421,12 +421,6 @@ class Filling:
 
     def finish(self, name: str, nbytes: int, expires: int | None, clock: Clock, *, durable: bool) -> bool:  # noqa: ARG002  a segment may be longer than its object, and memory is never durable
         """Give it its name; see `Draft.finish`."""
-        try:
-            return self.segment.place(self._directory, name, expires, clock)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-        self._pool.drop(self._directory)  # the record of its expiry needs one more page
         return self.segment.place(self._directory, name, expires, clock)
 
     def close(self) -> None:
