@@ -50,7 +50,7 @@ def test_times_are_read_as_people_write_them(text, seconds):
     "text", ["", "s", "0", "0h", "-1", "1e3", "1 h", "1H", "1w", "h1", "nan", "inf", "\u0663s", "9" * 400]
 )
 def test_what_is_not_a_time_is_refused(text):
-    with pytest.raises(ArgumentTypeError, match=r"is not a time|longer than a century"):
+    with pytest.raises(ArgumentTypeError, match="is not a time of at most a century"):
         read_duration(text)
 
 

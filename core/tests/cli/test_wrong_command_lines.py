@@ -24,10 +24,14 @@ def place(tmp_path, monkeypatch):
         (
             "put {uri} note.txt --ttl soon",
             Exit.USAGE,
-            "argument --ttl: 'soon' is not a time; write 30s, 10m, 1h or 2d",
+            "argument --ttl: 'soon' is not a time of at most a century; write 30s, 10m, 1h or 2d",
         ),
-        ("put {uri} note.txt --ttl 0", Exit.USAGE, "argument --ttl: '0' is not a time; write 30s, 10m, 1h or 2d"),
-        ("put {uri} note.txt --ttl 99999d", Exit.USAGE, "argument --ttl: '99999d' is longer than a century"),
+        (
+            "put {uri} note.txt --ttl 0",
+            Exit.USAGE,
+            "argument --ttl: '0' is not a time of at most a century; write 30s, 10m, 1h or 2d",
+        ),
+        ("put {uri} note.txt --ttl 99999d", Exit.USAGE, "argument --ttl: '99999d' is not a time of at most a century"),
         ("get {uri} {key} --timeout never", Exit.USAGE, "argument --timeout: 'never' is not a time"),
         ("put {uri} folder", Exit.USAGE, "folder is not a file; give a file, or - and pipe the bytes in"),
         ("put {uri} note.txt --payload", Exit.FAILED, "note.txt is not a whole payload: 7 bytes"),
@@ -35,9 +39,13 @@ def place(tmp_path, monkeypatch):
         (
             "put shm:// note.txt",
             Exit.FAILED,
-            "so the object would be lost when this command ends; add --hold, open",
+            "object would be lost when this command ends: no other process has shm:// open; use file://, or shm",
         ),
-        ("put local://x note.txt", Exit.FAILED, "is memory of this process, so the object would be lost"),
+        (
+            "put local://x note.txt",
+            Exit.FAILED,
+            "would be lost when this command ends: no other process has local://x",
+        ),
         ("get {uri} {key}", Exit.NO, "there is no object {key} in {uri}; psk ls {uri} lists the keys"),
         (
             "get {uri} {key} --decode -o x",

@@ -18,7 +18,6 @@ from psk.plugins import (
     hookimpl,
     specs,
 )
-from psk.plugins.specs import hookspec
 
 #: Version 1: to change a line is to break plug-ins that exist; lines may be added.
 VERSION_1 = {
@@ -54,16 +53,7 @@ def test_the_markers_leave_a_function_as_it_is():
         return 7
 
     assert hookimpl(hook) is hook
-    assert hookspec(hook) is hook
     assert hook.psk_impl["specname"] is None
-
-
-def test_the_specifications_are_those_of_pluggy():
-    def theirs():
-        pass
-
-    pluggy.HookspecMarker("psk")(theirs)
-    assert specs.psk_connectors.psk_spec == theirs.psk_spec
 
 
 def test_no_hook_and_no_argument_of_version_1_is_gone():

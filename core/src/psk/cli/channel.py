@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psk.cli.output import read_duration, without_secrets
 from psk.errors import ChannelUnavailableError, MissingKeyError, UsageError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Iterator
 
-    from psk.store import Store
+    from psk.store import ObjectStat, Store
 
 MOST_PIPED = 1 << 30
 """Bytes. Input from a pipe is held in memory; files are mapped."""
@@ -29,20 +29,12 @@ def add_channel(parser: ArgumentParser) -> None:
     )
 
 
-@contextmanager
-def open_store(uri: str, *, create: bool = False, **options: str) -> Iterator[Store]:
-    """Open a store over a channel, with options of `Store`; remove what only the opening created.
-
-    Args:
-        uri: The channel.
-        create: Whether to create its directory or session if it does not exist.
-        options: As of `Store`.
-    """
+def open_store(uri: str, *, create: bool = False, **options: str) -> Store:
+    """Open a store over a channel, with options of `Store`; create its directory or session only if told to."""
     from psk.store import Store
 
     opened = Store.from_uri if create else Store.join
-    with given_uri(uri), opened(uri, cache_size=0, **options) as store:
-        yield store
+    return opened(uri, cache_size=0, **options)
 
 
 @contextmanager
@@ -77,35 +69,31 @@ def check_outlives(uri: str) -> None:
         ChannelUnavailableError: They would be lost.
     """
     from psk.connectors import parse_uri
+    from psk.connectors.shm.liveness import ROOT, is_alive
 
     config = parse_uri(uri)
-    shown = without_secrets(uri)
-    if config["scheme"] == "local":
+    session = str(config.get("authority", ""))
+    is_lost = config["scheme"] == "local"
+    if config["scheme"] == "shm":
+        is_lost = not (session and is_alive(session, str(config.get("root", ROOT))))
+    if is_lost:
         raise ChannelUnavailableError(
-            f"{shown} is memory of this process, so the object would be lost when this command ends",
+            f"the object would be lost when this command ends: no other process has {without_secrets(uri)} open",
             remedy="use file://, or shm:// with --hold",
         )
-    if config["scheme"] == "shm" and not _is_held(config):
-        raise ChannelUnavailableError(
-            f"no process has {shown} open, so the object would be lost when this command ends",
-            remedy="add --hold, open it in a program first, or use file://",
-        )
 
 
-def _is_held(config: dict[str, object]) -> bool:
-    """Tell whether any process has the session of a configuration open."""
-    from psk.connectors.shm import is_alive
-
-    place = {"root": str(config["root"])} if "root" in config else {}
-    return "authority" in config and is_alive(str(config["authority"]), **place)
+def described(found: ObjectStat) -> dict[str, Any]:
+    """Describe an object by its header, in plain values."""
+    names = ("key", "nbytes", "codec", "frames", "revision", "expires")
+    return {name: getattr(found, name) for name in names} | {"signed_by": found.signed_by or None}
 
 
 def missing(uri: str, *keys: str) -> MissingKeyError:
     """Build the error for keys without an object."""
-    named = keys[0] if len(keys) == 1 else f"for {len(keys)} of the keys, {keys[0]} the first of them,"
+    shown = without_secrets(uri)
     return MissingKeyError(
-        f"there is no object {named} in {without_secrets(uri)}",
-        remedy=f"psk ls {without_secrets(uri)} lists the keys",
+        f"there is no object {' or '.join(keys)} in {shown}", remedy=f"psk ls {shown} lists the keys"
     )
 
 

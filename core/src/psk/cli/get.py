@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from psk.cli.channel import add_channel, missing, open_store
+from psk.cli.channel import add_channel, described, missing, open_store
 from psk.cli.output import Exit, answer, answer_no, plain
 from psk.errors import UsageError
 
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psk.store import Store
-    from psk.wire import Frames, Payload
-
-DETAILS = """
-Without options: its frames, checked but not decoded; for an object of `psk put`, the file. Nothing in them is executed.
-With PSK_SIGNING=required unsigned objects are refused, with PSK_CODECS=raw pickles are not decoded.
-The exit code is 1 if there is no such object.
-"""
 MOST_SHOWN = 1 << 20
 """Bytes; more is not useful in a terminal."""
 
@@ -32,11 +25,15 @@ _HARMLESS = str.maketrans("", "", "\n\t")
 
 
 class Get:
-    """The command `psk get`."""
+    """Get an object's bytes, as they are.
+
+    Without options: its frames, checked but not decoded; for an object of `psk put`, the file. Nothing in them is
+    executed. With PSK_SIGNING=required unsigned objects are refused, with PSK_CODECS=raw pickles are not decoded.
+    The exit code is 1 if there is no such object.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add channel, key, and what to do with the bytes."""
-        parser.description = f"{parser.description}\n{DETAILS}"
         add_channel(parser)
         parser.add_argument("key", metavar="KEY", help="what `psk put` printed")
         parser.add_argument(
@@ -74,44 +71,33 @@ def _decode(store: Store, arguments: Namespace) -> bool:
 
 
 def _copy(store: Store, arguments: Namespace) -> bool:
+    from psk.store import ObjectStat
     from psk.store.reader import Checker
     from psk.wire import Payload
 
     frames = store.connector.get(arguments.key, timeout=arguments.timeout)
     if frames is None:
         return False
-    document: dict[str, Any] = {"key": arguments.key, "file": arguments.output}
-    if arguments.payload:
-        parts = _whole(frames)
+    document: dict[str, Any] = {"key": arguments.key}
+    if arguments.payload and len(frames.buffers) == 1:  # which may be damaged in any way
+        parts: Sequence[memoryview] = [memoryview(frames.buffers[0]).cast("B")]
     else:
         payload = Payload.parse(frames)
-        Checker(store.config()).check(arguments.key, payload)
-        parts = payload.frame_views()
-        document |= _described(payload)
-    document["nbytes"] = sum(part.nbytes for part in parts)
-    if not arguments.json:
-        write_to(arguments.output, parts)
-        return True
-    if arguments.output not in {None, "-"}:
-        write_to(arguments.output, parts)
-    else:
+        if arguments.payload:
+            parts = [memoryview(buffer).cast("B") for buffer in payload.buffers()]
+        else:
+            Checker(store.config()).check(arguments.key, payload)
+            document = described(ObjectStat(arguments.key, payload))
+            parts = payload.frame_views()
+    document |= {"nbytes": sum(part.nbytes for part in parts), "file": arguments.output}
+    if arguments.json and arguments.output in {None, "-"}:
         from base64 import b64encode
 
         document |= {"file": None, "base64": b64encode(b"".join(parts)).decode()}
+    else:
+        write_to(arguments.output, parts)
     answer(arguments, document, ())
     return True
-
-
-def _whole(frames: Frames) -> Sequence[memoryview]:
-    """Return a payload as one sequence of bytes; one in a single buffer may be damaged in any way."""
-    from psk.wire import Payload
-
-    buffers = frames.buffers if len(frames.buffers) == 1 else Payload.parse(frames).buffers()
-    return [memoryview(buffer).cast("B") for buffer in buffers]
-
-
-def _described(payload: Payload) -> dict[str, Any]:
-    return {"codec": payload.codec, "frames": list(payload.frame_sizes), "signed_by": payload.signed_by or None}
 
 
 def write_to(path: str | None, parts: Sequence[memoryview]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.cli.channel import read_content
+from psk.cli.channel import described, read_content
 from psk.cli.output import Exit, answer, bytes_text, fact_lines, plain, table, without_secrets
 from psk.cli.pickle_reader import PROTOCOL, DamagedPickleError, PickleReader
 from psk.errors import InvalidReferenceError, PayloadError, SignatureError, SigningError, SigningKeyMissingError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from psk.wire import SigningKey
 
@@ -19,16 +19,17 @@ SHOWN = 20
 """The number of frames, names and references that are shown; the JSON document has all of them."""
 LONGEST_SHOWN = 200
 PICKLED = frozenset({"pickle", "cloudpickle"})
-HEADER_FIELDS = ("key", "codec", "nbytes", "revision", "expires", "signed_by")
 REFERENCE_FIELDS = ("key", "nbytes", "checksum", "hash", "evict", "wait", "timeout", "provider", "signed_by")
 
 
 class Inspect:
-    """The command `psk inspect`."""
+    """Show the contents of a payload, or of a pickle with proxies, without unpickling it.
+
+    The exit code is 1 if it is neither, or damaged or forged.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the file."""
-        parser.description = f"{parser.description}\nThe exit code is 1 if it is neither, or damaged or forged."
         parser.add_argument("file", metavar="FILE", help="a file with a payload or a pickle; - for standard input")
 
     def run(self, arguments: Namespace) -> int:
@@ -53,12 +54,13 @@ class Inspect:
 def describe_payload(view: memoryview, problems: list[str]) -> dict[str, Any]:
     """Describe the payload at the start of a buffer up to what is wrong with it, which is added to the problems."""
     from psk.connectors.shm import may_be_file_of
+    from psk.store import ObjectStat
     from psk.wire import Header, Payload
 
     document: dict[str, Any] = {"given": view.nbytes}
     try:
         header = Header.read(view)
-        document |= _fields(header, HEADER_FIELDS) | {"frames": list(header.frame_sizes)}
+        document |= described(ObjectStat(header.key, header))
         document["checksum"] = None if header.checksum is None else "not confirmed"
         payload = Payload.parse(view[: header.nbytes] if may_be_file_of(header.nbytes, view.nbytes) else view)
         payload.verify()
@@ -102,15 +104,11 @@ def describe_reference(uri: Any, body: Any, problems: list[str]) -> dict[str, An
     what = f"the reference to {reference.key}"
     return {
         "uri": reference.shown_uri,
-        **_fields(reference, REFERENCE_FIELDS),
+        **{name: getattr(reference, name) for name in REFERENCE_FIELDS},
         "type": type_name(reference.type_code) or None,
         "valid": True,
         "signature": check_signature(what, reference.signed_by, reference.verify, problems),
     }
-
-
-def _fields(thing: object, names: Sequence[str]) -> dict[str, Any]:
-    return {name: None if getattr(thing, name) == "" else getattr(thing, name) for name in names}
 
 
 def check_signature(what: str, name: str, verify: Callable[[SigningKey], None], problems: list[str]) -> str | None:

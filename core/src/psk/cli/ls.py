@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk.cli.channel import add_channel, open_store
+from psk.cli.channel import add_channel, described, open_store
 from psk.cli.output import Exit, answer, bytes_text, table, without_secrets
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from psk.store import Store
 
 
 class Ls:
-    """The command `psk ls`."""
+    """List the keys of a channel's objects.
+
+    With --long the first bytes of each object are read, and shown as a table.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the channel, and how much to show."""
@@ -28,17 +31,15 @@ class Ls:
         """List them."""
         with open_store(arguments.uri) as store:
             keys = store.list(timeout=arguments.timeout)
+            found: list[dict[str, Any]] = [{"key": key} for key in keys]
             if arguments.long:
-                found = list(_described(store, keys, arguments.timeout))
-                document: list[dict[str, Any]] = found
-                lines: Iterable[str] = _lines(found)
-            else:
-                document, lines = [{"key": key} for key in keys], keys
-        answer(arguments, {"uri": without_secrets(arguments.uri), "objects": document}, lines)
+                found = list(_stats(store, keys, arguments.timeout))
+        document = {"uri": without_secrets(arguments.uri), "objects": found}
+        answer(arguments, document, _lines(found) if arguments.long else keys)
         return Exit.DONE
 
 
-def _described(store: Store, keys: list[str], timeout: float | None) -> Iterator[dict[str, Any]]:
+def _stats(store: Store, keys: list[str], timeout: float | None) -> Iterator[dict[str, Any]]:
     """Describe each object by its header; omit one that no longer exists."""
     from psk.errors import ChannelDataError, PayloadError
 
@@ -49,15 +50,7 @@ def _described(store: Store, keys: list[str], timeout: float | None) -> Iterator
             yield {"key": key, "problem": str(error)}
             continue
         if found is not None:
-            yield {
-                "key": key,
-                "nbytes": found.nbytes,
-                "codec": found.codec,
-                "frames": list(found.frames),
-                "revision": found.revision,
-                "expires": found.expires,
-                "signed_by": found.signed_by or None,
-            }
+            yield described(found)
 
 
 def _lines(found: list[dict[str, Any]]) -> Iterator[str]:

@@ -186,12 +186,9 @@ def read_duration(text: str) -> float:
 
     found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text.strip(), re.ASCII)
     seconds = float(found[1]) * _DURATIONS[found[2]] if found else 0.0
-    if seconds > LONGEST_SECONDS:
-        message = f"{text!r:.80} is longer than a century"
-    elif not seconds:
-        message = f"{text!r:.80} is not a time; write 30s, 10m, 1h or 2d"
-    else:
+    if 0 < seconds <= LONGEST_SECONDS:
         return seconds
+    message = f"{text!r:.80} is not a time of at most a century; write 30s, 10m, 1h or 2d"
     raise ArgumentTypeError(message)
 
 

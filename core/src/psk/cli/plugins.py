@@ -21,13 +21,13 @@ WRONG = frozenset({BROKEN, DUPLICATE, INCOMPATIBLE})
 
 
 class List:
-    """The command `psk plugins list`."""
+    """List the plug-ins that are installed, importing none.
+
+    With --load the exit code is 1 if one is broken, duplicate or incompatible.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add what to list, and whether to load it."""
-        parser.description = (
-            f"{parser.description}\nWith --load the exit code is 1 if one is broken, duplicate or incompatible."
-        )
         parser.add_argument("--load", action="store_true", help="import each of them, and show what is broken")
         parser.add_argument("--kind", choices=KINDS, help="list those of one kind only")
 
@@ -58,11 +58,13 @@ def _table_lines(records: list[InstalledPlugin]) -> Iterator[str]:
 
 
 class Show:
-    """The command `psk plugins show`."""
+    """Show what a plug-in declares: schemes, form of the URI, capabilities, arguments.
+
+    Imports that plug-in and no other; opens nothing.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the plug-in's name."""
-        parser.description = f"{parser.description}\nImports that plug-in and no other; opens nothing."
         parser.add_argument("name", metavar="NAME", help="as in `psk plugins list`: redis or connector.redis; or a URI")
 
     def run(self, arguments: Namespace) -> int:

@@ -91,9 +91,10 @@ def _run(argv: Sequence[str]) -> int:
 def _run_command(words: str, argv: Sequence[str]) -> int:
     described = find_command(words)
     command = load_plugin("command", described.name)
+    text = command.__doc__ or described.summary or "A plug-in's command without a description."
     parser = Parser(
         prog=f"psk {words}",
-        description=described.summary or "A plug-in's command without a description.",
+        description="\n".join(map(str.strip, text.splitlines())),
         epilog=_example(described.example or f"psk {words}"),
         formatter_class=partial(RawDescriptionHelpFormatter, width=WIDTH),
         allow_abbrev=False,  # a new option must not change what an old script means

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from psk.cli.channel import add_channel, check_outlives, open_store, read_content
+from psk.cli.channel import add_channel, check_outlives, given_uri, open_store, read_content
 from psk.cli.output import Exit, answer, notice, read_duration
 from psk.errors import PayloadError, PskError
 
@@ -14,18 +17,16 @@ if TYPE_CHECKING:
 
     from psk.store import Store
 
-DETAILS = """
-The object is the file's bytes: `psk get` prints them, and Store.get returns them as bytes. A file of any size is
-mapped, not read into memory.
-"""
-
 
 class Put:
-    """The command `psk put`."""
+    """Put a file into a channel as an object, and print its key.
+
+    The object is the file's bytes: `psk get` prints them, and Store.get returns them as bytes. A file of any size is
+    mapped, not read into memory.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add channel, file and time to live."""
-        parser.description = f"{parser.description}\n{DETAILS}"
         add_channel(parser)
         parser.add_argument("file", metavar="FILE", help="the file; - for standard input, up to 1 GiB")
         parser.add_argument(
@@ -45,37 +46,39 @@ class Put:
         """Put it."""
         if not arguments.hold:
             check_outlives(arguments.uri)
-        with open_store(arguments.uri, create=True) as store:
-            key, nbytes = _put(store, arguments)
-            answer(arguments, {"key": key, "uri": store.shown_uri, "nbytes": nbytes}, key)
+        with given_uri(arguments.uri) as uri, open_store(uri, create=True) as store:
+            before = _state(arguments.file)
+            content = read_content(arguments.file)
+            key = _put(store, content, arguments)
+            if _state(arguments.file) != before:
+                store.evict(key)
+                raise PskError(f"{arguments.file} was changed while it was put", remedy="try again later")
+            answer(arguments, {"key": key, "uri": store.shown_uri, "nbytes": content.nbytes}, key)
             if not arguments.hold:
                 return Exit.DONE
             notice(f"psk: {store.uri} is open until Ctrl-C")
-            return _hold()
+            if sys.stdout is not None:
+                sys.stdout.flush()  # a reader of the pipe waits for the key
+            with suppress(KeyboardInterrupt):  # which is the way to end it
+                threading.Event().wait()
+        return Exit.INTERRUPTED
 
 
-def _put(store: Store, arguments: Namespace) -> tuple[str, int]:
+def _put(store: Store, content: memoryview, arguments: Namespace) -> str:
+    options = {"ttl": arguments.ttl, "timeout": arguments.timeout}
+    if not arguments.payload:
+        return store.put(content, serializer="bytes", **options)
     from psk.wire import Payload
 
-    before = _state(arguments.file)
-    content = read_content(arguments.file)
-    options = {"ttl": arguments.ttl, "timeout": arguments.timeout}
-    if arguments.payload:
-        try:
-            payload = Payload.parse(content)
-            payload.verify()
-        except PayloadError as error:
-            raise PayloadError(
-                f"{arguments.file} is not a whole payload: {error.args[0]}",
-                remedy="omit --payload to put the file as it is",
-            ) from error
-        key = store.connector.put(payload, **options)
-    else:
-        key = store.put(content, serializer="bytes", **options)
-    if _state(arguments.file) != before:
-        store.evict(key)
-        raise PskError(f"{arguments.file} was changed while it was put", remedy="try again later")
-    return key, content.nbytes
+    try:
+        payload = Payload.parse(content)
+        payload.verify()
+    except PayloadError as error:
+        raise PayloadError(
+            f"{arguments.file} is not a whole payload: {error.args[0]}",
+            remedy="omit --payload to put the file as it is",
+        ) from error
+    return str(store.connector.put(payload, **options))
 
 
 def _state(path: str) -> tuple[int, ...] | None:
@@ -84,16 +87,3 @@ def _state(path: str) -> tuple[int, ...] | None:
         return None
     found = os.stat(path)  # noqa: PTH116  pathlib costs 10 ms of import
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _hold() -> int:
-    import sys
-    import threading
-
-    if sys.stdout is not None:
-        sys.stdout.flush()  # a reader of the pipe waits for the key
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-    return Exit.DONE

@@ -14,18 +14,16 @@ if TYPE_CHECKING:
 
     from psk.store import Store
 
-DETAILS = """
---all removes every object that psk wrote to the channel, whichever program put it, and nothing else.
-The exit code is 1 if a key had no object, or the answer to the question was no.
-"""
-
 
 class Rm:
-    """The command `psk rm`."""
+    """Remove objects from a channel.
+
+    --all removes every object that psk wrote to the channel, whichever program put it, and nothing else.
+    The exit code is 1 if a key had no object, or the answer to the question was no.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add channel and keys."""
-        parser.description = f"{parser.description}\n{DETAILS}"
         add_channel(parser)
         parser.add_argument("keys", metavar="KEY", nargs="*", help="what to remove")
         parser.add_argument("--all", action="store_true", help="remove every object of the channel; asks first")
@@ -36,37 +34,32 @@ class Rm:
         if bool(arguments.keys) == arguments.all:
             what = "takes either KEYs or --all" if arguments.all else "needs a KEY, or --all"
             raise UsageError(f"psk rm {what}", remedy="see psk rm --help")
+        absent: list[str] = []
+        removed, agreed = 0, True
         with open_store(arguments.uri) as store:
-            return _clear(store, arguments) if arguments.all else _remove(store, arguments)
+            if not arguments.all:
+                removed, absent = _remove(store, arguments)
+            elif agreed := arguments.yes or _ask(len(store.list(timeout=arguments.timeout)), store.shown_uri):
+                removed = store.clear(timeout=arguments.timeout)
+        document = {"uri": without_secrets(arguments.uri), "removed": removed, "missing": absent}
+        answer(arguments, document, f"{removed} removed" if arguments.all else ())
+        if absent and not arguments.json:
+            report(missing(arguments.uri, *absent), as_json=False)
+        return Exit.NO if absent or not agreed else Exit.DONE
 
 
-def _remove(store: Store, arguments: Namespace) -> int:
+def _remove(store: Store, arguments: Namespace) -> tuple[int, list[str]]:
     from psk.connectors import validate_key
 
     for key in arguments.keys:
         validate_key(key)  # before the first one is removed
-    absent, removed = [], 0
+    absent = []
     for key in arguments.keys:
         if store.exists(key, timeout=arguments.timeout):
             store.evict(key, timeout=arguments.timeout)
-            removed += 1
         else:
             absent.append(key)
-    document = {"uri": without_secrets(arguments.uri), "removed": removed, "missing": absent}
-    answer(arguments, document, ())
-    if absent and not arguments.json:
-        report(missing(arguments.uri, *absent), as_json=False)
-    return Exit.NO if absent else Exit.DONE
-
-
-def _clear(store: Store, arguments: Namespace) -> int:
-    removed = 0
-    agreed = arguments.yes or _ask(len(store.list(timeout=arguments.timeout)), without_secrets(arguments.uri))
-    if agreed:
-        removed = store.clear(timeout=arguments.timeout)
-    document = {"uri": without_secrets(arguments.uri), "removed": removed, "missing": []}
-    answer(arguments, document, f"{removed} removed")
-    return Exit.DONE if agreed else Exit.NO
+    return len(arguments.keys) - len(absent), absent
 
 
 def _ask(count: int, uri: str) -> bool:

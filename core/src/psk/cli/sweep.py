@@ -10,34 +10,31 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-DETAILS = """
-Without URI: the shared-memory sessions of this user whose processes are all dead. With URIs: in each of these
-channels unfinished writes, claims without object and expired objects, as every opening of the channel does.
-A channel that removes these by itself, as a Redis server does, or in which nothing expires, is only opened, and the
-output says so. Nothing that a living process uses is removed.
-"""
 SWEPT_BY_OPENING = frozenset({"file", "multi", "shm"})
 """No server removes the files of these."""
-OWN_EXPIRY = "this channel removes expired objects itself"
-NO_EXPIRY = "nothing expires in this channel"
 
 
 class Sweep:
-    """The command `psk sweep`."""
+    """Remove what killed processes left behind.
+
+    Without URI: the shared-memory sessions of this user whose processes are all dead. With URIs: in each of these
+    channels unfinished writes, claims without object and expired objects, as every opening of the channel does.
+    A channel in which processes leave nothing, as in a Redis server, is only opened, and the output says so. Nothing
+    that a living process uses is removed.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the channels, if any."""
-        parser.description = f"{parser.description}\n{DETAILS}"
         parser.add_argument("uris", metavar="URI", nargs="*", help="a channel to sweep")
 
     def run(self, arguments: Namespace) -> int:
         """Sweep."""
         from psk.cli.channel import open_store
-        from psk.connectors import SupportsExpiry, SupportsList
+        from psk.connectors import SupportsList
         from psk.connectors.shm import sweep
 
         swept: list[str] = []
-        opened: dict[str, str] = {}
+        opened: list[str] = []
         for uri in arguments.uris:
             with open_store(uri) as store:
                 if uri.partition(":")[0].lower() in SWEPT_BY_OPENING:
@@ -45,18 +42,17 @@ class Sweep:
                         list(store.connector.keys())  # finds files that were copied alone
                     swept.append(without_secrets(uri))
                 else:
-                    keeps_expiry = isinstance(store.connector, SupportsExpiry)
-                    opened[without_secrets(uri)] = OWN_EXPIRY if keeps_expiry else NO_EXPIRY
+                    opened.append(without_secrets(uri))
         sessions = None if arguments.uris else sweep()
-        document = {"sessions": sessions, "channels": swept, "opened": list(opened)}
+        document = {"sessions": sessions, "channels": swept, "opened": opened}
         answer(arguments, document, _lines(sessions, swept, opened))
         return Exit.DONE
 
 
-def _lines(sessions: int | None, swept: list[str], opened: dict[str, str]) -> Iterator[str]:
+def _lines(sessions: int | None, swept: list[str], opened: list[str]) -> Iterator[str]:
     if sessions is not None:
         yield f"{sessions} shared-memory session{'' if sessions == 1 else 's'} of dead processes removed"
     for uri in swept:
         yield f"swept {uri}"
-    for uri, why in opened.items():
-        yield f"opened {uri}: {why}"
+    for uri in opened:
+        yield f"opened {uri}: processes leave nothing in this channel"

@@ -27,14 +27,7 @@ CONNECTORS = {
 }
 """By scheme: target, summary and template of the URI. These need only the standard library."""
 
-FIRST_PARTY = {
-    "keydb": "psk-connector-redis",
-    "keydbs": "psk-connector-redis",
-    "redis": "psk-connector-redis",
-    "rediss": "psk-connector-redis",
-    "valkey": "psk-connector-redis",
-    "valkeys": "psk-connector-redis",
-}
+FIRST_PARTY = dict.fromkeys(("keydb", "keydbs", "redis", "rediss", "valkey", "valkeys"), "psk-connector-redis")
 """The first-party distribution that provides each scheme. A test compares the table with their entry points.
 
 psk recommends no other distribution for installation: anybody could register a name that is free.

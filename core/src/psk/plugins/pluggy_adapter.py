@@ -11,6 +11,11 @@ from psk.errors import BrokenPluginError
 from psk.plugins import specs
 from psk.plugins.specs import IMPLEMENTATION
 
+# Marked here, so that a plug-in can describe what it adds without pluggy.
+for _name, _hook in vars(specs).items():
+    if _name.startswith("psk_"):
+        pluggy.HookspecMarker("psk")(_hook)
+
 
 class _Manager(pluggy.PluginManager):
     """Finds hooks by looking at attributes, where pluggy up to 1.6 would evaluate each of them."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 IMPLEMENTATION = "psk_impl"
-SPECIFICATION = "psk_spec"
 
 
 @overload
@@ -55,13 +54,6 @@ def hookimpl(
         return marked
 
     return mark if function is None else mark(function)
-
-
-def hookspec(function: F) -> F:
-    """Mark a function of this module as the specification of a hook: its arguments and what it gives."""
-    options = {"firstresult": False, "historic": False, "warn_on_impl": None, "warn_on_impl_args": None}
-    setattr(function, SPECIFICATION, options)
-    return function
 
 
 class Description:
@@ -209,8 +201,9 @@ class CommandPlugin(_WithName):
     Args:
         name: What is typed after `psk`; its entry point is `command.<name>`. A command of the group `plugins` has a dot
             in its name: `plugins.check` is typed as `psk plugins check`.
-        target: Something with `add_arguments(parser)` and `run(arguments) -> int`, as `module:attribute`.
-        summary: One line for `psk --help`.
+        target: Something with `add_arguments(parser)` and `run(arguments) -> int`, as `module:attribute`; a class is
+            called without arguments, and its docstring is the text of `psk <name> --help`.
+        summary: One line for `psk plugins show`, and for the help of a command without docstring.
         example: A command line that ends the text of `psk <name> --help`.
     """
 
@@ -231,43 +224,36 @@ OBSERVER_HOOKS = ("psk_after_put", "psk_after_get", "psk_after_evict", "psk_afte
 KINDS = (*HOOKS, "observer")
 
 
-@hookspec
 def psk_connectors() -> Iterable[ConnectorPlugin]:
     """Describe the connectors that this plug-in adds."""
     return ()
 
 
-@hookspec
 def psk_codecs() -> Iterable[CodecPlugin]:
     """Describe the codecs that this plug-in adds."""
     return ()
 
 
-@hookspec
 def psk_commands() -> Iterable[CommandPlugin]:
     """Describe the commands that this plug-in adds to the program `psk`."""
     return ()
 
 
-@hookspec
 def psk_brokers() -> Iterable[BrokerPlugin]:
     """Describe the brokers that this plug-in adds."""
     return ()
 
 
-@hookspec
 def psk_transports() -> Iterable[TransportPlugin]:
     """Describe the transports that this plug-in adds."""
     return ()
 
 
-@hookspec
 def psk_engines() -> Iterable[EnginePlugin]:
     """Describe the integrations of engines that this plug-in adds."""
     return ()
 
 
-@hookspec
 def psk_after_put(store: str, key: str, nbytes: int, seconds: float) -> None:
     """Be told that an object was stored.
 
@@ -279,7 +265,6 @@ def psk_after_put(store: str, key: str, nbytes: int, seconds: float) -> None:
     """
 
 
-@hookspec
 def psk_after_get(store: str, key: str, nbytes: int, seconds: float) -> None:
     """Be told that an object was requested by its key; arguments as of `psk_after_put`.
 
@@ -287,11 +272,9 @@ def psk_after_get(store: str, key: str, nbytes: int, seconds: float) -> None:
     """
 
 
-@hookspec
 def psk_after_evict(store: str, key: str, nbytes: int, seconds: float) -> None:
     """Be told that an object was evicted by its key; `nbytes` is 0, arguments as of `psk_after_put`."""
 
 
-@hookspec
 def psk_after_resolve(store: str, key: str, nbytes: int, seconds: float) -> None:
     """Be told that a proxy was resolved; arguments as of `psk_after_get`."""

@@ -120,30 +120,13 @@ def test_a_channel_is_swept(psk, put, uri, source, tmp_path):
     assert len(psk("ls", uri).out.split()) == 1
 
 
-def test_a_channel_that_keeps_expiry_itself_is_only_opened(psk, uri, tmp_path):
+def test_a_channel_in_which_processes_leave_nothing_is_only_opened(psk, uri, tmp_path):
     (tmp_path / "objects").mkdir()
     done = psk("sweep", "local://kept", uri)
-    said = "opened local://kept: this channel removes expired objects itself\n"
+    said = "opened local://kept: processes leave nothing in this channel\n"
     assert (done.code, done.out) == (Exit.DONE, f"swept {uri}\n{said}")
     document = psk("sweep", "local://kept", uri, "--json").document
     assert document == {"sessions": None, "channels": [uri], "opened": ["local://kept"]}
-
-
-def test_a_channel_that_keeps_no_expiry_is_not_said_to(psk, shelf):
-    # What `psk plugins new` writes is such a channel; here one over `local` without the power.
-    module = """
-        from psk.connectors.local import LocalConnector
-        from psk.plugins import ConnectorPlugin, hookimpl
-        class Endless(LocalConnector):
-            scheme = "their-endless"
-            renew = None
-        @hookimpl
-        def psk_connectors():
-            return [ConnectorPlugin(schemes=["their-endless"], target="their_endless:Endless")]
-    """
-    shelf.add("their-endless", {"connector.their-endless": "their_endless"}, {"their_endless": module})
-    done = psk("sweep", "their-endless://kept")
-    assert (done.code, done.out) == (Exit.DONE, "opened their-endless://kept: nothing expires in this channel\n")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ def test_json_has_it_all(psk, uri, source, tmp_path):
         "codec": "bytes",
         "frames": [1_280_000],
         "nbytes": 1_280_000,
+        "revision": 0,
+        "expires": False,
         "signed_by": None,
     }
     done = psk("get", uri, key, "--json", "-o", tmp_path / "copy")

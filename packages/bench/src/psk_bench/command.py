@@ -30,22 +30,21 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
 
-DETAILS = """
-A put encodes an object and stores it, a get fetches, verifies and decodes it: bytes that cannot be compressed, as a
-store moves them that keeps nothing at hand, in this one process. Each round uses every channel once, in changing
-order, compares what came back with what was put, and evicts it again. shm maps objects: their memory is read later.
-The exit code is 1 if a channel returned something else than was put.
-"""
 COUNT, SECONDS = 200, 2.0
 MOST_ROUNDS = 1_000_000
 
 
 class Bench:
-    """The command `psk bench`."""
+    """Measure throughput and latency of channels, side by side.
+
+    A put encodes an object and stores it, a get fetches, verifies and decodes it: bytes that cannot be compressed, as
+    a store moves them that keeps nothing at hand, in this one process. Each round uses every channel once, in changing
+    order, compares what came back with what was put, and evicts it again. shm maps objects: their memory is read later.
+    The exit code is 1 if a channel returned something else than was put.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the channels, and what to measure."""
-        parser.description = f"{parser.description}\n{DETAILS}"
         parser.add_argument("uris", metavar="URI", nargs="+", help="a channel, as file:///scratch/objects or shm://")
         parser.add_argument(
             "--sizes",

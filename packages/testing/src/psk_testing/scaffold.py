@@ -28,18 +28,17 @@ SUFFIX = ".in"
 LONGEST_NAME = 24
 is_name = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*").fullmatch
 _find_words = re.compile(r"@(\w+)@").sub
-DETAILS = """
-The folder psk-connector-NAME gets a connector that keeps objects in a SQLite file, in five methods over bytes; a
-plug-in module, the conformance suite as its tests, packaging, README and CI. Replace SQLite with your own channel.
-"""
 
 
 class New:
-    """The command `psk plugins new`."""
+    """Write the project of a new connector, complete and passing the conformance suite.
+
+    The folder psk-connector-NAME gets a connector that keeps objects in a SQLite file, in five methods over bytes; a
+    plug-in module, the conformance suite as its tests, packaging, README and CI. Replace SQLite with your own channel.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the name, and where the folder shall be."""
-        parser.description = f"{parser.description}\n{DETAILS}"
         parser.add_argument("name", metavar="NAME", help="the scheme of its URIs, as `mine` in mine:///some/where")
         parser.add_argument("--directory", metavar="DIRECTORY", default=".", help="where to make it (default: here)")
 

@@ -38,22 +38,21 @@ if TYPE_CHECKING:
 
 #: The rule that requires each argument.
 ARGUMENT_RULES = {"timeout": "C6", "ttl": "C18", "hints": "C19", "size": "C25", "claim": "C47", "lease": "C49"}
-DETAILS = """
-A connector's channel is that of the URI; by NAME a scratch one where that is possible. Objects of the check are
-evicted again, others are not touched. The conformance suite (psk_testing) checks much more.
-The exit code is 1 if something is not as it should be.
-"""
 TIMEOUT = 10.0
 CHANNEL_ERRORS = (ConnectorError, DeadlineError)
 """Of the channel, so that nothing can be said about the plug-in."""
 
 
 class Check:
-    """The command `psk plugins check`."""
+    """Check that a plug-in loads and keeps the contract, on a live channel; time it.
+
+    A connector's channel is that of the URI; by NAME a scratch one where that is possible. Objects of the check are
+    evicted again, others are not touched. The conformance suite (psk_testing) checks much more.
+    The exit code is 1 if something is not as it should be.
+    """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take what to check."""
-        parser.description = f"{parser.description}\n{DETAILS}"
         parser.add_argument(
             "name", metavar="NAME|URI", help="as in `psk plugins list`: redis, connector.redis; or a URI"
         )
