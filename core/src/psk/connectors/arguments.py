@@ -60,7 +60,7 @@ def validate_key(key: object) -> Key:
     Raises:
         InvalidKeyError: It is not a `str` of the form `<object id>` or `<object id>@<where>`.
     """
-    if isinstance(key, str) and _is_key(str(key)):
+    if isinstance(key, str) and _is_key(key):
         return key
     raise InvalidKeyError(
         f"{shown(key)} is not a key",

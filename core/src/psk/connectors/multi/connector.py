@@ -62,6 +62,7 @@ class MultiConnector(ContextManaged, Rebuilding):
     """
 
     __module__ = "psk.connectors.multi"  # pickles contain it
+    __slots__ = ("__dict__", "__weakref__", "_routes")  # the shared methods are in the dictionary
 
     scheme: ClassVar[str] = "multi"
 
@@ -125,11 +126,12 @@ class MultiConnector(ContextManaged, Rebuilding):
         Raises:
             ConnectorError: No policy takes it, or as of the channel.
         """
-        return self._routes.put(payload, timeout, hints, ttl=ttl)
+        return self._routes.put(payload, ttl, timeout, hints)
 
     def get(self, key: Key, *, size: int | None = None, timeout: float | None = None) -> Frames | None:
         """Fetch the payload from the channel that the key names; see `Connector.get`."""
-        return cast("Frames | None", self._routes.ask(key, timeout, "get", size=size))
+        found: Frames | None = self._routes.ask(key, timeout, "get", size=size)
+        return found
 
     def exists(self, key: Key, *, timeout: float | None = None) -> bool:
         """Tell whether the channel that the key names holds its object."""
@@ -229,11 +231,13 @@ class _Forwarding:
 
     def take(self, key: Key, claim: str, *, timeout: float | None = None, **options: Any) -> Frames | None:
         """Claim the object in its channel; the first claim wins."""
-        return cast("Frames | None", self._routes.ask(key, timeout, "take", claim, **options))
+        found: Frames | None = self._routes.ask(key, timeout, "take", claim, **options)
+        return found
 
     def get_range(self, key: Key, offset: int, length: int, *, timeout: float | None = None) -> memoryview | None:
         """Read a part of the payload."""
-        return cast("memoryview | None", self._routes.ask(key, timeout, "get_range", offset, length))
+        found: memoryview | None = self._routes.ask(key, timeout, "get_range", offset, length)
+        return found
 
     def swap(self, key: Key, payload: Payload, *, ttl: float | None = None, timeout: float | None = None) -> None:
         """Replace the object by its next version in its channel, whatever its size."""
@@ -277,7 +281,7 @@ class _Forwarding:
                 return [*map(child.named, child.method("put_batch")(group, ttl=ttl, timeout=left(), hints=hints))]
             except ChannelFullError:
                 # Those that found room are put again, which is one put; the others go to the next channel.
-                return [self._routes.put(payload, left(), hints, ttl=ttl) for payload in group]
+                return [self._routes.put(payload, ttl, left(), hints) for payload in group]
 
         return _by_child([self._routes.takers(payload.nbytes, hints)[0] for payload in payloads], put)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from psk.connectors.arguments import OBJECT_ID_DIGITS, deadline_after, shown, validate_key
 from psk.connectors.catalog import find_connector
@@ -121,10 +121,12 @@ class Child:
         Raises:
             CapabilityError: It does not have the capability that the method belongs to.
         """
-        connector = self.connector()
-        found = getattr(connector, name, None)
-        if callable(found):
-            return cast("Callable[..., Any]", found)
+        connector = self._kept.get("connector")
+        if connector is None:
+            connector = self.connector()
+        found: Callable[..., Any] | None = getattr(connector, name, None)
+        if found is not None:
+            return found
         missing = next(capability.__name__ for capability, methods in METHODS.items() if name in methods)
         raise CapabilityError(
             f"the channel {connector.scheme!r} of a multi connector has no {missing}",
@@ -240,8 +242,8 @@ class Routes:
         valid = validate_key(key)
         if len(valid) == OBJECT_ID_DIGITS:
             return [(child, valid) for child in self._by_priority]
-        object_id, where = valid[:OBJECT_ID_DIGITS], valid[OBJECT_ID_DIGITS + 1 :]
-        name, tilde, rest = where.partition("~")
+        object_id = valid[:OBJECT_ID_DIGITS]
+        name, tilde, rest = valid[OBJECT_ID_DIGITS + 1 :].partition("~")
         child = self._by_name.get(name)
         if child is None:
             raise InvalidKeyError(
@@ -264,22 +266,29 @@ class Routes:
         Raises:
             ConnectorError: None had an answer, and not all could be asked.
         """
+        located = self.locate(key)
+        if len(located) == 1:
+            child, inner = located[0]
+            return child.method(method)(inner, *arguments, timeout=timeout, **options)
         left = shared_time(timeout)
 
         def call(child: Child, inner: Key) -> Any:
             return child.method(method)(inner, *arguments, timeout=left(), **options)
 
-        return first_answer(self.locate(key), ConnectorError, call)
+        return first_answer(located, ConnectorError, call)
 
-    def put(self, payload: Payload, timeout: float | None, hints: Mapping[str, object] | None, **options: Any) -> Key:
+    def put(
+        self, payload: Payload, ttl: float | None, timeout: float | None, hints: Mapping[str, object] | None
+    ) -> Key:
         """Put a payload into the first channel that takes it and has room; see `MultiConnector.put`."""
         left = shared_time(timeout)
-
-        def call(child: Child, offered: Payload) -> Key:
-            return child.named(child.connector().put(offered, timeout=left(), hints=hints, **options))
-
-        takers = [(child, payload) for child in self.takers(payload.nbytes, hints)]
-        return cast("Key", first_answer(takers, ChannelFullError, call))
+        full: list[ChannelFullError] = []
+        for child in self.takers(payload.nbytes, hints):
+            try:
+                return child.named(child.connector().put(payload, ttl=ttl, timeout=left(), hints=hints))
+            except ChannelFullError as error:
+                full.append(error)
+        raise full[0]
 
 
 def first_answer(tried: Sequence[tuple[Child, A]], passed_over: Any, call: Callable[[Child, A], T]) -> T | None:
