@@ -105,7 +105,7 @@ def read_secret(
         The contents; None if there is no such file.
 
     Raises:
-        PskError: The file is not private, not a regular file, too long, or cannot be read; of the class `error`.
+        PskError: The file is not private, not a regular file, empty, too long, or cannot be read; of the class `error`.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     if not follow_links:
@@ -114,9 +114,10 @@ def read_secret(
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as reason:
+    except (OSError, ValueError) as reason:  # ValueError: the path has a null character
+        explained = getattr(reason, "strerror", None) or reason
         raise error(
-            f"{what} {path!a} cannot be opened: {reason.strerror}", remedy="make it a regular file of mode 0600"
+            f"{what} {path!a} cannot be opened: {explained}", remedy="make it a regular file of mode 0600"
         ) from None
     try:
         _check_private(path, os.fstat(descriptor), what, error)
@@ -125,6 +126,8 @@ def read_secret(
         os.close(descriptor)
     if len(content) > most_bytes:
         raise error(f"{what} {path!a} is too long", found=[f"more than {most_bytes} bytes"])
+    if not content.strip():
+        raise error(f"{what} {path!a} is empty", remedy="write the secret into it")
     return content
 
 

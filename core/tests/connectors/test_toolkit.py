@@ -351,6 +351,11 @@ def test_a_secret_is_read_from_a_private_file_alone(tmp_path):
         with pytest.raises(ChannelUnavailableError, match="password file") as caught:
             read_secret(str(tmp_path / wrong), **options, **more)
         assert "hunter2" not in str(caught.value)
+    (tmp_path / "empty").write_bytes(b"\n")
+    (tmp_path / "empty").chmod(0o600)
+    for wrong, message in [("empty", "is empty"), ("nul\0", "cannot be opened: embedded null")]:
+        with pytest.raises(ChannelUnavailableError, match=message):
+            read_secret(str(tmp_path / wrong), **options)
     path.chmod(0o640)
     with pytest.raises(ChannelUnavailableError, match=r"not private.*chmod 600.*mode 0640"):
         read_secret(str(path), **options)

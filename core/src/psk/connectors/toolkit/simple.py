@@ -239,8 +239,8 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving):
         """Release what this instance opened in this process; the objects stay."""
         deadline = deadline_after(timeout, self._timeout)
         self._is_closed = True
-        channel, self._channel = self._channel, _UNOPENED
-        if channel is not _UNOPENED:
+        channel, self._channel = self._channel, None
+        if channel is not None and channel is not _UNOPENED:
             self._call("closing", deadline, self.release, channel)
 
     def __del__(self) -> None:
@@ -280,44 +280,38 @@ class SimpleConnector(ContextManaged, Rebuilding, Reserving):
 
     def _begin(self, config: Mapping[str, object], *, create: bool) -> None:
         self._is_closed = True
-        self._continue()
+        self._continue(None)
         required = tuple(name for name in self.options if name not in self.defaults)
         given = read_options(config, scheme=self.scheme, readers=self.options, required=required)
         self.settings = {**self.defaults, **given}
         self._timeout: float = self.settings["timeout"]
         format_uri(self.config())  # raises now, not at the first proxy, if a value cannot be in a URI
+        deadline = time.monotonic() + self._timeout
+        self._channel = self._call("opening", deadline, partial(self.open, create=create))
         self._is_closed = False
-        try:
-            deadline = time.monotonic() + self._timeout
-            self._channel = self._run("opening", deadline, partial(self.open, create=create))
-        except BaseException:
-            self._is_closed = True
-            raise
         after_fork_in_child(self, SimpleConnector._continue_in_child)
 
-    def _continue(self) -> None:
-        self._channel = _UNOPENED
+    def _continue(self, channel: Any) -> None:
+        self._channel = channel
         self._lock = threading.RLock()  # a finaliser or a signal handler may come in while it is held
 
     def _continue_in_child(self) -> None:
         _inherited.append(self._channel)
-        self._continue()
+        self._continue(_UNOPENED)
 
     def _fetched(self, name: str, deadline: float) -> Buffer | None:
         stored = self.fetch(name, deadline)
         if stored is None or isinstance(stored, bytes | bytearray | memoryview):
             return stored
-        raise self._wrong_answer("fetch", stored)
+        raise self._wrong_answer("fetch", stored, "bytes or None")
 
     def _listed(self, deadline: float) -> list[Key]:
         found = list(self.names(deadline))  # a generator would run outside of `_run`
-        for name in found:
-            if not isinstance(name, str):
-                raise self._wrong_answer("names", name)
+        if wrong := [name for name in found if not isinstance(name, str)]:
+            raise self._wrong_answer("names", wrong[0], "strings")
         return [name for name in found if is_plain_key(name)]
 
-    def _wrong_answer(self, method: str, answer: object) -> ChannelDataError:
-        expected = {"fetch": "bytes or None", "names": "strings"}[method]
+    def _wrong_answer(self, method: str, answer: object, expected: str) -> ChannelDataError:
         return ChannelDataError(
             f"{self!r} got {shown(answer)} from its method {method!r}",
             remedy=f"correct the connector, which must return {expected}, or remove what another program stored there",

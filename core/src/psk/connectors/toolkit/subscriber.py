@@ -81,14 +81,15 @@ class Listener:
             being gone.
 
     Attributes:
+        wake: A weak reference to it.
         is_refused: Whether no notices will come: the server refuses, or the system has no thread to spare.
     """
 
-    __slots__ = ("_subscriber", "_wake", "is_refused", "topics")
+    __slots__ = ("_subscriber", "is_refused", "topics", "wake")
 
     def __init__(self, subscriber: Subscriber, topics: Iterable[bytes], wake: Settable) -> None:
         self._subscriber = subscriber
-        self._wake = weakref.ref(wake)
+        self.wake = weakref.ref(wake)
         self.topics = frozenset(topics)
         self.is_refused = False
 
@@ -99,22 +100,15 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         self._subscriber.leave(self)
 
-    @property
-    def is_gone(self) -> bool:
-        """Whether the call is over, also where it did not come to say so."""
-        return self._wake() is None
-
     def tell(self) -> None:
         """Wake the call."""
-        wake = self._wake()
+        wake = self.wake()
         if wake is not None:
             wake.set()
 
 
 class _Session:
     """One connected feed, the topics it is subscribed to, and whether it is alive."""
-
-    __slots__ = ("_asked", "_heard_at", "_is_pinged", "_pipe", "_poller", "confirmed", "feed")
 
     def __init__(self, feed: Feed, pipe: WakePipe) -> None:
         self.feed = feed
@@ -288,7 +282,8 @@ class Subscriber:
                 for notice in notices or ():
                     self._pass_on(session, notice)
                 if not notices:
-                    for listener in [one for one in self._listeners if one.is_gone]:
+                    # A call that a signal handler cut short has not come to say that it is over.
+                    for listener in [each for each in self._listeners if each.wake() is None]:
                         self.leave(listener)
                 if not self._listeners and (notices is None or self._is_closed):
                     return
