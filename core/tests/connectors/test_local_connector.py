@@ -1,5 +1,6 @@
 """Spaces, threads, forks and the reaper of the local channel."""
 
+import errno
 import gc
 import random
 import select
@@ -13,7 +14,7 @@ import pytest
 
 from psk.connectors import format_uri
 from psk.connectors.local import REAPER, SPACES, LocalConnector
-from psk.errors import ConnectorClosedError, ConnectorConfigError, InvalidArgumentError, PayloadError
+from psk.errors import ConnectorClosedError, ConnectorConfigError, InvalidArgumentError, PayloadError, ShortageError
 from psk.wire import Payload, decode, encode
 from psk_testing.timing import becomes, timed
 
@@ -290,6 +291,15 @@ def test_a_watcher_calls_for_what_is_there_and_for_what_comes(local):  # C68, C6
     watcher.close()
     watcher.close()
     local.put(encode(4))
+
+
+def test_a_watcher_without_a_descriptor_is_a_typed_error(local, monkeypatch):  # C5
+    def refuse():
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("psk.connectors.watching.WakePipe", refuse)
+    with pytest.raises(ShortageError, match="no descriptor is left"):
+        local.watcher()
 
 
 def test_a_watcher_of_a_closed_connector_says_so():  # C10, C68

@@ -103,6 +103,18 @@ def test_a_wait_finds_what_several_channels_have(both):  # C42
     assert both.wait([keys[1][:32], missing], timeout=5) == [keys[1][:32]]
 
 
+def test_a_wait_across_kinds_of_channels_ends_with_either(tmp_path):  # C42
+    with MultiConnector({"memory": LocalConnector(), "disk": FileConnector(tmp_path)}) as multi:
+        for arriving, channel in enumerate(multi._routes.children):
+            payloads = [encode(number) for number in range(2)]
+            keys = [f"{payloads[0].key}@memory", f"{payloads[1].key}@disk"]
+            timer = threading.Timer(0.1, channel.connector().put, [payloads[arriving]])
+            timer.start()
+            assert multi.wait(keys, timeout=10) == [keys[arriving]]
+            timer.join()
+        multi.clear()
+
+
 def test_a_wait_in_vain_ends_in_time(both):  # C5, C42
     with timed() as clock:
         with pytest.raises(DeadlineError):
