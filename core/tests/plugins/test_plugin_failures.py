@@ -176,7 +176,8 @@ def test_pluggy_may_be_missing_until_a_plugin_of_others_is_loaded(site):
     assert name == "local://x"
     assert kind == "PluginDependencyError"
     assert (
-        message == BY + "needs pluggy, which is not installed; pip install pluggy; their-connector should depend on it"
+        message == BY + "needs the module 'pluggy', which is not installed; "
+        "reinstall their-connector, which should depend on what provides it"
     )
 
 

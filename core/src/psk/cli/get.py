@@ -134,11 +134,10 @@ def _place(path: str, parts: Sequence[memoryview]) -> None:
     # Replace the file that a link points to, not the link.
     target = os.path.realpath(path)
     temporary = f"{target}.{os.urandom(4).hex()}.part"
-    mode = 0o666
-    with suppress(FileNotFoundError):
-        mode = stat.S_IMODE(os.stat(target).st_mode) & mode  # noqa: PTH116  as above
     try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        with open(temporary, "xb") as file:  # noqa: PTH123  as above
+            with suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode) & 0o666)  # noqa: PTH101, PTH116  as above
             file.writelines(parts)
         os.replace(temporary, target)  # noqa: PTH105  as above
     except BaseException:

@@ -26,7 +26,6 @@ MOST_FOUND = 100_000
 MARK, UNKNOWN = object(), object()
 """The value that MARK pushes, and every value of no interest, or too long to be of any."""
 _PAIR = 2  # URI and body of a reference; text and encoding
-_LONGEST_TUPLE = 3  # what `restore_proxy` and `_codecs.encode` take is shorter
 
 
 class DamagedPickleError(ValueError):
@@ -174,7 +173,7 @@ class PickleReader:
             case "GET" | "BINGET" | "LONG_BINGET":
                 return self._memo.get(argument, UNKNOWN)
             case "EMPTY_TUPLE" | "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
-                return tuple(taken) if len(taken) <= _LONGEST_TUPLE else UNKNOWN
+                return tuple(taken)
             case "GLOBAL":
                 return self._fetch(*argument)
             case "STACK_GLOBAL":

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 GROUP = "psk"
 VARIABLE = "PSK_PLUGINS"
 LONGEST = 200
-"""No name, version or entry point of interest is longer; messages must not grow with the contents of a file."""
+"""No name, version or entry point of interest is longer; messages must not grow with a file, or another's error."""
 
 OK = "ok"
 NOT_LOADED = "not loaded yet"
@@ -39,7 +39,6 @@ INCOMPATIBLE = "incompatible"
 NOT_ALLOWED = "not allowed"
 BROKEN = "broken"
 
-LONGEST_CAUSE = 200
 _REFUSALS: dict[str, tuple[type[PluginError], str, str]] = {
     NOT_ALLOWED: (PluginNotAllowedError, "may not load here", "add it there if you trust it"),
     DUPLICATE: (DuplicatePluginError, "is not the only one of its name", "uninstall all of them but one"),
@@ -232,16 +231,14 @@ def _entries_of(place: str, contents: bytes | OSError, read: Reader) -> Iterator
 
 
 def _group(text: str) -> Iterator[tuple[str, str]]:
-    """Return names and values of our group of entry points, each pair once."""
+    """Return names and values of our group of entry points."""
     ours = False
-    seen = set()
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
             ours = line.strip("[] ") == GROUP
         elif ours and line and not line.startswith("#"):
             name, _, value = (part.strip() for part in line.partition("="))
-            if (name, value) not in seen and len(line) <= LONGEST:
-                seen.add((name, value))
+            if len(line) <= LONGEST:
                 yield name, value.partition("[")[0].strip()
 
 
@@ -397,16 +394,8 @@ def _describe(record: InstalledPlugin) -> tuple[Any, ...]:
     """
     _look_anew()
     module = _import_part(record, record.value)
-    try:
-        from psk.plugins.pluggy_adapter import hooks_of
-    except ModuleNotFoundError as error:
-        if error.name != "pluggy":
-            raise
-        raise PluginDependencyError(
-            f"{record.title} needs pluggy, which is not installed",
-            remedy=f"pip install pluggy; {record.distribution} should depend on it",
-        ) from error
-    hooks = hooks_of(module, record.title)
+    # As a part of the plug-in, whose distribution has to depend on pluggy: psk-core depends on nothing.
+    hooks = _import_part(record, "psk.plugins.pluggy_adapter:hooks_of")(module, record.title)
     needed = OBSERVER_HOOKS if record.kind == "observer" else HOOKS[record.kind][:1]
     if not any(getattr(hooks, hook).get_hookimpls() for hook in needed):
         raise BrokenPluginError(
@@ -457,4 +446,4 @@ def _cause(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001  the __str__ of a plug-in's own error may fail
         text = "which cannot be shown"
-    return f"{type(error).__name__}: {text if len(text) <= LONGEST_CAUSE else text[:LONGEST_CAUSE] + '...'}"
+    return f"{type(error).__name__}: {text if len(text) <= LONGEST else text[:LONGEST] + '...'}"

@@ -42,15 +42,8 @@ def hookimpl(
     """
 
     def mark(marked: F) -> F:
-        options = {
-            "hookwrapper": False,
-            "optionalhook": optionalhook,
-            "specname": specname,
-            "tryfirst": False,
-            "trylast": False,
-            "wrapper": False,
-        }
-        setattr(marked, IMPLEMENTATION, options)
+        unused = dict.fromkeys(("hookwrapper", "tryfirst", "trylast", "wrapper"), False)
+        setattr(marked, IMPLEMENTATION, {**unused, "optionalhook": optionalhook, "specname": specname})
         return marked
 
     return mark if function is None else mark(function)
@@ -91,9 +84,6 @@ class Description:
         # A string is a sequence of strings too, and was meant as the only one.
         listed: tuple[object, ...] = (values,) if isinstance(values, str) else tuple(values)
         return tuple(self._text(what, value, needed=True) for value in listed)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(self.names)}, target={self.target!r})"
 
 
 class _WithSchemes(Description):
