@@ -35,16 +35,16 @@ class Policy(ABC):
         """Return whether to proxy an object that is not a proxy."""
 
     def __and__(self, other: Callable[[Any], bool]) -> Policy:
-        return _Both(self, _checked(other))
+        return _Combined(operator.and_, self, _checked(other))
 
     def __rand__(self, other: Callable[[Any], bool]) -> Policy:
-        return _Both(_checked(other), self)
+        return _Combined(operator.and_, _checked(other), self)
 
     def __or__(self, other: Callable[[Any], bool]) -> Policy:
-        return _Either(self, _checked(other))
+        return _Combined(operator.or_, self, _checked(other))
 
     def __ror__(self, other: Callable[[Any], bool]) -> Policy:
-        return _Either(_checked(other), self)
+        return _Combined(operator.or_, _checked(other), self)
 
     def __invert__(self) -> Policy:
         return _Not(self)
@@ -135,34 +135,24 @@ class ProxySize(Policy):
         return f"ProxySize({self.min_bytes})"
 
 
-class _Both(Policy):
-    __slots__ = ("left", "right")
+class _Combined(Policy):
+    __slots__ = ("left", "operation", "right")
 
-    def __init__(self, left: Callable[[Any], bool], right: Callable[[Any], bool]) -> None:
+    def __init__(self, operation: Callable[[Any, Any], Any], left: Any, right: Any) -> None:
+        self.operation = operation
         self.left = left
         self.right = right
 
     def accepts(self, obj: Any) -> bool:
-        return bool(self.left(obj) and self.right(obj))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return operator.and_, (self.left, self.right)
-
-    def __repr__(self) -> str:
-        return f"({self.left!r} & {self.right!r})"
-
-
-class _Either(_Both):
-    __slots__ = ()
-
-    def accepts(self, obj: Any) -> bool:
+        if self.operation is operator.and_:
+            return bool(self.left(obj) and self.right(obj))
         return bool(self.left(obj) or self.right(obj))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return operator.or_, (self.left, self.right)
+        return self.operation, (self.left, self.right)
 
     def __repr__(self) -> str:
-        return f"({self.left!r} | {self.right!r})"
+        return f"({self.left!r} {'&' if self.operation is operator.and_ else '|'} {self.right!r})"
 
 
 class _Not(Policy):

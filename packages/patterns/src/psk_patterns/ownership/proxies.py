@@ -63,11 +63,10 @@ class OwnedProxy(Proxy[T]):
             forget(self)
             return restore_owned, (title.factory, offer.ticket, offer.verdict, title.ttl, title.window)
 
-    def __copy__(self) -> NoReturn:
-        _refuse_copy("owned", self)
+    def __copy__(self, _memo: Any = None) -> NoReturn:
+        _refuse_copy("owned ", self)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
-        _refuse_copy("owned", self)
+    __deepcopy__ = __copy__
 
     def __del__(self) -> None:
         title = _factory_left_by(self)
@@ -91,11 +90,10 @@ class RefProxy(Proxy[T]):
         loan.check()
         return restore_borrowed, (loan.factory,)
 
-    def __copy__(self) -> Any:
+    def __copy__(self, _memo: Any = None) -> Any:
         return wrapped(RefProxy, borrow_of(self).again())
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return wrapped(RefProxy, borrow_of(self).again())
+    __deepcopy__ = __copy__
 
     def __del__(self) -> None:
         _drop_borrow(self)
@@ -121,11 +119,10 @@ class RefMutProxy(Proxy[T]):
         forget(self)
         return restore_borrowed, sent
 
-    def __copy__(self) -> NoReturn:
+    def __copy__(self, _memo: Any = None) -> NoReturn:
         _refuse_copy("", self)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
-        _refuse_copy("", self)
+    __deepcopy__ = __copy__
 
     def __del__(self) -> None:
         _drop_borrow(self)
@@ -302,18 +299,19 @@ def known_class(proxy: Any) -> type | None:
 
 def forget(proxy: Any) -> None:
     """Let the next use of a proxy ask its factory: what it shows here may differ from what is stored."""
-    kind = known_class(proxy)
     del proxy.__proxy_wrapped__
-    forget_class(proxy)
-    if kind is not None:
-        proxy.__proxy_default_class__ = kind
+    _forget_default(proxy, "__proxy_default_hash__")
 
 
 def forget_class(proxy: Any) -> None:
     """Let the next question for the class of a proxy's object resolve it: a new version may have another one."""
-    for name in ("__proxy_default_class__", "__proxy_default_hash__"):
-        with suppress(AttributeError):
-            delattr(proxy, name)
+    _forget_default(proxy, "__proxy_default_class__")
+    _forget_default(proxy, "__proxy_default_hash__")
+
+
+def _forget_default(proxy: Any, name: str) -> None:
+    with suppress(AttributeError):
+        delattr(proxy, name)
 
 
 def restore_owned(
@@ -382,7 +380,7 @@ def _refuse_arrived(why: str) -> NoReturn:
 
 def _refuse_copy(kind: str, proxy: Any) -> NoReturn:
     raise OwnershipError(
-        f"the {kind}{' ' if kind else ''}{get_factory(proxy)!r} cannot be copied: an object has one owner, and at most "
+        f"the {kind}{get_factory(proxy)!r} cannot be copied: an object has one owner, and at most "
         "one borrower that may change it",
         remedy="make a second object with psk_patterns.clone(owner), or borrow() it",
     )
