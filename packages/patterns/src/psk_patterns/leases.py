@@ -64,12 +64,7 @@ class LeaseHolder:
     """
 
     def __init__(self, store: Store, ttl: float, *, on_lost: Callable[[str], None] | None = None) -> None:
-        if not store.supports(SupportsExpiry):
-            raise CapabilityError(
-                f"store {store.name!r} cannot keep a lease: channel {store.connector.scheme!r} has no SupportsExpiry",
-                remedy="evict the objects, or end their lifetime, when they are no longer needed; or use another "
-                "channel",
-            )
+        check_expiry(store)
         self.ttl = check_lease(ttl)
         self.store = store
         self.on_lost = on_lost
@@ -125,6 +120,19 @@ class LeaseHolder:
 
     def __repr__(self) -> str:
         return f"LeaseHolder({self.store.name!r}, ttl={self.ttl:g}, {len(self.keys)} objects)"
+
+
+def check_expiry(store: Store) -> None:
+    """Refuse a channel without expiry.
+
+    Raises:
+        CapabilityError: It has none.
+    """
+    if not store.supports(SupportsExpiry):
+        raise CapabilityError(
+            f"store {store.name!r} cannot keep a lease: channel {store.connector.scheme!r} has no SupportsExpiry",
+            remedy="use a ContextLifetime, evict the objects when they are no longer needed, or use another channel",
+        )
 
 
 def check_lease(ttl: float) -> float:

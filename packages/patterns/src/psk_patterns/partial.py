@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psk import Proxy, extract
+from psk import extract
 from psk.errors import InvalidArgumentError, StoreConfigError
+from psk.proxy import is_proxy
 from psk_patterns.arguments import check_lifetime, check_store
 from psk_patterns.policies import DEFAULT_BYTES, check_policy
 from psk_patterns.traversal import PLAIN, is_structure, transform
@@ -137,11 +138,6 @@ class Selection:
     def fill(self, marked: Any, made: Sequence[Any]) -> Any:
         """Rebuild a marked structure with the replacements of the selected objects, in their order."""
         return transform(marked, lambda leaf: made[leaf.number] if type(leaf) is _Mark else leaf) if made else marked
-
-
-def is_proxy(value: Any) -> bool:
-    """Return whether a value is a proxy, without resolving it."""
-    return issubclass(type(value), Proxy)
 
 
 def _is_large(value: Any, policy: Callable[[Any], bool]) -> bool:

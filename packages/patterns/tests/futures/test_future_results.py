@@ -110,7 +110,7 @@ def test_a_canceller_that_dies_between_its_steps_is_completed_by_who_waits(file_
     from psk_patterns.futures.state import CANCELLED, Claim
 
     made = future(file_store)
-    made.state.write_claim(Claim(CANCELLED))
+    made.state.write_claim(Claim.make(CANCELLED))
     with pytest.raises(FutureCancelledError):
         made.result(5)
     assert file_store.exists(made.key)

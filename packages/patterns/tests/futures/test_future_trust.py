@@ -125,7 +125,7 @@ def test_an_unsigned_future_is_refused_where_signatures_are_required(signed, add
 def test_keys_of_two_channels_are_no_future(file_store, address):
     with Store("other", address("file")) as other:
         one, two = (get_factory(store.proxy_from_key(store.reserve())) for store in (file_store, other))
-        with pytest.raises(InvalidReferenceError, match="two channels"):
+        with pytest.raises(InvalidReferenceError, match="one channel"):
             FutureState(one, two)
     with pytest.raises(InvalidReferenceError):
         restore_future("file:///x", one, 1.0, 1.0)

@@ -86,4 +86,4 @@ def test_what_was_owned_leaves_nothing_behind(local_store, scale):
     for _ in range(scale("patterns_ownership.races")):
         release(owned_proxy(local_store, [1]))
     assert atexit._ncallbacks() == before
-    assert not any((title._titles, title._places, title._claims))
+    assert not any((title._titles, title._claims))

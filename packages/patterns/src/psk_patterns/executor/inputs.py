@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from psk.errors import InvalidArgumentError, report_ignored
 from psk.fork import after_fork_in_child
+from psk.proxy import is_proxy
 from psk.store import get_key
 from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.futures import Future
 from psk_patterns.leases import reopened
 from psk_patterns.ownership import borrow, is_borrowed, is_owned, mark_refs_out_of_scope, withdraw
-from psk_patterns.partial import Selection, is_proxy
+from psk_patterns.partial import Selection
 from psk_patterns.policies import ProxyNever
 from psk_patterns.traversal import PLAIN, is_structure, leaves, transform
 
@@ -160,11 +161,8 @@ class Inputs:
             return
         borrowed, self._borrowed = self._borrowed, []
         owned, self._owned = self._owned, []
-        try:
-            _end_borrows(borrowed)
-            _take_back(owned)
-        except Exception:  # noqa: BLE001  the outcome must reach its future, whatever the channel raises here
-            report_ignored(self, "psk could not end the borrows of a task")
+        _end_borrows(borrowed)
+        _take_back(owned)
 
     def release(self) -> None:
         """Evict the objects that were put; twice has no effect, and an error is only reported, since leases expire."""

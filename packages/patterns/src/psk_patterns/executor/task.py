@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from psk import Store, extract, get_factory, get_or_create_store
 from psk.errors import CapabilityError, MissingKeyError, StoreExistsError
 from psk.fork import after_fork_in_child
+from psk.proxy import is_proxy
 from psk.store import StoreFactory, get_key
 from psk_patterns.errors import LeaseLostError
 from psk_patterns.executor.inputs import PolicySelection
 from psk_patterns.ownership import accept, into_owned, is_owned
-from psk_patterns.partial import is_proxy
 from psk_patterns.traversal import transform
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def unpack(packed: PackedResult, settings: WorkerSettings, *, ownership: bool) -
         if is_owned(leaf):
             accept(leaf)
         elif _key_of(leaf) in packed.keys:
-            return _owned(leaf, settings.ttl) if ownership else _kept(leaf, settings.ttl)
+            return _kept(leaf, settings.ttl, ownership=ownership)
         return leaf
 
     content = pickle.loads(packed.content) if packed.pickled else packed.content  # noqa: S301  as any result arrives
@@ -266,27 +266,21 @@ def _key_of(value: Any) -> str | None:
     return factory.reference.key if isinstance(factory, StoreFactory) else None
 
 
-def _owned(proxy: Any, ttl: float | None) -> Any:
-    try:
-        return into_owned(proxy) if ttl is None else into_owned(proxy, ttl=ttl)
-    except MissingKeyError as error:
-        raise _lost(proxy, ttl) from error
-
-
-def _kept(proxy: Any, ttl: float | None) -> Any:
+def _kept(proxy: Any, ttl: float | None, *, ownership: bool) -> Any:
     factory: Any = get_factory(proxy)
-    store = factory.store()
-    if ttl is not None and not store.renew(factory.reference.key, None):
-        raise _lost(proxy, ttl)
-    return proxy
-
-
-def _lost(proxy: Any, ttl: float | None) -> LeaseLostError:
+    missing: MissingKeyError | None = None
+    try:
+        if ownership:
+            return into_owned(proxy) if ttl is None else into_owned(proxy, ttl=ttl)
+        if ttl is None or factory.store().renew(factory.reference.key, None):
+            return proxy
+    except MissingKeyError as error:
+        missing = error
     within = "in time" if ttl is None else f"within {ttl:g} s"
-    return LeaseLostError(
-        f"{get_factory(proxy)!r} of a task's result is gone: it did not arrive {within}, or it was evicted",
+    raise LeaseLostError(
+        f"{factory!r} of a task's result is gone: it did not arrive {within}, or it was evicted",
         remedy="give the StoreExecutor a larger ttl",
-    )
+    ) from missing
 
 
 def _dumps(content: Any) -> bytes:

@@ -6,7 +6,7 @@ import os
 import pickle
 from platform import node
 from traceback import format_exception
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from psk.errors import ChannelDataError
 from psk_patterns.errors import FutureCancelledError, FutureError, ProducerDied, RemoteError
@@ -22,7 +22,7 @@ LONGEST_TRACEBACK: Final = 20_000
 """Characters of the producer's traceback that are sent; of longer ones the end, where the error is."""
 
 
-class Outcome:
+class Outcome(NamedTuple):
     """The end of a future.
 
     Attributes:
@@ -30,11 +30,8 @@ class Outcome:
         value: The result or the error; for the other kinds, the name of the process that wrote it.
     """
 
-    __slots__ = ("kind", "value")
-
-    def __init__(self, kind: str, value: Any) -> None:
-        self.kind = kind
-        self.value = value
+    kind: str
+    value: Any
 
     @classmethod
     def of_error(cls, error: BaseException) -> Outcome:

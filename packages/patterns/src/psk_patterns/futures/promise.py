@@ -55,7 +55,7 @@ class Future(Generic[T]):
         self.state = state
         self.ttl = ttl
         self.timeout = timeout
-        self._number = Claim(CLAIMED).number
+        self._number = os.urandom(8).hex()
         self._claimed_by = 0
         #: More than one if several threads claimed it at the same moment.
         self._holders: set[LeaseHolder] = set()
@@ -217,7 +217,7 @@ class Future(Generic[T]):
         process = os.getpid()  # a forked child's copy of this object is another producer
         if self._claimed_by == process:
             return
-        lease = self.state.claim(Claim(CLAIMED, f"{self._number}-{process:x}"), self.ttl)
+        lease = self.state.claim(Claim.make(CLAIMED, f"{self._number}-{process:x}"), self.ttl)
         if lease is not None:
             # A lost claim needs no report: the outcome is written only where there is none.
             holder = LeaseHolder(self.store, lease, on_lost=_ignore)

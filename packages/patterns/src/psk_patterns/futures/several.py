@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -118,10 +117,12 @@ def _batches(futures: set[Future[Any]], timeout: float | None) -> Generator[set[
     timeout = max(future.timeout for future in futures) if timeout is None else timeout
     deadline = time.monotonic() + timeout
     ends: SimpleQueue[tuple[Future[Any], PskError | None]] = SimpleQueue()
-    # The deadline that counts is the one above.
-    watched = {
-        Subscription(future.state, partial(_put, ends, future), timeout + GRACE_SECONDS): future for future in futures
-    }
+
+    def subscribe(future: Future[Any]) -> Subscription:
+        # The deadline that counts is the one above.
+        return Subscription(future.state, lambda error: ends.put((future, error)), timeout + GRACE_SECONDS)
+
+    watched = {subscribe(future): future for future in futures}
     ended = {watched.pop(subscription) for subscription in ended_now(watched)}
     left = futures - ended
     if ended:
@@ -142,10 +143,6 @@ def _batches(futures: set[Future[Any]], timeout: float | None) -> Generator[set[
             yield ended
     finally:
         unwatch(watched)
-
-
-def _put(ends: SimpleQueue[tuple[Future[Any], PskError | None]], future: Future[Any], error: PskError | None) -> None:
-    ends.put((future, error))
 
 
 def _next_batch(ends: SimpleQueue[tuple[Future[Any], PskError | None]], deadline: float) -> set[Future[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from psk import Store, get_factory
 from psk.connectors import SupportsExpiry
@@ -38,7 +38,7 @@ ATTEMPTS: Final = 10
 """Number of attempts when a claim that was in the way is gone at the next look."""
 
 
-class Claim:
+class Claim(NamedTuple):
     """The record under a future's claim key, by a producer or by a process that cancels.
 
     Args:
@@ -47,12 +47,14 @@ class Claim:
         who: The process that wrote it, for messages.
     """
 
-    __slots__ = ("kind", "number", "who")
+    kind: str
+    number: str
+    who: str
 
-    def __init__(self, kind: str, number: str | None = None, who: str | None = None) -> None:
-        self.kind = kind
-        self.number = os.urandom(8).hex() if number is None else number
-        self.who = this_process() if who is None else who
+    @classmethod
+    def make(cls, kind: str, number: str | None = None) -> Claim:
+        """Make a claim or a cancellation by this process."""
+        return cls(kind, number or os.urandom(8).hex(), this_process())
 
     @property
     def is_cancellation(self) -> bool:
@@ -61,7 +63,7 @@ class Claim:
 
     def pack(self) -> str:
         """Return what is stored: a string, which is read without pickle."""
-        return f"{self.kind}\n{self.number}\n{self.who}"
+        return "\n".join(self)
 
     @classmethod
     def unpack(cls, stored: object, key: str) -> Claim:
@@ -100,14 +102,11 @@ class FutureState:
     __slots__ = ("claim_factory", "is_released", "result_factory", "seen_claim")
 
     def __init__(self, result: StoreFactory[Any], claim: StoreFactory[Any]) -> None:
-        if not (isinstance(result, StoreFactory) and isinstance(claim, StoreFactory)):
+        is_future = isinstance(result, StoreFactory) and isinstance(claim, StoreFactory)
+        if not is_future or len({(each.reference.uri, each.reference.signed_by) for each in (result, claim)}) > 1:
             raise InvalidReferenceError(
-                "the object that arrived is not a future", remedy="reject it, or send the future again"
-            )
-        if (result.reference.uri, result.reference.signed_by) != (claim.reference.uri, claim.reference.signed_by):
-            raise InvalidReferenceError(
-                f"the object that arrived is not a future: its keys are of two channels, "
-                f"{result.reference.shown_uri!r} and {claim.reference.shown_uri!r}, or signed differently",
+                "the object that arrived is not a future: it does not consist of two references into one channel with "
+                "one signer",
                 remedy="reject it, or send the future again",
             )
         self.result_factory = result
@@ -287,7 +286,7 @@ class FutureState:
         Raises:
             PskError: The channel failed.
         """
-        claim = Claim(CANCELLED)
+        claim = Claim.make(CANCELLED)
         for _ in range(ATTEMPTS):
             if self.store().exists(self.result_key):
                 return self.is_cancelled()

@@ -30,6 +30,9 @@ LAST_CHECK_SECONDS: Final = 0.2
 PAUSE_SECONDS: Final = 0.1
 """Seconds before an unreachable channel is tried again."""
 
+UNREACHABLE: Final = (ChannelUnavailableError, ConnectorClosedError, StoreClosedError)
+"""Errors of an unreachable channel or a closed store: the next attempt may succeed."""
+
 
 def await_outcome(state: FutureState, timeout: float) -> Outcome:
     """Wait until a future has an outcome, and return it.
@@ -44,7 +47,7 @@ def await_outcome(state: FutureState, timeout: float) -> Outcome:
         ConnectorError: The channel failed.
     """
     deadline = time.monotonic() + timeout
-    outage = _Outage()
+    outage_ends: float | None = None
     while True:
         state.check_not_released()
         left = max(deadline - time.monotonic(), 0.0)
@@ -56,10 +59,13 @@ def await_outcome(state: FutureState, timeout: float) -> Outcome:
             ended = _has_died(state, deadline)
             if not ended and time.monotonic() >= deadline:
                 raise timeout_error(state, timeout) from None
-        except (ChannelUnavailableError, ConnectorClosedError, StoreClosedError) as error:
-            outage.pause(error, deadline)
+        except UNREACHABLE:
+            outage_ends = outage_ends or min(time.monotonic() + OUTAGE_SECONDS, deadline)
+            if time.monotonic() >= outage_ends:
+                raise
+            time.sleep(PAUSE_SECONDS)
             continue
-        outage.end()
+        outage_ends = None
         if ended:
             outcome = state.read_outcome()
             if outcome is not None:
@@ -76,33 +82,6 @@ def present_keys(store: Store, keys: Sequence[str]) -> Collection[str]:
         return store.wait(keys, timeout=0.0)
     except DeadlineError:
         return ()
-
-
-class _Outage:
-    """The time for which a channel has been unreachable."""
-
-    __slots__ = ("_until",)
-
-    def __init__(self) -> None:
-        self._until: float | None = None
-
-    def end(self) -> None:
-        """Record that the channel answered."""
-        self._until = None
-
-    def pause(self, error: Exception, deadline: float) -> None:
-        """Wait before the next attempt, or raise the error if the outage has lasted too long.
-
-        Args:
-            error: What the channel raised.
-            deadline: When no time is left, by `time.monotonic`.
-        """
-        now = time.monotonic()
-        if self._until is None:
-            self._until = min(now + OUTAGE_SECONDS, deadline)
-        if now >= self._until:
-            raise error
-        time.sleep(PAUSE_SECONDS)
 
 
 def timeout_error(state: FutureState, timeout: float) -> FutureTimeoutError:
@@ -128,5 +107,5 @@ def _has_died(state: FutureState, deadline: float) -> bool:
     try:
         there = state.store().exists(state.claim_key, timeout=max(min(left, CHECK_SECONDS), LAST_CHECK_SECONDS))
         return not there and state.note_lost_claim()
-    except (DeadlineError, ChannelUnavailableError, ConnectorClosedError, StoreClosedError):
+    except (DeadlineError, *UNREACHABLE):
         return False  # unknown; the next wait will tell

@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Any, Final
 from psk import Proxy, aresolve
 from psk.connectors import SupportsExpiry
 from psk.errors import (
-    ChannelUnavailableError,
-    ConnectorClosedError,
     DeadlineError,
     ProxyResolveError,
     PskError,
     SigningError,
-    StoreClosedError,
     UntrustedChannelError,
     report_ignored,
 )
 from psk.fork import after_fork_in_child
 from psk_patterns.errors import FutureError
-from psk_patterns.futures.waiting import CHECK_SECONDS, PAUSE_SECONDS, await_outcome, present_keys, timeout_error
+from psk_patterns.futures.waiting import (
+    CHECK_SECONDS,
+    PAUSE_SECONDS,
+    UNREACHABLE,
+    await_outcome,
+    present_keys,
+    timeout_error,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,9 +54,6 @@ TRIGGER_SECONDS: Final = 1.0
 
 READING_SECONDS: Final = 60.0
 """Seconds for a coroutine to fetch an outcome that exists."""
-
-UNREACHABLE = (ChannelUnavailableError, ConnectorClosedError, DeadlineError, StoreClosedError)
-"""Errors of an unreachable channel or a closed store: the next attempt may succeed."""
 
 
 class Subscription:
@@ -129,7 +130,7 @@ class Watcher:
             wake_up.trigger()
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="psk-futures", daemon=True)
+        thread = threading.Thread(target=self._watch, name="psk-futures", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
@@ -153,14 +154,6 @@ class Watcher:
             concerned = [each for each in self._subscriptions if each.state.result_key == key]
         for subscription in concerned:
             self._notify(subscription, error)
-
-    def _run(self) -> None:
-        try:
-            self._watch()
-        finally:
-            with self._lock:
-                if self._thread is threading.current_thread():
-                    self._thread = None
 
     def _watch(self) -> None:
         checked = time.monotonic()
@@ -228,7 +221,7 @@ class Watcher:
     def _judge(self, subscription: Subscription, look: Callable[[], bool]) -> None:
         try:
             ended = look()
-        except UNREACHABLE:
+        except (DeadlineError, *UNREACHABLE):
             raise
         except PskError as error:
             self._notify(subscription, error)

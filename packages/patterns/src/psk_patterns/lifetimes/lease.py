@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from psk.connectors import SupportsExpiry, check_ttl
-from psk.errors import CapabilityError, InvalidArgumentError
+from psk.connectors import check_ttl
+from psk.errors import InvalidArgumentError
 from psk_patterns.errors import LeaseLostError, LifetimeEndedError
-from psk_patterns.leases import LeaseHolder, reopened
+from psk_patterns.leases import LeaseHolder, check_expiry, reopened
 from psk_patterns.lifetimes.lifetime import EvictingLifetime
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class LeaseLifetime(EvictingLifetime):
         if renew:
             self._holders = {store.uri: LeaseHolder(store, seconds)}
         else:
-            self._check(store)
+            check_expiry(store)
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
 
@@ -88,17 +88,13 @@ class LeaseLifetime(EvictingLifetime):
             return
         with self._lock:
             self._deadline = seconds + (time.monotonic() if _is_date(expiry) else self._deadline)
-        failures = [
-            (store, failure)
-            for store, keys in self._by_store().items()
-            if (failure := _extended(keys, store, self.ttl)) is not None
-        ]
-        if failures:
-            store, failure = failures[0]
-            raise LeaseLostError(
-                f"{self._title} could not extend all its leases in store {store.name!r}: {failure}",
-                remedy="extend it again, by a short time, before the time that was set before is over",
-            ) from failure
+        failures = {store: _extended(keys, store, self.ttl) for store, keys in self._by_store().items()}
+        for store, failure in failures.items():
+            if failure is not None:
+                raise LeaseLostError(
+                    f"{self._title} could not extend all its leases in store {store.name!r}: {failure}",
+                    remedy="extend it again, by a short time, before the time that was set before is over",
+                ) from failure
 
     def close(self, *, close_stores: bool = False) -> None:
         """Stop renewing and evict everything attached; see `ContextLifetime.close`.
@@ -116,7 +112,7 @@ class LeaseLifetime(EvictingLifetime):
         return super().done() or (self._holders is None and time.monotonic() >= self._deadline)
 
     def _attach(self, keys: Sequence[str], store: Store) -> None:
-        self._check(store)
+        check_expiry(store)
         if self.done():
             self._end()
         super()._attach(keys, store)
@@ -132,14 +128,6 @@ class LeaseLifetime(EvictingLifetime):
                 holder.close()
         if failure is not None:
             raise failure
-
-    def _check(self, store: Store) -> None:
-        if not store.supports(SupportsExpiry):
-            raise CapabilityError(
-                f"{self._title} cannot have objects of store {store.name!r}: channel "
-                f"{store.connector.scheme!r} has no SupportsExpiry",
-                remedy="use a ContextLifetime, or another channel",
-            )
 
 
 def _is_date(expiry: Expiry) -> bool:

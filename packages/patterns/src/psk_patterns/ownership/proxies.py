@@ -299,19 +299,18 @@ def known_class(proxy: Any) -> type | None:
 
 def forget(proxy: Any) -> None:
     """Let the next use of a proxy ask its factory: what it shows here may differ from what is stored."""
-    del proxy.__proxy_wrapped__
-    _forget_default(proxy, "__proxy_default_hash__")
+    kind = known_class(proxy)
+    del proxy.__proxy_wrapped__  # which makes the target's class the known one
+    forget_class(proxy)
+    if kind is not None:
+        proxy.__proxy_default_class__ = kind
 
 
 def forget_class(proxy: Any) -> None:
     """Let the next question for the class of a proxy's object resolve it: a new version may have another one."""
-    _forget_default(proxy, "__proxy_default_class__")
-    _forget_default(proxy, "__proxy_default_hash__")
-
-
-def _forget_default(proxy: Any, name: str) -> None:
-    with suppress(AttributeError):
-        delattr(proxy, name)
+    for name in ("__proxy_default_class__", "__proxy_default_hash__"):
+        with suppress(AttributeError):
+            delattr(proxy, name)
 
 
 def restore_owned(
@@ -330,9 +329,8 @@ def restore_owned(
         ReferenceInvalidError: It is damaged or forged.
     """
     parts = factory, ticket, verdict
-    if not all(type(part) is StoreFactory for part in parts):
-        _refuse_arrived("its parts are not references")
-    if len({(part.reference.uri, part.reference.signed_by) for part in parts}) != 1:
+    are_references = all(type(part) is StoreFactory for part in parts)
+    if not are_references or len({(part.reference.uri, part.reference.signed_by) for part in parts}) != 1:
         _refuse_arrived("its parts are not references into one channel with one signer")
     try:
         ttl, window = check_ttl(ttl), check_ttl(window)

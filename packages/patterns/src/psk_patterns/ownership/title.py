@@ -276,20 +276,21 @@ class Title:
             store: Where the version is, open.
             key: Its key, which may be that of the version before.
         """
-        before = self.key
+        before = self.place
         made: Any = get_factory(store.proxy_from_key(key, deserializer=self.factory.deserializer))
-        if key != before and self.holder is not None:
+        if key != before[1] and self.holder is not None:
             self.holder.add(key, guard=partial(self.is_wanted, key))
         self.factory = made
         for loan in tuple(self.loans):
             loan.factory = made
-        if key == before:
+        if key == before[1]:
             return
         _note(self)
+        _forget(self, before)
         if self.holder is not None:
-            self.holder.discard(before)
+            self.holder.discard(before[1])
         with suppress(PskError):  # it expires
-            store.evict(before)
+            store.evict(before[1])
 
     def write(self, obj: Any, serializer: Any) -> None:
         """Store a new version, under the same key if the channel can swap.
@@ -427,7 +428,7 @@ class Title:
     def end(self, reason: str) -> None:
         """Give the title up; the object is left to others, or to expire."""
         self.state, self.reason = State.ENDED, reason
-        _forget(self)
+        _forget(self, self.place)
         if self.holder is not None:
             self.holder.close()
 
@@ -440,8 +441,6 @@ class Title:
 
 #: Every title that has not ended, by URI and key of its object: several copies of an owner may have arrived.
 _titles: dict[tuple[str, str], set[Title]] = {}
-#: The place of each of them in that table.
-_places: dict[Title, tuple[str, str]] = {}
 #: The places of objects that a thread is making an owner of.
 _claims: set[tuple[str, str]] = set()
 #: The channels for which `_leave_all` was registered, and whether they had been opened.
@@ -453,15 +452,11 @@ _lock = threading.RLock()
 
 def _note(title: Title) -> None:
     """Remember a title, under the key that it has now, until it has ended."""
-    place = title.place
-    channel = place[0], title.is_accepted
+    channel = title.place[0], title.is_accepted
     with _lock:
-        _forget(title)
         if title.state is State.ENDED:
             return
-        there = _titles.setdefault(place, set())
-        _places[title] = place
-        there.add(title)
+        _titles.setdefault(title.place, set()).add(title)
         if channel not in _channels:
             _channels.add(channel)
             # The function registered last runs first: before the channel that was opened last ends its session.
@@ -469,17 +464,13 @@ def _note(title: Title) -> None:
             atexit.register(_leave_all)
 
 
-def _forget(title: Title) -> None:
-    """Forget a title that has ended; one that was not noted is ignored."""
+def _forget(title: Title, place: tuple[str, str]) -> None:
+    """Remember a title no more under a key; one that was not noted is ignored."""
     with _lock:
-        if title not in _places:
-            return
-        place = _places[title]
-        there = _titles[place]
-        del _places[title]
+        there = _titles.get(place, set())
         there.discard(title)
         if not there:
-            del _titles[place]
+            _titles.pop(place, None)
 
 
 @contextmanager
@@ -523,7 +514,7 @@ def _tell_moved(accepted: Title) -> None:
 
 def _leave_all() -> None:
     with _lock:
-        titles = tuple(_places)
+        titles = {title for there in _titles.values() for title in there}
     for title in titles:
         later(title.leave)
     flush(SHORT_EXIT)
@@ -533,5 +524,5 @@ def _leave_all() -> None:
 def _reset() -> None:
     global _lock  # noqa: PLW0603  its holder does not exist in the child
     _lock = threading.RLock()
-    for table in (_titles, _places, _claims, _channels):  # the titles are the parent's
+    for table in (_titles, _claims, _channels):  # the titles are the parent's
         table.clear()
