@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from psk.errors import InvalidArgumentError, report_ignored
-from psk.fork import after_fork_in_child
 from psk.proxy import is_proxy
 from psk.store import get_key
 from psk_patterns.errors import ReferenceInvalidError
 from psk_patterns.futures import Future
 from psk_patterns.leases import reopened
 from psk_patterns.ownership import borrow, is_borrowed, is_owned, mark_refs_out_of_scope, withdraw
+from psk_patterns.ownership.proxies import borrow_of
 from psk_patterns.partial import Selection
 from psk_patterns.policies import ProxyNever
 from psk_patterns.traversal import PLAIN, is_structure, leaves, transform
@@ -161,7 +160,11 @@ class Inputs:
             return
         borrowed, self._borrowed = self._borrowed, []
         owned, self._owned = self._owned, []
-        _end_borrows(borrowed)
+        for ref in borrowed:
+            users = borrow_of(ref).users
+            users.discard(self)
+            if not users:
+                mark_refs_out_of_scope(ref)
         _take_back(owned)
 
     def release(self) -> None:
@@ -182,29 +185,12 @@ class Inputs:
         elif is_owned(value):
             self._owned.append(value)
         elif is_borrowed(value):
-            with _lock:
-                _uses[id(value)] = _uses.get(id(value), 0) + 1
+            borrow_of(value).users.add(self)
             self._borrowed.append(value)
         return value
 
     def __repr__(self) -> str:
         return f"Inputs({self._store.name!r}, {len(self.keys)} objects)"
-
-
-#: The number of unfinished tasks that have a borrow, by its id; their inputs hold it, so that the id is not reused.
-_uses: dict[int, int] = {}
-_lock = threading.RLock()
-
-
-def _end_borrows(borrows: Iterable[Any]) -> None:
-    for each in borrows:
-        with _lock:
-            _uses[id(each)] -= 1
-            is_last = not _uses[id(each)]
-            if is_last:
-                del _uses[id(each)]
-        if is_last:
-            mark_refs_out_of_scope(each)
 
 
 def _take_back(owners: Iterable[Any]) -> None:
@@ -232,9 +218,3 @@ def evict_quietly(store: Store, keys: Collection[str], what: str) -> None:
             opened.evict_batch(keys)
     except Exception:  # noqa: BLE001  as documented
         report_ignored(store, f"psk could not evict {len(keys)} {what} of a task")
-
-
-@after_fork_in_child
-def _reset() -> None:
-    global _lock  # noqa: PLW0603  its holder does not exist in a forked child
-    _lock = threading.RLock()

@@ -220,7 +220,7 @@ class Future(Generic[T]):
         lease = self.state.claim(Claim.make(CLAIMED, f"{self._number}-{process:x}"), self.ttl)
         if lease is not None:
             # A lost claim needs no report: the outcome is written only where there is none.
-            holder = LeaseHolder(self.store, lease, on_lost=_ignore)
+            holder = LeaseHolder(self.store, lease, on_lost=lambda _key: None)
             self._holders.add(holder)  # first: after an interrupt, the finaliser closes it
             holder.add(self.state.claim_key)
         self._claimed_by = process
@@ -417,7 +417,3 @@ def _check_times(ttl: float, timeout: float) -> None:
     check_timeout(timeout)
     if timeout is None:
         raise InvalidArgumentError("a future without a timeout might wait for ever", remedy="give seconds as a number")
-
-
-def _ignore(_key: str) -> None:
-    """Do nothing."""

@@ -103,9 +103,9 @@ def timeout_error(state: FutureState, timeout: float) -> FutureTimeoutError:
 def _has_died(state: FutureState, deadline: float) -> bool:
     if state.seen_claim is None:
         return False
-    left = deadline - time.monotonic()
+    timeout = max(min(deadline - time.monotonic(), CHECK_SECONDS), LAST_CHECK_SECONDS)
     try:
-        there = state.store().exists(state.claim_key, timeout=max(min(left, CHECK_SECONDS), LAST_CHECK_SECONDS))
+        there = state.store().exists(state.claim_key, timeout=timeout)
         return not there and state.note_lost_claim()
     except (DeadlineError, *UNREACHABLE):
         return False  # unknown; the next wait will tell

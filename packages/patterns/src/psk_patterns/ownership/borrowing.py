@@ -39,6 +39,7 @@ class Borrow:
 
     Attributes:
         ended: Why it cannot be used any more, or an empty string.
+        users: The unfinished tasks that got it as an argument; it ends with the last of them.
         is_away: Whether it was sent, and its proxy here is gone.
         deadline: Until when one that was sent lasts if nothing ends it, by `time.monotonic`; None if it was not.
     """
@@ -47,6 +48,7 @@ class Borrow:
         self.factory = factory
         self.mutable = mutable
         self.ended = ""
+        self.users: set[object] = set()
         self.is_away = False
         self.deadline: float | None = None
 
