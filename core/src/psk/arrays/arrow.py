@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from importlib import import_module
+from typing import Any
 
 from psk.arrays import PROTOCOL, is_wasteful
 
-if TYPE_CHECKING:
-    pa = cast("Any", None)  # whether it is installed where types are checked must make no difference
-else:
-    import pyarrow as pa
+# Not by a statement: whether it is installed where types are checked must make no difference.
+pa: Any = import_module("pyarrow")
 
 
 def reduce_columns(columns: Any) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copyreg
-from typing import TYPE_CHECKING, Any, cast
+from importlib import import_module
+from typing import Any
 
 from psk.arrays import PROTOCOL
 
-if TYPE_CHECKING:
-    pd = cast("Any", None)  # whether it is installed where types are checked must make no difference
-else:
-    import pandas as pd
+# Not by a statement: whether it is installed where types are checked must make no difference.
+pd: Any = import_module("pandas")
 
 _COLUMN = "_pa_array"
 

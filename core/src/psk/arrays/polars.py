@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from importlib import import_module
+from typing import Any
 
 from psk.arrays import PROTOCOL, is_wasteful
 
-if TYPE_CHECKING:
-    pl = cast("Any", None)  # whether it is installed where types are checked must make no difference
-else:
-    import polars as pl
+# Not by a statement: whether it is installed where types are checked must make no difference.
+pl: Any = import_module("polars")
 
 # Below, polars' own pickling is as fast, and its reader needs no pyarrow.
 _ARROW_FROM = 64 * 1024

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from importlib import import_module
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from psk.arrays import PROTOCOL
 from psk.errors import PayloadError, SerializationError
@@ -13,9 +14,8 @@ from psk.wire import Codec
 if TYPE_CHECKING:
     from psk.wire import Frame
 
-    torch = cast("Any", None)  # whether it is installed where types are checked must make no difference
-else:
-    import torch
+# Not by a statement: whether it is installed where types are checked must make no difference.
+torch: Any = import_module("torch")
 
 _HEAD = struct.Struct("<BBB")  # flags, dimensions, length of the type's name
 _NEEDS_GRADIENT = 1
@@ -48,9 +48,8 @@ def reduce_tensor(tensor: Any) -> Any:
     """Reduce a tensor to its memory; torch pickles it if it is sparse, quantized, on a device, or has attributes."""
     if not is_plain(tensor):
         return tensor.__reduce_ex__(PROTOCOL)
-    memory, strides = _memory_of(tensor)
-    size = tuple(tensor.shape)
-    return rebuild_tensor, (PickleBuffer(memory), _name_of[tensor.dtype], size, strides, tensor.requires_grad)
+    memory, *parts = _parts_of(tensor)
+    return rebuild_tensor, (PickleBuffer(memory), *parts, tensor.requires_grad)
 
 
 def rebuild_tensor(
@@ -76,7 +75,8 @@ def rebuild_tensor(
     return tensor.requires_grad_() if needs_gradient else tensor
 
 
-def _memory_of(tensor: Any) -> tuple[Any, tuple[int, ...]]:
+def _parts_of(tensor: Any) -> tuple[Any, str, tuple[int, ...], tuple[int, ...]]:
+    """Return a tensor's memory, the name of its elements' type, its sizes and its strides."""
     # Transposed, expanded and overlapping tensors leave no gaps, so they need no copy. A tensor with gaps is copied:
     # it may be a small part of a large one, which torch's own pickling would send as a whole.
     tensor = tensor.detach()
@@ -86,7 +86,7 @@ def _memory_of(tensor: Any) -> tuple[Any, tuple[int, ...]]:
         tensor = tensor.contiguous()
         strides, span = tensor.stride(), tensor.numel()
     flat = tensor.as_strided((span,), (1,), tensor.storage_offset())
-    return flat.view(torch.uint8).numpy(), strides
+    return flat.view(torch.uint8).numpy(), _name_of[tensor.dtype], tuple(tensor.shape), strides
 
 
 def _span(size: tuple[int, ...], strides: tuple[int, ...]) -> int:
@@ -101,12 +101,10 @@ def _encode(obj: Any) -> list[Frame]:
             f"an object of type {type(obj).__qualname__} is not a plain tensor in this process's memory",
             remedy="omit the codec, and it is pickled",
         )
-    memory, strides = _memory_of(obj)
+    memory, name, sizes, strides = _parts_of(obj)
     flags = (_NEEDS_GRADIENT if obj.requires_grad else 0) | (_IS_PARAMETER if type(obj) is not torch.Tensor else 0)
-    name = _name_of[obj.dtype].encode()
-    dimensions = len(strides)
-    head = _HEAD.pack(flags, dimensions, len(name)) + name
-    return [head + struct.pack(f"<{2 * dimensions}Q", *obj.shape, *strides), memoryview(memory)]
+    head = _HEAD.pack(flags, len(sizes), len(name)) + name.encode()
+    return [head + struct.pack(f"<{2 * len(sizes)}Q", *sizes, *strides), memoryview(memory)]
 
 
 def _decode(frames: list[memoryview]) -> Any:

@@ -118,8 +118,8 @@ class Reference(NamedTuple):
 
     def sign(self, key: SigningKey) -> Reference:
         """Return this reference signed: HMAC-SHA256 cut to 16 bytes (RFC 2104 section 5)."""
-        named = Reference(*self[:-2], signed_by=key.name)
-        return Reference(*named[:-1], mac=key.authenticate(_signed_parts(named))[:_MAC_SIZE])
+        named = Reference._make((*self[:-2], key.name, b""))
+        return Reference._make((*named[:-1], key.authenticate(_signed_parts(named))[:_MAC_SIZE]))
 
     def verify(self, key: SigningKey) -> None:
         """Check that the holder of a key made this reference, for this URI.
