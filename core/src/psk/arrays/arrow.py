@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-from psk.arrays import PROTOCOL, is_wasteful
+import pyarrow as pa
 
-# Not by a statement: whether it is installed where types are checked must make no difference.
-pa: Any = import_module("pyarrow")
+from psk.arrays import PROTOCOL, is_wasteful
 
 
 def reduce_columns(columns: Any) -> Any:

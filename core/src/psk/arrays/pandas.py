@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copyreg
-from importlib import import_module
 from typing import Any
 
-from psk.arrays import PROTOCOL
+import pandas as pd
 
-# Not by a statement: whether it is installed where types are checked must make no difference.
-pd: Any = import_module("pandas")
+from psk.arrays import PROTOCOL
 
 _COLUMN = "_pa_array"
 

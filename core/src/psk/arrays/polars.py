@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-from psk.arrays import PROTOCOL, is_wasteful
+import polars as pl
 
-# Not by a statement: whether it is installed where types are checked must make no difference.
-pl: Any = import_module("polars")
+from psk.arrays import PROTOCOL, is_wasteful
 
 # Below, polars' own pickling is as fast, and its reader needs no pyarrow.
 _ARROW_FROM = 64 * 1024

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from importlib import import_module
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from psk.arrays import PROTOCOL
 from psk.errors import PayloadError, SerializationError
@@ -13,9 +14,6 @@ from psk.wire import Codec
 
 if TYPE_CHECKING:
     from psk.wire import Frame
-
-# Not by a statement: whether it is installed where types are checked must make no difference.
-torch: Any = import_module("torch")
 
 _HEAD = struct.Struct("<BBB")  # flags, dimensions, length of the type's name
 _NEEDS_GRADIENT = 1
