@@ -199,25 +199,13 @@ def make_class(owner: Any, attribute: str, name: str, bases: tuple[Any, ...], na
 def _metaclass(own: Any) -> Any:
     made = FormType if own is type else type("FormType", (FormType, own), {})
     # A pickled form is the class that the proxy was made with.
-    copyreg.pickle(made, _reduce_form)
+    copyreg.pickle(made, lambda form: (getattr, (form.__proxy_public__, "__proxy_public__")))
     return made
-
-
-def _reduce_form(form: Any) -> tuple[Any, ...]:
-    return getattr, (form.__proxy_public__, "__proxy_public__")
 
 
 def _register(cls: Any) -> None:
     # A fast form answers an instance's `__reduce_ex__` and `__deepcopy__` with the target's; pickle and copy ask
     # these tables first.
-    copyreg.pickle(cls, _reduce)
-    copy._deepcopy_dispatch[cls] = _deepcopy  # type: ignore[attr-defined]  # noqa: SLF001  # no other way in
-
-
-def _reduce(proxy: Any) -> Any:
-    cls: Any = type(proxy)
-    return cls.__reduce_ex__(proxy, 4)
-
-
-def _deepcopy(proxy: Any, memo: dict[int, Any]) -> Any:
-    return type(proxy).__deepcopy__(proxy, memo)
+    copyreg.pickle(cls, lambda proxy: cls.__reduce_ex__(proxy, 4))
+    deepcopy: dict[type, Any] = copy._deepcopy_dispatch  # type: ignore[attr-defined]  # noqa: SLF001  # no other way in
+    deepcopy[cls] = lambda proxy, memo: cls.__deepcopy__(proxy, memo)

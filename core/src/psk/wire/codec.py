@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import struct
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from psk.errors import PayloadError, SerializationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from psk.wire.buffers import Frame
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""Contiguous bytes. Anything else that has the buffer protocol is wrapped in a memoryview first."""
+
+Frame: TypeAlias = "Buffer | Sequence[Buffer]"
+"""One frame to write: one buffer, or segments that are written back to back."""
 
 CODEC_RULE = "use 1 to 32 of a-z 0-9 . _ -"
 is_codec_name = re.compile(r"[a-z0-9._-]{1,32}").fullmatch

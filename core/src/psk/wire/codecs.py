@@ -16,7 +16,7 @@ from psk.wire.pickling import CLOUDPICKLE, PICKLE, add_reducers, is_loaded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psk.wire.buffers import Frame
+    from psk.wire.codec import Frame
     from psk.wire.signing import SigningKey
 
 PRIVATE_CODEC = "private"

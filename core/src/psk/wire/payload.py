@@ -1,15 +1,16 @@
-"""Lay out, parse and verify payloads: one object's header block and frames, and the random id that names it."""
+"""Lay out, parse and verify payloads: an object's header block and frames, its random id, and memory to receive into."""
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from psk.errors import PayloadError, SerializationError
 from psk.fork import after_fork_in_child
-from psk.wire.buffers import private_copy
 from psk.wire.header import (
     CRC_OFFSET,
     EXPIRES,
@@ -29,12 +30,18 @@ from psk.wire.header import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psk.wire.buffers import Buffer, Frame
+    from psk.wire.codec import Buffer, Frame
     from psk.wire.signing import SigningKey
 
 _MAC_CONTEXT = b"psk payload 1\0"
 _ID_SIZE = 16
 _ID_BATCH = 256
+# Below, malloc is faster than a mapping; above, a mapping is returned to the system when its last view goes.
+_MAPPED_FROM = 64 * 1024
+# Below, a huge page would mostly be waste; above, it saves most of the page faults.
+_HUGE_FROM = 2 * 1024 * 1024
+_PRIVATE = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+_HUGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)
 
 _unused_ids: list[bytes] = []
 _take_id = _unused_ids.pop
@@ -66,6 +73,39 @@ def _refill_ids() -> bytes:
 @after_fork_in_child
 def _forget_ids() -> None:
     _unused_ids.clear()
+
+
+def allocate(nbytes: int) -> memoryview:
+    """Return private, writable memory, filled with zeros.
+
+    Args:
+        nbytes: Size in bytes, 0 or more.
+
+    Returns:
+        A view of `nbytes` bytes; the memory lives as long as the view or anything made from it.
+
+    Raises:
+        MemoryError: The system does not have that much memory.
+    """
+    if nbytes < _MAPPED_FROM:
+        return memoryview(bytearray(nbytes))
+    if not _PRIVATE:  # on Windows, an anonymous mapping is private to the process
+        return memoryview(mmap.mmap(-1, nbytes))
+    try:
+        memory = mmap.mmap(-1, nbytes, flags=_PRIVATE)
+    except OSError as error:
+        raise MemoryError(f"no memory for {nbytes} bytes") from error
+    if _HUGE_PAGES is not None and nbytes >= _HUGE_FROM:
+        with suppress(OSError):  # a kernel without huge pages: slower, not wrong
+            memory.madvise(_HUGE_PAGES)
+    return memoryview(memory)
+
+
+def _private_copy(view: memoryview) -> memoryview:
+    """Return a writable copy of a byte view, in memory of its own."""
+    copy = allocate(view.nbytes)
+    copy[:] = view
+    return copy
 
 
 class Frames:
@@ -257,7 +297,7 @@ class Payload(Header):
             if not view.readonly and (entry >= READ_ONLY or not self._received):
                 view = view.toreadonly()
             if private and entry < READ_ONLY and view.readonly:
-                view = private_copy(view)
+                view = _private_copy(view)
             views.append(view)
         return views
 

@@ -20,7 +20,7 @@ from psk.wire.header import MAXIMUM_FRAMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from psk.wire.buffers import Buffer, Frame
+    from psk.wire.codec import Buffer, Frame
 
 PROTOCOL = 5
 # Below, a frame of its own costs more than the copy into the stream.

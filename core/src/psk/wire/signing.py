@@ -12,7 +12,7 @@ from psk.plugins.importing import on_demand
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from psk.wire.buffers import Buffer
+    from psk.wire.codec import Buffer
 
 is_signing_key_name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}").fullmatch
 _NAME_RULE = "use 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with a dot"
