@@ -208,4 +208,4 @@ def _register(cls: Any) -> None:
     # these tables first.
     copyreg.pickle(cls, lambda proxy: cls.__reduce_ex__(proxy, 4))
     deepcopy: dict[type, Any] = copy._deepcopy_dispatch  # type: ignore[attr-defined]  # noqa: SLF001  # no other way in
-    deepcopy[cls] = lambda proxy, memo: cls.__deepcopy__(proxy, memo)
+    deepcopy[cls] = cls.__deepcopy__

@@ -1,4 +1,4 @@
-"""Lay out, parse and verify payloads: an object's header block and frames, its random id, and memory to receive into."""
+"""Lay out, parse and verify payloads: header block and frames of an object, its random id, memory to receive into."""
 
 from __future__ import annotations
 
