@@ -86,12 +86,9 @@ class PerProcess(Generic[T]):
     def __init__(self, make: Callable[[], T], *, forget: Callable[[T], object] | None = None) -> None:
         self._make = make
         self._forget = forget
-        self._begin()
-        after_fork_in_child(self, PerProcess._continue_in_child)
-
-    def _begin(self) -> None:
         self._value: T = _NOTHING
         self._lock = threading.RLock()  # a finaliser or a signal handler may come in while it is held
+        after_fork_in_child(self, PerProcess._continue_in_child)
 
     def get(self) -> T:
         """Return the value of this process."""
@@ -110,7 +107,7 @@ class PerProcess(Generic[T]):
 
     def _continue_in_child(self) -> None:
         value = self.clear()
-        self._begin()
+        self._lock = threading.RLock()
         if value is not None and self._forget is not None:
             self._forget(value)
 
@@ -168,9 +165,8 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     import asyncio
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:  # which cancels what still runs, and closes the loop
-        is_over = False
-        while not is_over:
+        while True:
             # Its caller gets what a coroutine raised; the loop itself must go on for all others.
             with suppress(KeyboardInterrupt, SystemExit):
                 runner.get_loop().run_forever()
-                is_over = True
+                return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -102,11 +104,7 @@ def tls_context(
 
 def _check_regular(path: str) -> None:
     # Of a pipe the library would wait for a writer, without a deadline.
-    import errno
-    import os
-    import stat
-
-    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  connectors need no pathlib
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  connectors need no pathlib
         raise OSError(errno.EINVAL, f"{path} is not a regular file")
 
 

@@ -243,7 +243,12 @@ class Subscriber:
             pipe.close()
 
     def _stay_connected(self, pipe: WakePipe) -> None:
-        while (topic := self._any_topic()) is not None:
+        while True:
+            with self._lock:
+                topic = next(iter(self._by_topic), None)
+                if topic is None:
+                    self._pipe = None  # the next listener starts another thread
+                    return
             try:
                 session = _Session(self._connect(topic), pipe)
                 with self._lock:
@@ -260,14 +265,6 @@ class Subscriber:
                     ended, self._session = self._session, None
                 if ended is not None:
                     ended.feed.close()
-
-    def _any_topic(self) -> bytes | None:
-        """Return a topic to connect for; None if the thread ends now, because nobody listens."""
-        with self._lock:
-            for topic in self._by_topic:
-                return topic
-            self._pipe = None
-            return None
 
     def _serve(self, session: _Session) -> None:
         """Pass on what is heard; return when nobody listens any more."""
