@@ -57,19 +57,6 @@ class _Pool:
                     self.tasks.remove(task)
                     raise
 
-    def step_aside(self) -> bool:
-        if threading.current_thread() not in self.workers:
-            return False
-        with self.lock:
-            self.aside += 1
-        with suppress(RuntimeError):  # no thread can be started: the tasks wait for one that comes back
-            self.grow()
-        return True
-
-    def come_back(self) -> None:
-        with self.lock:
-            self.aside -= 1
-
     def grow(self, *, beyond: bool = False) -> None:
         """Start a thread if a task waits for one and there is a place for it, or if it may go beyond all places."""
         worker = None
@@ -167,9 +154,15 @@ def stepping_aside() -> Iterator[None]:
     Otherwise waits could occupy all places of the pool, and the work that they wait for would never start.
     """
     pool = _pool
-    stepped_aside = pool.step_aside()
+    if threading.current_thread() not in pool.workers:
+        yield
+        return
+    with pool.lock:
+        pool.aside += 1
     try:
+        with suppress(RuntimeError):  # no thread can be started: the tasks wait for one that comes back
+            pool.grow()
         yield
     finally:
-        if stepped_aside:
-            pool.come_back()
+        with pool.lock:
+            pool.aside -= 1

@@ -10,7 +10,7 @@ from psk.connectors.config import is_scheme, parse_uri
 from psk.errors import UnknownConnectorError, UnknownPluginError
 from psk.plugins.builtin import FIRST_PARTY, TARGETS
 from psk.plugins.importing import import_target, on_demand
-from psk.wire import is_distribution_name
+from psk.wire import is_distribution_name, shown_uri
 
 if TYPE_CHECKING:
     from psk.connectors.contract import Connector
@@ -94,11 +94,9 @@ def provider_of(uri: str) -> str:
 
 
 def _unknown(scheme: object, installed: tuple[str, ...]) -> UnknownConnectorError:
-    with on_demand:
-        from psk.credentials import masked_uri  # a URI that was given as a scheme may contain a password
-
     distribution = FIRST_PARTY.get(scheme.partition("+")[0]) if isinstance(scheme, str) else None
-    asked = masked_uri(scheme) if isinstance(scheme, str | bytes) else scheme
+    # A URI that was given as a scheme may contain a password.
+    asked = shown_uri(scheme) if isinstance(scheme, str | bytes) else scheme
     return UnknownConnectorError(
         f"no connector for {shown(asked)} is installed here",
         remedy=f"pip install {distribution}" if distribution else _ASK,

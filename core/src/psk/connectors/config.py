@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from psk.connectors.arguments import shown
 from psk.errors import ConnectorConfigError, PskError
 from psk.plugins.importing import on_demand
+from psk.wire import shown_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,10 +100,7 @@ def parse_uri(uri: str) -> dict[str, object]:
 
 def _no_uri(text: object) -> ConnectorConfigError:
     """Build the error for a text that is not a URI, with the URI that was probably meant."""
-    with on_demand:
-        from psk.credentials import masked_uri
-
-    masked = masked_uri(text) if isinstance(text, str | bytes) else text
+    masked = shown_uri(text) if isinstance(text, str | bytes) else text
     meant = _meant(text) if isinstance(text, str) and masked == text else ""
     return ConnectorConfigError(
         f"{shown(masked)} is not the URI of a connector", remedy=f"write {meant!r} if that is meant" if meant else _FORM
@@ -138,11 +136,8 @@ def _checked(name: str, value: str) -> str:
     if name == "path" and value:
         segments = value.split("/")
         if segments[0] or "." in segments or ".." in segments:
-            with on_demand:
-                from psk.credentials import masked_uri
-
             raise ConnectorConfigError(
-                f"the path {shown(masked_uri(value))} of a URI is relative or has dot segments",
+                f"the path {shown(shown_uri(value))} of a URI is relative or has dot segments",
                 remedy="write the absolute path",
             )
     return value

@@ -54,10 +54,8 @@ class Snapshot:
             return False
         try:
             self._descriptor = os.memfd_create("psk")
-            for buffer in buffers:
-                rest = buffer.cast("B")
-                while rest.nbytes:
-                    rest = rest[os.write(self._descriptor, rest) :]
+            with open(self._descriptor, "wb", closefd=False) as file:
+                file.writelines(buffers)
         except OSError:
             return False
         return True

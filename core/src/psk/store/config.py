@@ -10,6 +10,7 @@ from psk.errors import CodecNotPortableError, InvalidArgumentError, InvalidKeyEr
 from psk.plugins.importing import on_demand
 from psk.proxy import extract, is_proxy, is_resolved, known_class
 from psk.store.trust import chosen, read_patterns
+from psk.wire import shown_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,12 +101,9 @@ class StoreConfig:
         return hash((self.name, self.connector))
 
     def __repr__(self) -> str:
-        with on_demand:
-            from psk.credentials import masked_uri
-
-        shown = {"name": self.name, "connector": masked_uri(self.connector), **self._changed()}
+        shown = {"name": self.name, "connector": shown_uri(self.connector), **self._changed()}
         if self.trusted:
-            shown["trusted"] = tuple(map(masked_uri, self.trusted))
+            shown["trusted"] = tuple(map(shown_uri, self.trusted))
         return f"StoreConfig({', '.join(f'{option}={value!r}' for option, value in shown.items())})"
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ from psk.store.encoder import Encoder
 from psk.store.factory import ConnectorT_co, ProxyMaker, check_proxy_options, is_proxiable, store_factory
 from psk.store.reader import MISSING, Reader
 from psk.store.registry import find_by_name, find_registered, opened_for_proxies, register_store, unregister_store
-from psk.wire import new_object_id
+from psk.wire import new_object_id, shown_uri
 
 if TYPE_CHECKING:
     import builtins
@@ -224,10 +224,7 @@ class Store(Generic[ConnectorT_co]):
     @property
     def shown_uri(self) -> str:
         """The URI for people to read: without what is, or may be, a password in it."""
-        with on_demand:
-            from psk.credentials import masked_uri
-
-        return masked_uri(self.uri)
+        return shown_uri(self.uri)
 
     @property
     def metrics(self) -> StoreMetrics | None:
@@ -868,10 +865,7 @@ def _events_of(config: StoreConfig) -> Events | None:
 
 def _name_after(uri: str) -> str:
     if isinstance(uri, str) and any(mark in uri for mark in "@?"):  # every message shows the name
-        with on_demand:
-            from psk.credentials import masked_uri
-
-        return masked_uri(uri)
+        return shown_uri(uri)
     return uri
 
 

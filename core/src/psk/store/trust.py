@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from psk.connectors import format_uri, parse_uri, shown
 from psk.errors import StoreConfigError, UnsignedError, UntrustedChannelError
 from psk.plugins.importing import on_demand
-from psk.wire import find_signing_key
+from psk.wire import find_signing_key, shown_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -155,10 +155,7 @@ class TrustPolicy:
 
 
 def _untrusted(message: str, trusted: Iterable[str], remedy: str) -> UntrustedChannelError:
-    with on_demand:
-        from psk.credentials import masked_uri  # only failures need it
-
-    return UntrustedChannelError(message, found=map(masked_uri, trusted), remedy=remedy)
+    return UntrustedChannelError(message, found=map(shown_uri, trusted), remedy=remedy)
 
 
 def chosen(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
@@ -175,15 +172,6 @@ def chosen(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
     return value
 
 
-def _from_environment() -> TrustPolicy:
-    trusted = os.environ.get("PSK_TRUSTED")
-    return TrustPolicy(
-        signing=chosen("PSK_SIGNING", os.environ.get("PSK_SIGNING", "optional"), SIGNING),
-        trusted=None if trusted is None else [pattern for pattern in trusted.split(",") if pattern],
-        codecs=chosen("PSK_CODECS", os.environ.get("PSK_CODECS", "any"), CODECS),
-    )
-
-
 _policy: TrustPolicy | None = None
 
 
@@ -191,7 +179,12 @@ def get_policy() -> TrustPolicy:
     """Return the policy of this process: as set, or from PSK_SIGNING, PSK_TRUSTED (comma-separated) and PSK_CODECS."""
     global _policy  # noqa: PLW0603  one policy per process is the point
     if _policy is None:
-        _policy = _from_environment()
+        trusted = os.environ.get("PSK_TRUSTED")
+        _policy = TrustPolicy(
+            signing=chosen("PSK_SIGNING", os.environ.get("PSK_SIGNING", "optional"), SIGNING),
+            trusted=None if trusted is None else [pattern for pattern in trusted.split(",") if pattern],
+            codecs=chosen("PSK_CODECS", os.environ.get("PSK_CODECS", "any"), CODECS),
+        )
     return _policy
 
 

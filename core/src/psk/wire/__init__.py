@@ -4,7 +4,7 @@ from psk.wire.codec import Buffer, Codec, Frame
 from psk.wire.codecs import PRIVATE_CODEC, codec_for, decode, encode, find_codec, register_codec
 from psk.wire.header import ALIGNMENT, FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM, HEADER_REACH, MAGIC, Header
 from psk.wire.payload import Frames, Payload, allocate, new_object_id
-from psk.wire.reference import Reference, is_distribution_name
+from psk.wire.reference import Reference, is_distribution_name, shown_uri
 from psk.wire.signing import SigningKey, find_signing_key, set_signing_key
 from psk.wire.type_codes import code_of, is_builtin_code, portable_hash, type_name, type_of
 
@@ -37,6 +37,7 @@ __all__ = [
     "portable_hash",
     "register_codec",
     "set_signing_key",
+    "shown_uri",
     "type_name",
     "type_of",
 ]

@@ -37,6 +37,14 @@ _is_where = re.compile(r"[A-Za-z0-9._~@:+-]{1,63}").fullmatch
 is_distribution_name = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?").fullmatch
 
 
+def shown_uri(uri: object) -> str:
+    """Return a URI, or what was given as one, as messages show it: without what is, or may be, a password in it."""
+    with on_demand:
+        from psk.credentials import masked_uri  # only failures and `repr` need it
+
+    return masked_uri(uri)
+
+
 class Reference(NamedTuple):
     """Locate an object and state what is known of it.
 
@@ -76,10 +84,7 @@ class Reference(NamedTuple):
     @property
     def shown_uri(self) -> str:
         """The URI for people to read: without what is, or may be, a password in it."""
-        with on_demand:
-            from psk.credentials import masked_uri
-
-        return masked_uri(self.uri)
+        return shown_uri(self.uri)
 
     def to_bytes(self) -> bytes:
         """Return the body: everything but the URI.
