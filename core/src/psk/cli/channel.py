@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from psk.store import ObjectStat, Store
 
-MOST_PIPED = 1 << 30
-"""Bytes. Input from a pipe is held in memory; files are mapped."""
-
 
 def add_channel(parser: ArgumentParser) -> None:
     """Add the URI of a channel, and how long its calls may take."""
@@ -102,10 +99,10 @@ def read_content(path: str) -> memoryview:
 
     Raises:
         OSError: The file cannot be opened or read.
-        UsageError: It is neither a file nor a pipe, or gives too much.
+        UsageError: It is neither a file nor a pipe.
     """
     if path == "-":
-        return _read_pipe(sys.stdin.fileno())
+        return memoryview(sys.stdin.buffer.read())
     from mmap import ACCESS_READ, mmap
 
     # Do not wait for the writer of a FIFO.
@@ -117,14 +114,3 @@ def read_content(path: str) -> memoryview:
     finally:
         os.close(descriptor)
     raise UsageError(f"{path} is not a file", remedy="give a file, or - and pipe the bytes in")
-
-
-def _read_pipe(descriptor: int) -> memoryview:
-    content = bytearray()
-    while chunk := os.read(descriptor, 1 << 20):
-        content += chunk
-        if len(content) > MOST_PIPED:
-            raise UsageError(
-                f"standard input gives more than {MOST_PIPED:,} bytes", remedy="write them to a file first"
-            )
-    return memoryview(content)

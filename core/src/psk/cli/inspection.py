@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """The number of frames, names and references that are shown; the JSON document has all of them."""
-LONGEST_SHOWN = 200
 PICKLED = frozenset({"pickle", "cloudpickle"})
 REFERENCE_FIELDS = ("key", "nbytes", "checksum", "hash", "evict", "wait", "timeout", "provider", "signed_by")
 
@@ -93,14 +92,13 @@ def describe_pickle(view: memoryview, problems: list[str]) -> dict[str, Any]:
 
 def describe_reference(uri: Any, body: Any, problems: list[str]) -> dict[str, Any]:
     """Describe a reference by its URI and body, and add what is wrong with it to the problems."""
-    from psk.credentials import masked_uri
     from psk.wire import Reference, type_name
 
     try:
         reference = Reference.from_bytes(uri, body)
     except InvalidReferenceError as error:
         problems.append(str(error))
-        return {"uri": masked_uri(uri[:LONGEST_SHOWN]) if isinstance(uri, str) else None, "valid": False}
+        return {"valid": False}
     what = f"the reference to {reference.key}"
     return {
         "uri": reference.shown_uri,

@@ -28,7 +28,7 @@ class Put:
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add channel, file and time to live."""
         add_channel(parser)
-        parser.add_argument("file", metavar="FILE", help="the file; - for standard input, up to 1 GiB")
+        parser.add_argument("file", metavar="FILE", help="the file; - for standard input, which is read into memory")
         parser.add_argument(
             "--ttl",
             metavar="TIME",
