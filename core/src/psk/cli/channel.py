@@ -45,18 +45,18 @@ def given_uri(uri: str) -> Iterator[str]:
         yield uri
     finally:
         if not was_there:
-            with suppress(OSError):  # it is not a directory, or another process uses it by now
-                _remove_unused(path)
+            # It is not a directory, or another process uses it by now.
+            with suppress(OSError), os.scandir(path) as entries:
+                kept = list(entries)
+                if all(map(_is_mark, kept)):
+                    for entry in kept:
+                        os.unlink(entry.path)  # noqa: PTH108  pathlib would cost 10 ms at import
+                    os.rmdir(path)  # noqa: PTH106  as above
 
 
-def _remove_unused(directory: str) -> None:
-    """Remove a directory that holds at most empty hidden files of a connector."""
-    with os.scandir(directory) as entries:
-        kept = list(entries)
-    if all(it.name.startswith(".") and it.is_file(follow_symlinks=False) and not it.stat().st_size for it in kept):
-        for entry in kept:
-            os.unlink(entry.path)  # noqa: PTH108  pathlib would cost 10 ms at import
-        os.rmdir(directory)  # noqa: PTH106  as above
+def _is_mark(entry: os.DirEntry[str]) -> bool:
+    """Tell whether a file is one of the empty hidden ones that connectors leave in a directory."""
+    return entry.name.startswith(".") and entry.is_file(follow_symlinks=False) and not entry.stat().st_size
 
 
 def check_outlives(uri: str) -> None:

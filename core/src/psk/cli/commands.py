@@ -12,7 +12,6 @@ from psk.plugins.discovery import OK
 
 #: The first words of commands of two words. Plug-ins add commands to them: entry point `command.plugins.check`.
 GROUPS = {"plugins": "List, check and create plug-ins."}
-METHODS = ("add_arguments", "run")
 
 
 def find_command(words: str) -> CommandPlugin:
@@ -114,7 +113,7 @@ def _load_command(name: str) -> Any:
         except Exception as error:  # the plug-in's own code
             what = f"has a command that cannot be created: {type(error).__name__}: {error}"
             raise broken("command", name, what) from error
-    missing = [method for method in METHODS if not callable(getattr(command, method, None))]
+    missing = [method for method in ("add_arguments", "run") if not callable(getattr(command, method, None))]
     if missing:
         raise broken("command", name, f"names {command!r:.80} as its command, which lacks {', '.join(missing)}")
     return command

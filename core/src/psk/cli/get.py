@@ -21,7 +21,6 @@ MOST_SHOWN = 1 << 20
 """Bytes; more is not useful in a terminal."""
 
 _NOTHING = object()
-_HARMLESS = str.maketrans("", "", "\n\t")
 
 
 class Get:
@@ -152,7 +151,7 @@ def _spare_terminal(parts: Sequence[memoryview]) -> None:
     if sum(part.nbytes for part in parts) <= MOST_SHOWN:
         with suppress(UnicodeDecodeError):
             text = b"".join(parts).decode()
-            if text.translate(_HARMLESS).isprintable():
+            if text.replace("\n", "").replace("\t", "").isprintable():
                 return
     raise UsageError(
         "the object's bytes are not text and could control the terminal", remedy="use --output FILE, or a pipe"

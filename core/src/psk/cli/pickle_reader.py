@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from pickletools import opcodes
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, NamedTuple
 
 PROTOCOL = b"\x80"
 """The first byte of pickles of protocol 2 and later."""
@@ -58,7 +55,7 @@ class _Instruction:
         self.takes = [kind.name for kind in described.stack_before]
         self.pushes = len(described.stack_after)
         reader = described.arg and described.arg.reader
-        self.reader: Callable[[Any], Any] | None = _two_names if self.name in {"GLOBAL", "INST"} else reader
+        self.reader: Any = _two_names if self.name in {"GLOBAL", "INST"} else reader
         made = {kind.name for kind in described.stack_after}
         self.pushes_argument = bool(reader and made & {"str", "bytes", "bytes_or_str"})
 

@@ -17,9 +17,7 @@ from psk.plugins.builtin import COMMANDS, FIRST_PARTY_COMMANDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EXAMPLE = "psk plugins list"
 HELP = ("-h", "--help")
-VERSION = ("-V", "--version")
 WIDTH = 78
 """Of the pages of help. To find out the terminal's, argparse would import shutil and three libraries of compression."""
 
@@ -80,7 +78,7 @@ def _run(argv: Sequence[str]) -> int:
     if name in {"", *HELP}:
         say(overview(group))
         return Exit.DONE if name else Exit.USAGE
-    if name in VERSION and not group:
+    if name in {"-V", "--version"} and not group:
         from psk import __version__
 
         say(f"psk {__version__}")
@@ -142,6 +140,6 @@ def overview(group: str = "") -> str:
         "Each takes --json, for one JSON document, and --help, which ends with an example.",
         "Exit codes: 0 done, 1 no, or a problem was found, 2 wrong usage, 3 failed, 130 Ctrl-C.",
         "",
-        _example(EXAMPLE),
+        _example("psk plugins list"),
     ]
     return "\n".join(lines)

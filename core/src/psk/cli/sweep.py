@@ -8,7 +8,6 @@ from psk.cli.output import Exit, answer, without_secrets
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
 
 SWEPT_BY_OPENING = frozenset({"file", "multi", "shm"})
 """No server removes the files of these."""
@@ -43,16 +42,11 @@ class Sweep:
                     swept.append(without_secrets(uri))
                 else:
                     opened.append(without_secrets(uri))
-        sessions = None if arguments.uris else sweep()
-        document = {"sessions": sessions, "channels": swept, "opened": opened}
-        answer(arguments, document, _lines(sessions, swept, opened))
+        lines = [f"swept {uri}" for uri in swept]
+        lines += [f"opened {uri}: processes leave nothing in this channel" for uri in opened]
+        sessions = None
+        if not arguments.uris:
+            sessions = sweep()
+            lines = [f"{sessions} shared-memory session{'s' * (sessions != 1)} of dead processes removed"]
+        answer(arguments, {"sessions": sessions, "channels": swept, "opened": opened}, lines)
         return Exit.DONE
-
-
-def _lines(sessions: int | None, swept: list[str], opened: list[str]) -> Iterator[str]:
-    if sessions is not None:
-        yield f"{sessions} shared-memory session{'' if sessions == 1 else 's'} of dead processes removed"
-    for uri in swept:
-        yield f"swept {uri}"
-    for uri in opened:
-        yield f"opened {uri}: processes leave nothing in this channel"

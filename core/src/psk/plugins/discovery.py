@@ -380,10 +380,9 @@ def _look_anew() -> None:
 
     while True:
         try:
-            invalidate_caches()
+            return invalidate_caches()
         except KeyError:  # CPython removes entries of a dictionary: another thread has removed the same one
             continue
-        return
 
 
 def _describe(record: InstalledPlugin) -> tuple[Any, ...]:

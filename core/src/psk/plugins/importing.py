@@ -42,8 +42,6 @@ def shortage(error: ImportError | OSError) -> ShortageError:
 class _OnDemand:
     """Turn the failure of an import inside a function into an error of psk."""
 
-    __slots__ = ()
-
     def __enter__(self) -> None:
         pass
 
