@@ -7,8 +7,8 @@ import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from psk import Proxy
 from psk.errors import InvalidArgumentError
-from psk.proxy import is_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,8 @@ class Policy(ABC):
 
     def __call__(self, obj: Any) -> bool:
         """Return whether to proxy an object; a proxy is not resolved to find out."""
-        return not is_proxy(obj) and self.accepts(obj)
+        # Not `is_proxy`, which is a call more: an executor asks this about every argument.
+        return not issubclass(type(obj), Proxy) and self.accepts(obj)
 
     @abstractmethod
     def accepts(self, obj: Any) -> bool:
@@ -178,9 +179,9 @@ def size_of(obj: Any) -> int:
     keep their data elsewhere, and do not include it in `nbytes` or `__sizeof__`, seem small: select their types with
     `ProxyType`. A proxy has size 0, and is not resolved.
     """
-    if is_proxy(obj) or isinstance(obj, type):
+    if issubclass(type(obj), Proxy) or isinstance(obj, type):
         return 0
-    if isinstance(obj, str | bytes | bytearray):
+    if isinstance(obj, (str, bytes, bytearray)):
         return len(obj)
     nbytes = getattr(obj, "nbytes", None)
     if type(nbytes) is int:

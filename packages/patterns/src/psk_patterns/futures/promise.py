@@ -198,8 +198,7 @@ class Future(Generic[T]):
             evict: Release the future once the proxy is resolved.
         """
         self._is_shared = True
-        made: Proxy[T] = Proxy(FutureFactory(self, evict=evict))
-        return made
+        return Proxy(FutureFactory(self, evict=evict))
 
     def claim(self) -> None:
         """Announce that this process produces the object: its death is noticed, and no process can cancel the future.
