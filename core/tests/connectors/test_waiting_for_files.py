@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import threading
 import time
 
@@ -298,3 +299,27 @@ def test_a_reader_that_is_interrupted_leaves_the_reading_to_another(files, monke
     assert isinstance(first.end(), RuntimeError)
     files.put(payload)
     assert second.end() == [payload.key]
+
+
+def test_a_wait_in_a_signal_handler_hears_what_the_interrupted_wait_would_have_read(files):
+    outer, inner = encode("outer"), encode("inner")
+    found = []
+
+    def handle(*_):
+        putting = threading.Timer(0.1, files.put, [inner])
+        putting.start()
+        found.append(files.wait([inner.key], timeout=20))
+        putting.join()
+        files.put(outer)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    interrupting = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGUSR1])
+    try:
+        interrupting.start()
+        start = time.monotonic()
+        found.append(files.wait([outer.key], timeout=20))
+        assert time.monotonic() - start < 5
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        interrupting.join()
+    assert found == [[inner.key], [outer.key]]

@@ -154,7 +154,9 @@ class Segment:
             OSError: No room.
         """
         if not self.is_allocated:
-            self._collapse()
+            if self.mapping is None:
+                self._collapse()
+            # A hole would kill a process that writes into the mapping: now all of it is there, or this says no.
             os.posix_fallocate(self.descriptor, 0, self.capacity)
             self.is_allocated = True
         if self.mapping is None:
@@ -167,12 +169,8 @@ class Segment:
             OSError: It does not fit.
             DeadlineError: Time was up.
         """
-        if self.mapping is None and self.capacity >= HUGE_BYTES:
-            if self.is_allocated:
-                self.mapping = Mapping(self.descriptor, self.capacity, shared=True)
-            elif self._collapse():
-                # A hole would kill a process that writes into the mapping: now all of it is there, or this says no.
-                os.posix_fallocate(self.descriptor, 0, self.capacity)
+        if self.capacity >= HUGE_BYTES and (self.is_allocated or self._collapse()):
+            self.allocate()
         if self.mapping is None:
             # Into small pages; without huge pages that is quicker than the page faults of a mapping.
             write_all(self.descriptor, buffers, nbytes, deadline)
