@@ -98,9 +98,10 @@ class ToldWatcher(ContextManaged, Finalised):
 
     def discard(self, key: Key) -> None:
         """Forget a key."""
-        arrival = self._arrivals.pop(key, None)
+        arrival = self._arrivals.get(key)
         if arrival is not None:
-            self._source.tell_no_more([key], arrival)
+            self._source.tell_no_more([key], arrival)  # first: after an interrupt `close` does it again
+            self._arrivals.pop(key, None)
 
     def fileno(self) -> int | None:
         """Return the descriptor that is readable when an object has arrived, or the connector was closed."""

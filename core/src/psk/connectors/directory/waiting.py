@@ -151,7 +151,7 @@ class Arrivals:
     of the waiting threads reads what the kernel tells and wakes the others; the next one continues when it leaves.
     """
 
-    __slots__ = ("__weakref__", "_inotify", "_lock", "_reader", "_sleepers", "_watches")
+    __slots__ = ("__weakref__", "_inotify", "_lock", "_reader", "_reading_thread", "_sleepers", "_watches")
 
     def __init__(self) -> None:
         self._inotify: weakref.ref[Inotify] | None = None
@@ -163,6 +163,7 @@ class Arrivals:
         # The number of a watched directory -> the names that are waited for -> what is set when they appear.
         self._watches: dict[int, dict[bytes, set[Settable]]] = {}
         self._reader: Wake | None = None
+        self._reading_thread = 0
         self._sleepers: set[Wake] = set()
 
     def after_fork(self) -> None:
@@ -179,8 +180,11 @@ class Arrivals:
             OSError: There is none, or no more of them.
         """
         with self._lock:
-            directory.notifier = inotify = self._opened() or Inotify()
-            self._inotify = weakref.ref(inotify)
+            inotify = self._opened()
+            if inotify is None:
+                inotify, self._watches = Inotify(), {}  # an interrupt may have left some of the last instance
+                self._inotify = weakref.ref(inotify)
+            directory.notifier = inotify
             return inotify
 
     def tell(self, directory: Directory, number: int, names: Sequence[str], settable: Settable) -> int:
@@ -225,20 +229,20 @@ class Arrivals:
 
     def wait(self, wake: Wake, directory: Directory, deadline: float) -> None:
         """Return when something was set, its directory was removed (which no event tells), or time is up."""
+        me = threading.get_ident()
         try:
             self._sleepers.add(wake)
             while (left := deadline - time.monotonic()) > 0:
                 with self._lock:
-                    if self._reader is None:
-                        self._reader = wake
+                    # A wait in a signal handler takes over from the wait of its own thread that it interrupts.
+                    if self._reader is None or self._reading_thread == me:
+                        self._reader, self._reading_thread = wake, me
                 pause = min(left, LOOK_AGAIN_SECONDS)
                 if self._reader is wake:
                     self.read(pause)
                     pause = 0.0
                 if wake.wait(pause) or not directory.is_there():
                     return
-                if pause:
-                    self.read(0.0)  # the reader may be this very thread, below a signal handler
         finally:
             if self._reader is wake:  # first, and without a call, in which an interrupt could come
                 self._reader = None
