@@ -33,7 +33,7 @@ def test_the_public_surface_is_pinned():
 
 #: Longer than others, with the reason.
 LONG = {
-    "core/src/psk/store/store.py": 930,  # one class with forty public methods, half of it their documentation
+    "core/src/psk/store/store.py": 900,  # one class with forty public methods, half of it their documentation
 }
 
 
