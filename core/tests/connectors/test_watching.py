@@ -13,6 +13,7 @@ from psk.connectors import SupportsWatch, open_connector
 from psk.connectors.directory import directory as directories
 from psk.connectors.directory import waiting
 from psk.connectors.file import FileConnector
+from psk.connectors.watching import ToldWatcher
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, ForkedConnectorError, InvalidKeyError
 from psk.wire import encode, new_object_id
 from psk_testing.timing import timed
@@ -259,6 +260,23 @@ def test_watchers_leave_nothing_behind(directory):
         del watcher
     assert len(os.listdir("/proc/self/fd")) == before
     connector.close()
+
+
+def test_a_watcher_that_is_closed_while_a_key_is_added_forgets_it():
+    told = set()
+
+    class Source:
+        def tell(self, keys, settable):
+            watcher.close()
+            told.add(settable)
+
+        def tell_no_more(self, keys, settable):
+            told.discard(settable)
+
+    watcher = ToldWatcher(Source(), lambda: None)
+    with pytest.raises(ConnectorClosedError):
+        watcher.add("0" * 32, print)
+    assert told == set()
 
 
 @pytest.mark.parametrize("scheme", ["local", "file", "shm"])

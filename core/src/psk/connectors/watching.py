@@ -94,6 +94,10 @@ class ToldWatcher(ContextManaged, Finalised):
         self._check()
         self._arrivals[key] = arrival = Arrival(key, callback, self._arrived, self._pipe)
         self._source.tell([key], arrival)
+        if self._pipe.fileno() < 0:  # another thread has closed it, perhaps before the source was asked
+            self._arrivals.pop(key, None)
+            self._source.tell_no_more([key], arrival)
+            self._check()
         arrival.set()  # the object may exist already
 
     def discard(self, key: Key) -> None:
@@ -135,9 +139,9 @@ class ToldWatcher(ContextManaged, Finalised):
 
     def close(self) -> None:
         """Forget every key, and close the descriptor: nobody sets an arrival any more."""
+        self._pipe.close()  # first, so that an `add` in another thread sees it
         for key in list(self._arrivals):
             self.discard(key)
-        self._pipe.close()
 
     def _check(self) -> None:
         if self._pipe.fileno() < 0:
