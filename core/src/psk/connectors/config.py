@@ -108,14 +108,20 @@ def _no_uri(text: object) -> ConnectorConfigError:
 
 
 def _meant(text: str) -> str:
-    """Return the URI that a path, or the name of a scheme, stands for; an empty string for anything else."""
+    """Guess the URI behind a path, the name of a scheme, or a URI without its slashes; "" for anything else."""
     import os
 
-    if is_scheme(text):
+    from psk.plugins.builtin import FIRST_PARTY
+
+    scheme, colon, rest = text.partition(":")
+    if text in {"local", "shm", *FIRST_PARTY}:
         return f"{text}://"
-    if not text.startswith(("/", "./", "../", "~")):
+    if colon and is_scheme(scheme) and scheme != "file":
+        return "" if rest.startswith("//") else f"{scheme}://{rest.lstrip('/')}"
+    path = rest if colon and scheme == "file" else text
+    if not path.strip() or path.startswith("//") or text in {"file", "multi"}:
         return ""
-    path = os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111  pathlib costs 10 ms of import
+    path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  pathlib costs 10 ms of import
     try:
         return format_uri({"scheme": "file", "path": path})
     except ConnectorConfigError:
