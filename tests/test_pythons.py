@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
         if not environment.exists():
             uv("venv", "--quiet", "--python", python, environment)
         install = ("pip", "install", "--quiet", "--python", environment, "--project", ROOT, "--group", "test")
-        uv(*install, "-e", ROOT / "core", "-e", ROOT / "packages/patterns")
+        uv(*install, "-e", ROOT / "core", "-e", ROOT / "packages/patterns", "-e", ROOT / "packages/testing")
     with ExitStack() as stack:
         yield {version: begin(stack, version, place / version) for version in found}
 

@@ -15,6 +15,7 @@ from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.file import FileConnector
 from psk.errors import ChannelDataError, ChannelUnavailableError, PayloadError
 from psk.wire import Payload, encode
+from psk_testing.timing import becomes
 
 KEY = "a" * 32
 
@@ -103,8 +104,10 @@ def test_a_foreign_file_under_a_key_is_not_overwritten(files, directory):  # C16
 
 
 def test_a_users_file_that_ends_like_an_expired_object_stays(files, directory):  # C56
-    expired = Path(directory) / files.put(encode("a ttl was used here"), ttl=0.001)
-    content = b"the user's own file, named by its MD5".ljust(64) + expired.read_bytes()[-RECORD_BYTES:]
+    brief = files.put(encode("a ttl was used here"), ttl=1)
+    record = (Path(directory) / brief).read_bytes()[-RECORD_BYTES:]
+    assert becomes(lambda: not files.exists(brief), within=20)
+    content = b"the user's own file, named by its MD5".ljust(64) + record
     place = Path(directory) / KEY
     place.write_bytes(content)
     FileConnector(directory).close()
