@@ -1,5 +1,6 @@
 """The fast path changes the class of proxies in use, and can be switched off."""
 
+import operator
 import subprocess
 import sys
 
@@ -30,6 +31,56 @@ def test_a_fast_proxy_can_be_unresolved_and_replaced():
     assert (len(proxy), proxy[0], proxy.upper()) == (3, "a", "ABC")
     del proxy.__proxy_wrapped__
     assert (len(proxy), proxy[0]) == (2, 1)
+
+
+OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "lshift", "rshift", "and_", "xor", "or_", "pow")
+
+
+def calls_during(operation, *operands):
+    """Count the calls of Python functions."""
+    calls = []
+    sys.setprofile(lambda _frame, event, _argument: calls.append(event) if event == "call" else None)
+    try:
+        operation(*operands)
+    finally:
+        sys.setprofile(None)
+    return len(calls)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator_of_a_number_in_use_runs_no_python_code(name, fast_path):
+    proxy, operation = Proxy(lambda: 12), getattr(operator, name)
+    assert [operation(proxy, 3) for _ in range(3)] == [operation(12, 3)] * 3
+    assert (calls_during(operation, proxy, 3) == 0) is fast_path
+
+
+@pytest.mark.parametrize("target", [None, object(), [1], 1.5])
+def test_an_operator_that_a_target_in_use_does_not_have_fails_as_on_the_target(target):
+    proxy = Proxy(lambda: target)
+    with pytest.raises(TypeError) as expected:
+        target << 2
+    for _ in range(3):
+        assert proxy.__doc__ == target.__doc__
+        with pytest.raises(TypeError, match="unsupported operand") as error:
+            proxy << 2
+        assert str(error.value) == str(expected.value)
+
+
+@pytest.mark.parametrize(("text", "value"), [("%s", 1), ("%s-%s", (1, 2)), ("%(a)s", {"a": 1}), (b"%d", 3)])
+def test_a_text_in_use_is_formatted_with_a_target(text, value):
+    proxy, other = Proxy(lambda: text), Proxy(lambda: value)
+    assert [proxy % other for _ in range(3)] == [text % value] * 3
+
+
+def test_an_operator_that_a_subclass_overrides_stays_its_own():
+    class Counting(Proxy):
+        __slots__ = ()
+
+        def __add__(self, other):
+            return "own", other
+
+    proxy = Counting(lambda: 1)
+    assert [(proxy + 2, proxy - 1) for _ in range(3)] == [(("own", 2), 0)] * 3
 
 
 @pytest.mark.parametrize(("setting", "fast"), [(None, True), ("1", True), ("0", False)])

@@ -2,7 +2,8 @@
 
 A method in Python costs 100 ns per call on CPython 3.11, and attribute access by `__getattribute__` 400 ns. A *fast
 form* is a subclass of a proxy's form in which slots of the proxy stand in the places of special methods (`__len__`,
-`__getattribute__`, ...). They hold C callables that are bound to the target, so the interpreter runs no Python frame.
+`__add__`, `__getattribute__`, ...). They hold C callables that are bound to the target, so the interpreter runs no
+Python frame.
 
 This module can be switched off, to see whether an error comes from it: with `PSK_FAST_PROXIES=0` in the environment no
 proxy changes to a fast form, and proxies do the same more slowly.
@@ -10,13 +11,13 @@ proxy changes to a fast form, and proxies do the same more slowly.
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 import threading
 from contextlib import suppress
 from functools import partial
-from operator import eq, getitem
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from psk.fork import after_fork_in_child
@@ -39,15 +40,26 @@ from psk.proxy.target import (
 enabled = os.environ.get("PSK_FAST_PROXIES") != "0"
 """Whether proxies that are used a second time change to a fast form."""
 
-# The operations fast enough in C to be worth a slot each.
-_SLOTS: dict[str, Any] = {
-    name: vars(Layout)[f"__proxy_{name.strip('_')}__"]
-    for name in ("__getattribute__", "__len__", "__getitem__", "__eq__", "__call__")
+_SLOTS: list[Any] = [slot for name, slot in vars(Layout).items() if name.startswith("__proxy_operation_")]
+# The operations of every target that are fast enough in C to be worth a slot; None is a call of the target itself.
+_OPERATIONS = {
+    "__getattribute__": getattr,
+    "__eq__": operator.eq,
+    "__len__": len,
+    "__getitem__": operator.getitem,
+    "__call__": None,
 }
-_write_getattribute, _write_len, _write_getitem, _write_eq, _write_call = (slot.__set__ for slot in _SLOTS.values())
-# Targets of these need no care, which is much cheaper to see than to find out.
+# The operators of built-in types, which know no proxy: they leave a right operand that is one to its own reflected
+# operator, so it need not be replaced by its target first. The exception is `text % p`, which takes whatever `p` is.
+OPERATORS = {"__pow__": pow} | {
+    f"__{name}__": getattr(operator, f"__{name}__")
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "lshift", "rshift", "and", "xor", "or")
+}
 # By their addresses: a metaclass may make its classes unhashable.
-_BUILTIN = frozenset(map(id, (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)))
+_BUILTIN = {
+    id(kind): [name for name in OPERATORS if hasattr(kind, name) and not (name == "__mod__" and hasattr(kind, "find"))]
+    for kind in (int, float, complex, bool, str, bytes, bytearray, list, tuple, dict, set, frozenset)
+}
 # Held for a microsecond while a proxy changes its form. Re-entrant: a finaliser may run in between.
 _switching = threading.RLock()
 
@@ -69,19 +81,16 @@ def fast_target_of(proxy: Any) -> Any:
 
 
 def _speed_up(proxy: Any, target: Any) -> None:
-    kind = type(target)
     # Not the form that the proxy has: the thread that resolved it may not have given it the right one yet.
-    form = _fast_form(form_for(type(proxy), kind), id(kind) not in _BUILTIN and _needs_care(kind))
+    form = _fast_form(form_for(type(proxy), type(target)), type(target))
+    bind: Any = partial if target is None else MethodType  # the cheaper one refuses None
     if sys.is_finalizing():  # a thread that was stopped may hold the lock for ever
         return
     with _switching:  # not acquired by a call, after which an interrupt would leave it locked
         if read_target(proxy) is not target:
             return
-        _write_getattribute(proxy, partial(getattr, target))
-        _write_len(proxy, partial(len, target))
-        _write_getitem(proxy, partial(getitem, target))
-        _write_eq(proxy, partial(eq, target))
-        _write_call(proxy, target)
+        for write, function in form.__proxy_bound__:
+            write(proxy, target if function is None else bind(function, target))
         # Last: from here on other threads use the slots.
         set_class(proxy, form)
 
@@ -89,7 +98,7 @@ def _speed_up(proxy: Any, target: Any) -> None:
 def _slow_down(proxy: Any) -> None:
     if type(proxy).__proxy_fast__:
         set_class(proxy, type(proxy).__base__)
-    for slot in _SLOTS.values():
+    for slot in _SLOTS:
         with suppress(AttributeError):  # never filled
             slot.__delete__(proxy)
 
@@ -104,22 +113,29 @@ def _needs_care(kind: type) -> bool:
     return kind is FunctionType or hasattr(kind, "__array_struct__") or issubclass(kind, Layout)
 
 
-def _fast_form(form: Any, careful: bool) -> Any:
-    """Return the fast form of a form; a careful one looks at the names of attributes first."""
-    attribute = "Careful" if careful else "Resolved"
-    made = vars(form).get(attribute)
+def _fast_form(form: Any, kind: type) -> Any:
+    """Return the fast form of a form, for targets of a type."""
+    operators = _BUILTIN.get(id(kind), ())
+    careful = not operators and _needs_care(kind)
+    attribute = "Builtin" if operators else "Careful" if careful else "Resolved"
+    made = getattr(form, attribute, None)
     if made is None:
-        methods = form.__proxy_methods__
-        # What a subclass of Proxy overrides stays as it is.
-        slots = {name: slot for name, slot in _SLOTS.items() if getattr(form, name, None) is methods[name]}
-        if "__getattribute__" in slots:
-            if careful:
-                slots["__getattribute__"] = _careful_getattribute
-            else:
-                slots["__getattr__"] = methods["__getattribute__"]  # asked for what the target does not have
-        # Python would drop it from a class with an `__eq__` of its own.
-        slots["__hash__"] = form.__hash__
-        made = make_class(form, attribute, name_of(form), (form,), {"__proxy_fast__": True, **slots})
+        methods, slots = form.__proxy_methods__, iter(_SLOTS)
+        bound: list[tuple[Any, Any]] = []
+        # Python would drop the hash from a class with an `__eq__` of its own.
+        namespace = {"__proxy_fast__": True, "__proxy_bound__": bound, "__hash__": form.__hash__}
+        for name, function in (_OPERATIONS | OPERATORS).items():
+            if getattr(form, name, None) is not methods[name]:
+                continue  # what a subclass of Proxy overrides stays as it is
+            if name == "__getattribute__":
+                # The latter is asked for what the target does not have.
+                namespace |= {name: _careful_getattribute} if careful else {"__getattr__": methods[name]}
+            elif name in OPERATORS and name not in operators:
+                namespace[name] = methods[name].__wrapped__  # need not look at the form again
+            if name not in namespace:
+                namespace[name] = slot = next(slots)
+                bound.append((slot.__set__, function))
+        made = make_class(form, attribute, name_of(form), (form,), namespace)
     return made
 
 

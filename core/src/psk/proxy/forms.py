@@ -12,21 +12,17 @@ from typing import Any
 class Layout:
     """The memory of every proxy, in whatever form; one layout for all lets a proxy change its class.
 
-    The slots that carry the names of operations hold C callables bound to the target (`psk.proxy.fastpath`). The
-    others are the proxy's own state (`psk.proxy.target`).
+    The numbered slots hold C callables bound to the target, each for the operation that the proxy's fast form chose
+    (`psk.proxy.fastpath`). The others are the proxy's own state (`psk.proxy.target`).
     """
 
     __slots__ = (
-        "__proxy_call__",
         "__proxy_default_class__",
         "__proxy_default_hash__",
-        "__proxy_eq__",
         "__proxy_factory__",
-        "__proxy_getattribute__",
-        "__proxy_getitem__",
-        "__proxy_len__",
         "__proxy_target__",
         "__weakref__",
+        *(f"__proxy_operation_{number}__" for number in range(14)),  # as many as an int needs
     )
 
 

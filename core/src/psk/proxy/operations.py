@@ -15,7 +15,7 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from psk.proxy.fastpath import fast_target_of
+from psk.proxy.fastpath import OPERATORS, fast_target_of
 from psk.proxy.forms import Layout
 from psk.proxy.target import UNRESOLVED, is_proxy, read_target, resolve_target, target_of
 
@@ -137,7 +137,7 @@ def _binary(function: Callable[..., Any]) -> Any:
     # operand, as in `"a" in "abc"`.
     def method(self: Any, other: Any, /) -> Any:
         target = read_target(self)
-        if isinstance(other, Layout):
+        if issubclass(type(other), Layout):
             other = target_of(other)
         return function(resolve_target(self) if target is UNRESOLVED else target, other)
 
@@ -208,3 +208,15 @@ _define(
 _define(
     partial(_variadic, find_target=fast_target_of), {"__len__": len, **_functions_of(operator, "getitem", "eq", "call")}
 )
+
+
+def _operator(operate: Callable[..., Any]) -> Any:
+    def method(self: Any, /, *operands: Any) -> Any:
+        fast_target_of(self)
+        return operate(self, *operands)
+
+    method.__wrapped__ = operate  # type: ignore[attr-defined]  # for targets for which that is as fast as it gets
+    return method
+
+
+_define(_operator, {name: OPERATIONS[name] for name in OPERATORS})
