@@ -6,11 +6,19 @@ import time
 
 import pytest
 
-from psk.connectors import CAPABILITIES, Connector, SupportsSwap, SupportsWait, find_connector
+from psk import Store
+from psk.connectors import CAPABILITIES, Connector, SupportsSwap, SupportsWait, SupportsWatch, find_connector
 from psk.connectors.file import FileConnector
 from psk.connectors.local import LocalConnector
 from psk.connectors.multi import MultiConnector, Policy
-from psk.errors import CapabilityError, ChannelFullError, ConnectorClosedError, DeadlineError, MissingKeyError
+from psk.errors import (
+    CapabilityError,
+    ChannelFullError,
+    ChannelUnavailableError,
+    ConnectorClosedError,
+    DeadlineError,
+    MissingKeyError,
+)
 from psk.wire import encode, new_object_id
 from psk_testing.timing import timed
 
@@ -267,3 +275,88 @@ def test_one_watcher_serves_the_keys_of_all_channels(both):  # C68, C69
         assert ready.poll(1000)
         watcher.dispatch()
         assert called == [second.key, f"{first.key}@a"]
+
+
+def test_a_wait_answers_for_each_key_of_one_object(both):  # C42
+    """An object has two keys, with and without its channel."""
+    payload = encode(1)
+    keys = [f"{payload.key}@a", payload.key, f"{payload.key}@a"]
+    timer = threading.Timer(0.1, both.put, [payload])
+    timer.start()
+    assert set(both.wait(keys, timeout=10)) == set(keys)
+    timer.join()
+    assert both.wait(keys, timeout=0) == keys
+    assert both.wait([keys[0], "0" * 32 + "@b", keys[1]], timeout=0) == [keys[0], keys[1]]
+
+
+def test_a_wait_finds_an_object_beside_a_channel_that_cannot_be_reached(tmp_path):  # C42
+    (tmp_path / "file").touch()
+    with MultiConnector({"lost": f"file://{tmp_path}/file/below", "near": LocalConnector()}) as multi:
+        inner = multi._routes.children[1].connector().put(encode(1))
+        assert multi.wait([inner], timeout=5) == [inner]
+        with pytest.raises(ChannelUnavailableError):
+            multi.wait(["0" * 32], timeout=5)
+        multi._routes.children[1].connector().clear()
+
+
+def test_a_forked_child_waits_for_what_its_parent_had(both, in_child):  # C8, C42
+    keys = [both.put(encode(1)), both.put(encode(2), hints=B)]
+    assert in_child(lambda: both.wait(keys, timeout=5)) == str(keys)
+
+
+def test_it_waits_only_where_all_its_channels_can_be_watched():  # C39
+    class Unwatched(LocalConnector):
+        watcher = None
+
+    with MultiConnector({"a": Unwatched(), "b": LocalConnector()}) as multi:
+        assert not isinstance(multi, SupportsWait | SupportsWatch)
+        with Store("multi", multi) as store:
+            key = store.put(1)
+            assert store.wait([key], timeout=5) == [key]
+            store.clear()
+
+
+def test_a_failing_callback_leaves_the_others_due(both):  # C68, C69
+    keys = [both.put(encode(1)), both.put(encode(2), hints=B), both.put(encode(3))]
+    called = []
+
+    def fail(key):
+        called.append(key)
+        raise RuntimeError(key)
+
+    with both.watcher() as watcher:
+        for key in keys:
+            watcher.add(key, fail)
+        for _ in keys:
+            assert select.select([watcher.fileno()], [], [], 5)[0]
+            with pytest.raises(RuntimeError):
+                watcher.dispatch()
+        assert sorted(called) == sorted(keys)
+        watcher.dispatch()
+
+
+def test_a_channel_that_fails_keeps_back_no_object_of_another(tmp_path):  # C68
+    disk = tmp_path / "disk"
+    with MultiConnector({"memory": LocalConnector(), "disk": FileConnector(disk)}) as multi:
+        called = []
+        with multi.watcher() as watcher:
+            watcher.add("0" * 32 + "@disk", called.append)
+            payload = encode(1)
+            watcher.add(f"{payload.key}@memory", called.append)
+            multi._routes.children[1].connector().close()
+            multi.put(payload)
+            with pytest.raises(ConnectorClosedError):
+                watcher.dispatch()
+            assert called == [f"{payload.key}@memory"]
+        multi._routes.children[0].connector().clear()
+
+
+def test_a_closed_watcher_says_so(both):  # C10
+    watcher = both.watcher()
+    watcher.add("0" * 32, print)
+    watcher.close()
+    for call in (watcher.dispatch, lambda: watcher.add("0" * 32, print)):
+        with pytest.raises(ConnectorClosedError):
+            call()
+    watcher.discard("0" * 32)
+    watcher.close()

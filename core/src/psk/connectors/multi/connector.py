@@ -23,11 +23,18 @@ from psk.connectors.arguments import (
 )
 from psk.connectors.catalog import join_connector, open_connector
 from psk.connectors.config import format_uri
-from psk.connectors.contract import METHODS, capabilities_of
+from psk.connectors.contract import METHODS, SupportsWait, SupportsWatch, capabilities_of
 from psk.connectors.duties import AbortedAtEnd, ContextManaged, Finalised, Rebuilding
 from psk.connectors.multi.policy import Policy, check_name, read_config, write_config
 from psk.connectors.multi.routes import Child, Routes, first_answer, shared_time
-from psk.errors import ChannelFullError, ConnectorConfigError, ConnectorError, MissingKeyError, PskError
+from psk.errors import (
+    ChannelFullError,
+    ConnectorClosedError,
+    ConnectorConfigError,
+    ConnectorError,
+    MissingKeyError,
+    PskError,
+)
 from psk.plugins.importing import on_demand
 
 if TYPE_CHECKING:
@@ -197,6 +204,8 @@ def _shared_methods(routes: Routes) -> dict[str, Callable[..., Any]]:
     """
     known = [found for child in routes.children if (found := child.connector_class) is not None]
     shared = frozenset.intersection(*map(capabilities_of, known)) if known else frozenset()
+    if SupportsWatch not in shared:
+        shared -= {SupportsWait}  # a wait in several channels needs their watchers; a store looks instead
     forwarding = _Forwarding(routes)
     names = [name for capability in shared for name in METHODS[capability]]
     return {name: getattr(forwarding, name) for name in names if hasattr(forwarding, name)}
@@ -302,14 +311,27 @@ class _Forwarding:
     def wait(self, keys: Sequence[Key], *, timeout: float | None = None) -> list[Key]:
         """Return those keys that exist, after waiting for one."""
         deadline = deadline_after(timeout, DEFAULT_TIMEOUT)
-        located = [pair for key in keys for pair in self._routes.locate(key)]
-        if len(keys) == len(located) and len({child for child, _ in located}) == 1:
-            found = located[0][0].method("wait")([inner for _, inner in located], timeout=timeout)
-            return [key for key, (_, inner) in zip(keys, located, strict=True) if inner in found]
-        with _Watcher(self._routes) as watcher:
-            if arrived := watcher.await_any(keys, deadline):
-                return [key for key in keys if key in arrived]
-        raise deadline_error(f"waiting for {listed(keys)} in a multi connector")
+        asked: dict[Child, dict[Key, list[Key]]] = {}  # the keys here by channel and by its own key
+        for key in keys:
+            for child, inner in self._routes.locate(key):
+                asked.setdefault(child, {}).setdefault(inner, []).append(key)
+        is_alone = len(asked) == 1
+        found: set[Key] = set()
+        for child, outers in asked.items():
+            try:
+                arrived = child.method("wait")([*outers], timeout=timeout if is_alone else 0.0)
+            except PskError:
+                # Of several channels another may have an object already; what fails is said when none has.
+                if is_alone:
+                    raise
+            else:
+                found.update(key for inner in arrived for key in outers[inner])
+        if not found:
+            with _Watcher(self._routes) as watcher:
+                found.update(watcher.await_any(keys, deadline))
+        if not found:
+            raise deadline_error(f"waiting for {listed(keys)} in a multi connector")
+        return [key for key in keys if key in found]
 
     def allocate(self, nbytes: int, *, timeout: float | None = None) -> Allocation:
         """Allocate memory in the first channel that takes a payload of this size and has room."""
@@ -380,48 +402,77 @@ class _Allocation(AbortedAtEnd):
 class _Watcher(ContextManaged, Finalised):
     """A watcher for each channel that has keys, and one descriptor for all of theirs."""
 
-    __slots__ = ("__weakref__", "_arrived", "_callbacks", "_descriptors", "_routes", "_watchers")
+    __slots__ = (
+        "__weakref__",
+        "_arrived",
+        "_callbacks",
+        "_descriptors",
+        "_is_closed",
+        "_outers",
+        "_routes",
+        "_watchers",
+    )
 
     def __init__(self, routes: Routes) -> None:
         self._routes = routes
         self._watchers: dict[Child, Watcher] = {}
+        self._is_closed = False
         self._callbacks: dict[Key, Callable[[Key], object]] = {}
+        # The keys of this watcher by channel and by its own key: one object may have two, with and without the channel.
+        self._outers: dict[tuple[Child, Key], set[Key]] = {}
         self._arrived: deque[Key] = deque()
         self._descriptors: select.epoll | None = None
         with suppress(AttributeError, OSError):  # not of this system, or no descriptor is left
             self._descriptors = select.epoll()
-        routes.children[0].check_open()
+        self._check()
 
     def add(self, key: Key, callback: Callable[[Key], object]) -> None:
+        self._check()
         for child, inner in self._routes.locate(key):
+            outers = self._outers.setdefault((child, inner), set())
+            outers.add(key)
             # Not bound to this watcher, which would keep itself alive.
-            self._watcher_of(child).add(inner, partial(_note, self._arrived, key))
+            self._watcher_of(child).add(inner, partial(_note, self._arrived, outers))
         self._callbacks[key] = callback
 
     def discard(self, key: Key) -> None:
         self._callbacks.pop(key, None)
         for child, inner in self._routes.locate(key):
-            if child in self._watchers:
+            outers = self._outers.get((child, inner), set())
+            outers.discard(key)
+            if not outers and self._outers.pop((child, inner), None) is not None and child in self._watchers:
                 self._watchers[child].discard(inner)
 
     def fileno(self) -> int | None:
-        return None if self._descriptors is None else self._descriptors.fileno()
+        return None if self._descriptors is None or self._is_closed else self._descriptors.fileno()
 
     def dispatch(self) -> float | None:
-        self._routes.children[0].check_open()
-        pauses = [watcher.dispatch() for watcher in list(self._watchers.values())]
-        while self._arrived:
-            key = self._arrived.popleft()
-            callback = self._callbacks.get(key)
-            if callback is not None:
-                self.discard(key)
-                callback(key)
-        if self._descriptors is None:
-            pauses.append(LONGEST_PAUSE)
+        self._check()
+        pauses: list[float | None] = [None if self._descriptors is not None else LONGEST_PAUSE]
+        failure: PskError | None = None
+        for watcher in list(self._watchers.values()):
+            try:
+                pauses.append(watcher.dispatch())
+            except PskError as error:  # which does not keep back what arrived in other channels
+                failure = failure or error
+        try:
+            while self._arrived:
+                key = self._arrived.popleft()
+                callback = self._callbacks.get(key)
+                if callback is not None:
+                    self.discard(key)
+                    callback(key)
+        finally:
+            # A callback failed: the others are due at the next call, and the channels make the descriptor readable.
+            for key in {self._arrived.popleft() for _ in range(len(self._arrived))} & self._callbacks.keys():
+                self.add(key, self._callbacks[key])
+        if failure is not None:
+            raise failure
         return min((pause for pause in pauses if pause is not None), default=None)
 
     def close(self) -> None:
-        for watcher in self._watchers.values():
+        self._is_closed = True
+        for watcher in list(self._watchers.values()):  # another thread may be adding a key
             watcher.close()
         self._watchers.clear()
         if self._descriptors is not None:
@@ -440,7 +491,11 @@ class _Watcher(ContextManaged, Finalised):
             except PskError as error:
                 failure = failure or error
         while True:
-            pause = self.dispatch()
+            pause = None
+            try:
+                pause = self.dispatch()
+            except PskError as error:
+                failure = failure or error
             left = deadline - time.monotonic()
             if arrived or left <= 0:
                 return arrived
@@ -461,6 +516,11 @@ class _Watcher(ContextManaged, Finalised):
                 self._descriptors.register(descriptor, select.EPOLLIN)
         return watcher
 
+    def _check(self) -> None:
+        if self._is_closed:
+            raise ConnectorClosedError("the watcher is closed", remedy="make a new one")
+        self._routes.children[0].check_open()
 
-def _note(arrived: deque[Key], key: Key, _inner: Key) -> None:
-    arrived.append(key)
+
+def _note(arrived: deque[Key], outers: set[Key], _inner: Key) -> None:
+    arrived.extend(tuple(outers))
