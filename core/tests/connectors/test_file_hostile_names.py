@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from psk.connectors.directory.expiry import RECORD_BYTES
-from psk.connectors.directory.objects import MARK
+from psk.connectors.directory.objects import DOUBTED, MARK
 from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.file import FileConnector
 from psk.errors import ChannelDataError, ChannelUnavailableError, PayloadError
@@ -74,7 +74,7 @@ def test_what_was_planted_under_a_key_is_named_and_left_alone(files, directory, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", [MARK, KEY + ".claim", DRAFTS])
+@pytest.mark.parametrize("name", [MARK, DOUBTED, KEY + ".claim", DRAFTS])
 def test_what_was_planted_under_other_names_is_refused(files, directory, outside, kind, name):
     payload = encode("mine", object_id=bytes.fromhex(KEY))
     files.put(payload)
@@ -83,7 +83,7 @@ def test_what_was_planted_under_other_names_is_refused(files, directory, outside
     before = outside.read_bytes(), outside.stat().st_mtime_ns, sorted(os.listdir(outside.parent))
     FileConnector(directory).close()
     assert files.get(KEY) is not None
-    if name == MARK:
+    if name in {MARK, DOUBTED}:
         assert files.get(files.put(encode("brief"), ttl=1)) is not None
         assert files.clear() == 2
         files.put(payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from psk.cli.output import Exit, answer, without_secrets
@@ -31,6 +32,7 @@ class Sweep:
         from psk.cli.channel import open_store
         from psk.connectors import SupportsList
         from psk.connectors.shm import sweep
+        from psk.errors import ChannelDataError
 
         swept: list[str] = []
         opened: list[str] = []
@@ -38,7 +40,9 @@ class Sweep:
             with open_store(uri) as store:
                 if uri.partition(":")[0].lower() in SWEPT_BY_OPENING:
                     if isinstance(store.connector, SupportsList):
-                        list(store.connector.keys())  # finds files that were copied alone
+                        for key in store.connector.keys():  # noqa: SIM118  no dictionary
+                            with suppress(ChannelDataError):  # a file of somebody else
+                                store.connector.exists(key)  # removes what expired, also if it was copied alone
                     swept.append(without_secrets(uri))
                 else:
                     opened.append(without_secrets(uri))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-LOOKS_AT_OPENING: Final = 256
+LOOKS_AT_OPENING: Final = 32
 """Number of files swept while a channel opens; the rest is swept by the background thread, so opening stays short."""
 
 RETRY_SECONDS: Final = 1.0

@@ -8,14 +8,16 @@ import re
 import stat
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from psk.connectors import shown
+from psk.connectors.arguments import expired
 from psk.errors import ChannelDataError, ChannelFullError, ChannelUnavailableError, ConnectorConfigError, PskError
 from psk.plugins.importing import shortage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "devtmpfs", "hugetlbfs"})
 """File systems that are not on a disk."""
@@ -40,6 +42,7 @@ _CAREFUL: Final = NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)
 READ: Final = os.O_RDONLY | _CAREFUL
 _CHANGE: Final = os.O_RDWR | _CAREFUL
 _PLANTED: Final = frozenset({errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP})
+_LISTED: Final = 1024  # names that are listed between two looks at the clock
 _SUPPORTED: Final = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 _REMEDIES: Final = {
@@ -155,6 +158,25 @@ class Directory:
                     yield entry.name
         finally:
             os.close(descriptor)
+
+    def files(self, is_wanted: Callable[[str], object], deadline: float) -> list[str]:
+        """List the regular files in it whose names pass a test; no file is looked at where names come with types.
+
+        Raises:
+            DeadlineError: Time was up.
+        """
+        found: list[str] = []
+        descriptor = self.opened_anew()
+        try:
+            with os.scandir(descriptor) as entries:
+                while some := list(islice(entries, _LISTED)):
+                    found += [
+                        name for entry in some if is_wanted(name := entry.name) and entry.is_file(follow_symlinks=False)
+                    ]
+                    expired(deadline, f"listing {self.path!a}")
+        finally:
+            os.close(descriptor)
+        return found
 
     def __del__(self) -> None:
         descriptor = getattr(self, "descriptor", -1)  # the instance may be half made

@@ -43,12 +43,16 @@ if TYPE_CHECKING:
 MARK: Final = ".sweep"
 """An empty file that says that something in the directory may have to be swept: what expires, or is claimed."""
 
+DOUBTED: Final = ".sweeping"
+"""The name of the mark while a sweep makes sure that nothing needs it, so that it is never absent too early."""
+
 CLAIM_SUFFIX: Final = ".claim"
 ABANDONED_NANOSECONDS: Final = 3600 * 1_000_000_000
 """Age of an abandoned draft where no lock proves that its writer is dead: on network file systems."""
 
 is_object_name = re.compile(r"[0-9a-f]{32}").fullmatch
 _is_claim_name = re.compile(r"[0-9a-f]{32}\.claim").fullmatch
+_is_object_or_claim_name = re.compile(r"[0-9a-f]{32}(?:\.claim)?").fullmatch
 _is_draft_name = re.compile(r"[0-9a-f]{24}").fullmatch
 
 _MAKE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW
@@ -212,7 +216,10 @@ class Objects:
 
     def exists(self, name: str) -> bool:
         """Tell whether a name has an unexpired object; errors as of `open`."""
-        return bool(self._state(name))
+        state = self._state(name)
+        if state is False:
+            self._remove_expired_now(name)
+        return bool(state)
 
     def present(self, names: Sequence[str]) -> list[str]:
         """Return those of some names that have an unexpired object."""
@@ -303,28 +310,72 @@ class Objects:
             os.close(descriptor)
 
     def names(self, deadline: float) -> list[str]:
-        """Return the names of completed, unexpired objects."""
+        """Return the names of completed, unexpired objects.
+
+        A name and its type tell enough where nothing expires, which the mark says. So a file that others put under
+        the name of an object is listed there; no call takes it for one.
+        """
+        marked = self.is_marked()  # first: what is put meanwhile may be listed or not
+        names = self.directory.files(is_object_name, deadline)
+        if not marked:
+            return names
         live = []
-        for name in list(filter(is_object_name, self.directory.names())):
+        for name in names:
             expired(deadline, f"listing {self.directory.path!a}")
             state = self._state(name, foreign=True)
             if state:
                 live.append(name)
             elif state is False:
-                self._remove_expired_now(name)  # as any reader does; it may have been copied here without the mark
+                self._remove_expired_now(name)  # as any reader does
         return live
 
     def clear(self, deadline: float) -> int:
         """Delete every object that psk wrote, and return how many were unexpired."""
-        count = 0
-        for name in list(filter(is_object_name, self.directory.names())):
-            expired(deadline, f"clearing {self.directory.path!a}")
+        doing = f"clearing {self.directory.path!a}"
+        marked = self.is_marked()  # first, as in `names`
+        ours = self.directory.files(_is_object_or_claim_name, deadline)
+        names = list(filter(is_object_name, ours))
+        # Claims without the mark were copied here, and go with their objects.
+        count = 0 if marked or len(names) < len(ours) else self.remove_unmarked(names, deadline, doing)
+        for name in names:
+            expired(deadline, doing)
             state = self._state(name, foreign=True)
             if state is not None and self.evict(name, deadline) and state:
                 count += 1
         for _ in self.sweep():
-            expired(deadline, f"clearing {self.directory.path!a}")
+            expired(deadline, doing)
         self.give_back()
+        return count
+
+    def remove_unmarked(self, names: list[str], deadline: float, doing: str) -> int:
+        """Delete objects where nothing expires and nothing is claimed, so that each costs few system calls.
+
+        Args:
+            names: Their names; afterwards those that need more than that.
+            deadline: When to give up, by `time.monotonic`.
+            doing: What is done, for messages.
+
+        Returns:
+            How many were deleted.
+        """
+        count, left = 0, []
+        for name in names:
+            expired(deadline, doing)
+            try:
+                opened = open_file(self.directory, name)
+            except (PermissionError, ChannelDataError):
+                continue
+            if opened is None:
+                continue
+            try:
+                is_ours = payload_size(opened[0]) is not None
+            finally:
+                os.close(opened[0])
+            if has_room_for_record(opened[1].st_size):
+                left.append(name)
+            elif is_ours:
+                count += self.directory.remove(name)
+        names[:] = left
         return count
 
     def reap(self, name: str) -> float | None:
@@ -349,21 +400,36 @@ class Objects:
         look where nothing expires and nothing is claimed, which the mark says.
         """
         yield from self.sweep_drafts()
-        mark = self.directory.stat(MARK)
-        if mark is None or stat.S_ISDIR(mark.st_mode) or (yield from self._sweep_marked()):
+        if not self.is_marked() or (yield from self._sweep_marked()) or not self._doubt_mark():
             return
         # Nothing needs the mark any more. But an object that was put since relied on it: look again without it.
-        if self.directory.remove(MARK) and (yield from self._sweep_marked()):
+        if (yield from self._sweep_marked()):
             self.mark()
+        self.directory.remove(DOUBTED)
 
     def tidy(self) -> None:
         """Leave no file of psk in a directory without objects."""
         with suppress(OSError):
-            is_needed = self.directory.stat(MARK) is None or self.has_objects()
-            if not is_needed and self.directory.remove(MARK) and self.has_objects():  # put in between
-                self.mark()
+            if self.is_marked() and not self.has_objects() and self._doubt_mark():
+                if self.has_objects():  # put in between
+                    self.mark()
+                self.directory.remove(DOUBTED)
         with suppress(OSError):  # mostly it is missing
             os.rmdir(DRAFTS, dir_fd=self.directory.descriptor)
+
+    def is_marked(self) -> bool:
+        """Tell whether anything in the directory may expire or be claimed."""
+        return self.directory.stat(MARK) is not None or self.directory.stat(DOUBTED) is not None
+
+    def _doubt_mark(self) -> bool:
+        """Give the mark the name under which it is removed; False if a directory of others has one of the names."""
+        where = self.directory.descriptor
+        marks = map(self.directory.stat, (MARK, DOUBTED))
+        if any(found is not None and stat.S_ISDIR(found.st_mode) for found in marks):
+            return False
+        with suppress(FileNotFoundError):  # another process has just done so
+            os.rename(MARK, DOUBTED, src_dir_fd=where, dst_dir_fd=where)
+        return True
 
     def has_objects(self) -> bool:
         """Tell whether any name in the directory is an object's."""

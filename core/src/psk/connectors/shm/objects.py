@@ -10,6 +10,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from psk.connectors import deadline_error
+from psk.connectors.arguments import expired
 from psk.connectors.directory.channel import Channel
 from psk.connectors.directory.directory import FULL, NO_DESCRIPTORS, Directory, open_file, open_to_renew
 from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, Clock, find_record, read_record
@@ -45,6 +46,7 @@ BOOT_CLOCK: Final = Clock()
 
 # Where a payload's header says whose it is and how long it is: docs/wire.md.
 _START: Final = Struct("<8x16sQ")
+_REMOVED: Final = 256  # objects that are deleted while the space is locked once
 _SHORT_OF: Final = NO_DESCRIPTORS | {errno.ENOMEM, errno.EAGAIN}
 _REMEDY: Final = (
     "evict objects or clear the store, or give more memory: mount -o remount,size=..., in a container --shm-size"
@@ -194,6 +196,27 @@ class SharedObjects(Objects):
         The lock is that of the space: an object's own lock cannot serve, since every reader that maps it holds it.
         """
         return exclusively(self.directory, deadline, doing, decide, nests=nests)
+
+    def remove_unmarked(self, names: list[str], deadline: float, doing: str) -> int:
+        """Delete objects where nothing expires and nothing is claimed: by their names, since only psk writes here.
+
+        No object can expire, and so be removed by another process, while the lock of the space is held.
+        """
+        count = 0
+
+        def remove() -> bool:
+            nonlocal count
+            if self.is_marked():
+                return False
+            count += sum(map(self.directory.remove, names[-_REMOVED:]))
+            del names[-_REMOVED:]
+            return True
+
+        while names:
+            expired(deadline, doing)
+            if not exclusively(self.directory, deadline, doing, remove):
+                break
+        return count
 
     def give_back(self) -> None:
         """Give free segments back to the system."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from psk.connectors.directory.directory import READ_DIRECTORY, failure
 from psk.connectors.directory.locks import close_shared, try_lock, unlock
-from psk.connectors.directory.objects import MARK, is_object_name
+from psk.connectors.directory.objects import DOUBTED, MARK, is_object_name
 from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.reaper import REAPER
 from psk.connectors.shm.liveness import (
@@ -29,6 +29,8 @@ from psk.connectors.shm.segments import FREE, Pool
 from psk.errors import ChannelUnavailableError, PskError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psk.connectors.directory.directory import Directory
 
 SHARED_SPACE: Final = "main"
@@ -356,16 +358,19 @@ def _remove_if_empty(space: str, session: int) -> None:
         with suppress(OSError):
             os.rmdir(directory, dir_fd=session)
     with suppress(OSError):  # there are objects in it
-        if _names(space, session) in ([], [MARK]):
-            with suppress(FileNotFoundError):
-                os.unlink(f"{space}/{MARK}", dir_fd=session)
+        if all(name in {MARK, DOUBTED} for name in _names(space, session)):
+            for mark in (MARK, DOUBTED):
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{space}/{mark}", dir_fd=session)
             os.rmdir(space, dir_fd=session)
 
 
-def _names(place: str, parent: int) -> list[str]:
+def _names(place: str, parent: int) -> Iterator[str]:
     descriptor = os.open(place, READ_DIRECTORY, dir_fd=parent)
     try:
-        return os.listdir(descriptor)  # noqa: PTH208  pathlib knows no descriptors
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                yield entry.name
     finally:
         os.close(descriptor)
 
