@@ -100,6 +100,7 @@ def test_a_foreign_file_under_a_key_is_not_overwritten(files, directory):  # C16
         files.put(encode("mine", object_id=bytes.fromhex(KEY)))
     with pytest.raises(PayloadError):
         Payload.parse(files.get(KEY))
+    assert files.clear() == 0  # C56
     assert place.read_bytes() == b"the user's own file"
 
 

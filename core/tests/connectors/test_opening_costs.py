@@ -10,7 +10,7 @@ import pytest
 
 from psk.connectors import open_connector
 from psk.connectors.directory.channel import LOOKS_AT_OPENING
-from psk.connectors.directory.objects import MARK, Objects
+from psk.connectors.directory.objects import DOUBTED, MARK, Objects
 from psk.connectors.shm import ShmConnector, liveness, sweep
 from psk.wire import encode
 from psk_testing.timing import becomes
@@ -73,6 +73,48 @@ def test_a_sweep_that_did_not_come_to_its_end_is_begun_again(channel, looks):
     assert len(looks) > count
     assert MARK in os.listdir(channel._channel.path)
     assert len(list(channel.keys())) == MANY
+
+
+def test_where_nothing_expires_a_listing_looks_at_no_file(channel, monkeypatch):
+    keys = {channel.put(encode(number)) for number in range(100)}
+    looked = []
+    for call in ("stat", "open"):
+        real = getattr(os, call)
+        monkeypatch.setattr(os, call, lambda *how, real=real, **at: (looked.append(how[0]), real(*how, **at))[1])
+    assert set(channel.keys()) == keys
+    assert looked
+    assert not keys & set(looked)
+
+
+def test_an_expired_object_is_not_listed_while_a_sweep_makes_sure_of_the_mark(channel):
+    """Nor is the mark lost if the sweep ends there, with its process or its connector."""
+    objects, place = channel._channel.opened(), channel._channel.path
+    channel.put(encode("kept"))
+    objects.mark()
+    sweep = objects.sweep()
+    while DOUBTED not in os.listdir(place):
+        next(sweep)
+    assert MARK not in os.listdir(place)
+    key = channel.put(encode("brief"), ttl=0.01)
+    channel._channel._due.clear()  # nobody else removes it
+    objects.directory.remove(MARK)  # as if it had been put before the sweep gave the mark its other name
+    time.sleep(0.02)
+    assert key not in set(channel.keys())
+    sweep.close()
+    again(channel).close()
+    assert becomes(lambda: not {MARK, DOUBTED} & set(os.listdir(place)), within=10)
+
+
+@pytest.mark.parametrize("ttl", [None, 1000])
+def test_clear_deletes_all_sizes(channel, ttl):
+    """Small ones, of which some have a length as if a record were behind them, and segments."""
+    sizes = (*range(100, 164), 65_536, 3_000_000)
+    for size in sizes:
+        channel.put(encode(bytes(size)))
+    channel.put(encode("may expire, or not"), ttl=ttl)
+    assert channel.clear() == len(sizes) + 1
+    assert list(channel.keys()) == []
+    assert [name for name in os.listdir(channel._channel.path) if not name.startswith(".")] == []
 
 
 KILLED = """
