@@ -15,8 +15,8 @@ import pytest
 from psk.connectors import file as files_channel
 from psk.connectors import open_connector
 from psk.connectors.directory.directory import Directory
-from psk.connectors.directory.expiry import RECORD_BYTES, has_room_for_record, record_offset
-from psk.connectors.directory.objects import MARK, Objects
+from psk.connectors.directory.expiry import MARK, RECORD_BYTES, has_room_for_record, record_offset
+from psk.connectors.directory.objects import Objects
 from psk.connectors.file import FileConnector, ServerClock
 from psk.errors import ChannelFullError, DeadlineError
 from psk.wire import encode

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from psk.connectors.directory import writing
-from psk.connectors.directory.objects import MARK
+from psk.connectors.directory.expiry import MARK
 from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.file import FileConnector
 from psk.errors import ChannelFullError, PayloadError

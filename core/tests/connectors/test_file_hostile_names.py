@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from psk.connectors.directory.expiry import RECORD_BYTES
-from psk.connectors.directory.objects import DOUBTED, MARK
+from psk.connectors.directory.expiry import DOUBTED, MARK, RECORD_BYTES
 from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.file import FileConnector
 from psk.errors import ChannelDataError, ChannelUnavailableError, PayloadError

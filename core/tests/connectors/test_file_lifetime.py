@@ -14,7 +14,7 @@ import pytest
 from psk.connectors import file, open_connector
 from psk.connectors.directory import directory as directories
 from psk.connectors.directory import objects, writing
-from psk.connectors.directory.objects import MARK
+from psk.connectors.directory.expiry import MARK
 from psk.connectors.file import FileConnector
 from psk.errors import CapabilityError, ChannelUnavailableError, DeadlineError
 from psk.wire import encode

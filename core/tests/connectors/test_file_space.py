@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from psk.connectors.directory import writing
-from psk.connectors.directory.objects import MARK
+from psk.connectors.directory.expiry import MARK
 from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.file import FileConnector
 from psk.errors import ChannelFullError, ChannelUnavailableError, DurabilityError

@@ -10,7 +10,8 @@ import pytest
 
 from psk.connectors import open_connector
 from psk.connectors.directory.channel import LOOKS_AT_OPENING
-from psk.connectors.directory.objects import DOUBTED, MARK, Objects
+from psk.connectors.directory.expiry import DOUBTED, MARK
+from psk.connectors.directory.objects import Objects
 from psk.connectors.shm import ShmConnector, liveness, sweep
 from psk.wire import encode
 from psk_testing.timing import becomes
@@ -90,7 +91,7 @@ def test_an_expired_object_is_not_listed_while_a_sweep_makes_sure_of_the_mark(ch
     """Nor is the mark lost if the sweep ends there, with its process or its connector."""
     objects, place = channel._channel.opened(), channel._channel.path
     channel.put(encode("kept"))
-    objects.mark()
+    objects.mark.set()
     sweep = objects.sweep()
     while DOUBTED not in os.listdir(place):
         next(sweep)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
+from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 NEVER: Final = 2**64 - 1
 """The time of an object that does not expire."""
 
+MARK: Final = ".sweep"
+"""An empty file; see `Mark`."""
+
+DOUBTED: Final = ".sweeping"
+"""Its name while a sweep makes sure that nothing needs it, so that it is never absent too early."""
+
 BOOT_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", 0))
 """A clock that nobody sets: the time since this host was started, its sleep included."""
 
@@ -29,6 +37,7 @@ _HEADER: Final = Struct("<4s20xQ")  # a payload's magic and nbytes
 _RECORD: Final = Struct("<9sQI")
 RECORD_BYTES: Final = _RECORD.size
 _ATTEMPTS: Final = 3
+_MAKE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Clock:
@@ -46,6 +55,46 @@ class Clock:
     def after(self, directory: Directory, seconds: float | None) -> int:
         """Return the time some seconds from now; `NEVER` for None."""
         return NEVER if seconds is None else self.now(directory) + int(seconds * 1e9)
+
+
+class Mark:
+    """Say that something in a directory may have to be swept: what expires, or is claimed.
+
+    Args:
+        directory: The directory.
+    """
+
+    __slots__ = ("_directory",)
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def is_set(self) -> bool:
+        """Tell whether anything in the directory may expire or be claimed."""
+        return self._directory.stat(MARK) is not None or self._directory.stat(DOUBTED) is not None
+
+    def set(self) -> None:
+        """Set it: first, so that a kill leaves nothing unknown to a sweep."""
+        if self._directory.stat(MARK) is None:
+            with suppress(FileExistsError):  # another process has just done so
+                os.close(self._directory.open(MARK, _MAKE))
+
+    def doubt(self) -> bool:
+        """Give it the name under which it is removed; False if a directory of others has one of the names.
+
+        What is put from now on sets it anew. So the caller looks again at what is there, before it removes it.
+        """
+        marks = map(self._directory.stat, (MARK, DOUBTED))
+        if any(found is not None and stat.S_ISDIR(found.st_mode) for found in marks):
+            return False
+        where = self._directory.descriptor
+        with suppress(FileNotFoundError):  # another process has just done so
+            os.rename(MARK, DOUBTED, src_dir_fd=where, dst_dir_fd=where)
+        return True
+
+    def remove_doubted(self) -> None:
+        """Remove it after it was doubted."""
+        self._directory.remove(DOUBTED)
 
 
 def record_offset(nbytes: int) -> int:

@@ -12,9 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from psk.connectors.arguments import expired
-from psk.connectors.directory.directory import NO_FOLLOW, READ, foreign, open_at, open_file, open_to_renew, sync
+from psk.connectors.directory.directory import READ, foreign, open_file, open_to_renew, sync
 from psk.connectors.directory.expiry import (
     NEVER,
+    Mark,
     find_record,
     has_room_for_record,
     parse_record,
@@ -22,9 +23,9 @@ from psk.connectors.directory.expiry import (
     record_offset,
     write_record,
 )
-from psk.connectors.directory.locks import locked, try_lock, unlock
+from psk.connectors.directory.locks import locked
 from psk.connectors.directory.reading import PIPELINE_BYTES, read_frames, read_range
-from psk.connectors.directory.writing import DRAFTS, PERMANENT_MODE, HeldDraft, open_drafts, place
+from psk.connectors.directory.writing import DRAFTS, PERMANENT_MODE, HeldDraft, place, sweep_drafts
 from psk.connectors.duties import HEADER_BYTES, is_same_payload
 from psk.errors import CapabilityError, ChannelDataError, KeyExistsError, PskError
 from psk.wire import MAGIC, Frames
@@ -40,22 +41,11 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-MARK: Final = ".sweep"
-"""An empty file that says that something in the directory may have to be swept: what expires, or is claimed."""
-
-DOUBTED: Final = ".sweeping"
-"""The name of the mark while a sweep makes sure that nothing needs it, so that it is never absent too early."""
-
 CLAIM_SUFFIX: Final = ".claim"
-ABANDONED_NANOSECONDS: Final = 3600 * 1_000_000_000
-"""Age of an abandoned draft where no lock proves that its writer is dead: on network file systems."""
 
 is_object_name = re.compile(r"[0-9a-f]{32}").fullmatch
 _is_claim_name = re.compile(r"[0-9a-f]{32}\.claim").fullmatch
 _is_object_or_claim_name = re.compile(r"[0-9a-f]{32}(?:\.claim)?").fullmatch
-_is_draft_name = re.compile(r"[0-9a-f]{24}").fullmatch
-
-_MAKE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW
 
 
 class Objects:
@@ -69,7 +59,7 @@ class Objects:
         durable: Whether a put must have reached the disk at its return.
     """
 
-    __slots__ = ("clock", "directory", "durable")
+    __slots__ = ("clock", "directory", "durable", "mark")
 
     is_private: ClassVar[bool] = False
     """Whether only psk writes in the directory, so that a name and a size tell enough."""
@@ -78,6 +68,7 @@ class Objects:
         self.directory = directory
         self.clock = clock
         self.durable = durable
+        self.mark = Mark(directory)
 
     # Operations that shared memory overrides.
 
@@ -159,11 +150,11 @@ class Objects:
             ChannelDataError: The key holds something that psk did not write.
         """
         if ttl is not None:
-            self.mark()
+            self.mark.set()
         while not (self.place(name, buffers, nbytes, ttl, deadline) or self._is_the_same(name, buffers, deadline)):
             expired(deadline, f"putting {name}")
         if ttl is not None:
-            self.mark()  # again: a sweep that had not seen the object yet may have removed the mark
+            self.mark.set()  # again: a sweep that had not seen the object yet may have removed the mark
         return name
 
     def allocate(self, nbytes: int, deadline: float, held: list[Memory]) -> bool:
@@ -175,14 +166,14 @@ class Objects:
         """Make a payload that is in memory of the channel already the object of its key; as `put`."""
         content = memoryview(mmap.mmap(memory.descriptor, nbytes, access=mmap.ACCESS_READ))
         if ttl is not None:
-            self.mark()
+            self.mark.set()
         while not (
             memory.finish(name, nbytes, self._expiry(ttl), self.clock, durable=self.durable)
             or self._is_the_same(name, (content,), deadline)
         ):
             expired(deadline, f"putting {name}")
         if ttl is not None:
-            self.mark()
+            self.mark.set()
         return name
 
     def get(self, name: str, deadline: float) -> Frames | None:
@@ -265,12 +256,12 @@ class Objects:
             if end == size and not self.is_whole(descriptor, size):
                 raise foreign(self.directory, name, f"{size} bytes that are not one whole payload")
             if ttl is not None:
-                self.mark()
+                self.mark.set()
             if ttl is not None or end != size:
                 after = self.clock.after(self.directory, ttl)
                 write_record(descriptor, record_offset(end), self.clock.kind, after)
             if ttl is not None:
-                self.mark()  # again: it may have been removed just before the record was there
+                self.mark.set()  # again: it may have been removed just before the record was there
             return True
 
         try:
@@ -315,7 +306,7 @@ class Objects:
         A name and its type tell enough where nothing expires, which the mark says. So a file that others put under
         the name of an object is listed there; no call takes it for one.
         """
-        marked = self.is_marked()  # first: what is put meanwhile may be listed or not
+        marked = self.mark.is_set()  # first: what is put meanwhile may be listed or not
         names = self.directory.files(is_object_name, deadline)
         if not marked:
             return names
@@ -332,7 +323,7 @@ class Objects:
     def clear(self, deadline: float) -> int:
         """Delete every object that psk wrote, and return how many were unexpired."""
         doing = f"clearing {self.directory.path!a}"
-        marked = self.is_marked()  # first, as in `names`
+        marked = self.mark.is_set()  # first, as in `names`
         ours = self.directory.files(_is_object_or_claim_name, deadline)
         names = list(filter(is_object_name, ours))
         # Claims without the mark were copied here, and go with their objects.
@@ -387,49 +378,29 @@ class Objects:
 
     # Removal of what dead processes left.
 
-    def mark(self) -> None:
-        """Say that something here may have to be swept: first, so that a kill leaves nothing unknown to a sweep."""
-        if self.directory.stat(MARK) is None:
-            with suppress(FileExistsError):  # another process has just said so
-                os.close(self.directory.open(MARK, _MAKE))
-
     def sweep(self) -> Iterator[None]:
         """Remove what has outlived its purpose: unfinished drafts, claims without object, expired objects.
 
         Yields after each look at a file, so that the caller decides how much it does at a time. Only drafts cost a
         look where nothing expires and nothing is claimed, which the mark says.
         """
-        yield from self.sweep_drafts()
-        if not self.is_marked() or (yield from self._sweep_marked()) or not self._doubt_mark():
+        yield from sweep_drafts(self.directory, self.clock)
+        if not self.mark.is_set() or (yield from self._sweep_marked()) or not self.mark.doubt():
             return
         # Nothing needs the mark any more. But an object that was put since relied on it: look again without it.
         if (yield from self._sweep_marked()):
-            self.mark()
-        self.directory.remove(DOUBTED)
+            self.mark.set()
+        self.mark.remove_doubted()
 
     def tidy(self) -> None:
         """Leave no file of psk in a directory without objects."""
         with suppress(OSError):
-            if self.is_marked() and not self.has_objects() and self._doubt_mark():
+            if self.mark.is_set() and not self.has_objects() and self.mark.doubt():
                 if self.has_objects():  # put in between
-                    self.mark()
-                self.directory.remove(DOUBTED)
+                    self.mark.set()
+                self.mark.remove_doubted()
         with suppress(OSError):  # mostly it is missing
             os.rmdir(DRAFTS, dir_fd=self.directory.descriptor)
-
-    def is_marked(self) -> bool:
-        """Tell whether anything in the directory may expire or be claimed."""
-        return self.directory.stat(MARK) is not None or self.directory.stat(DOUBTED) is not None
-
-    def _doubt_mark(self) -> bool:
-        """Give the mark the name under which it is removed; False if a directory of others has one of the names."""
-        where = self.directory.descriptor
-        marks = map(self.directory.stat, (MARK, DOUBTED))
-        if any(found is not None and stat.S_ISDIR(found.st_mode) for found in marks):
-            return False
-        with suppress(FileNotFoundError):  # another process has just done so
-            os.rename(MARK, DOUBTED, src_dir_fd=where, dst_dir_fd=where)
-        return True
 
     def has_objects(self) -> bool:
         """Tell whether any name in the directory is an object's."""
@@ -460,39 +431,6 @@ class Objects:
         if found is None or not has_room_for_record(found.st_size):
             return False
         return self._remove_expired(name, 0.0) not in {None, NEVER}
-
-    def sweep_drafts(self) -> Iterator[None]:
-        """Remove the drafts of dead writers; yields as `sweep`."""
-        try:
-            drafts = open_drafts(self.directory, create=False)
-        except OSError:
-            return  # mostly there are none
-        try:
-            for name in filter(_is_draft_name, os.listdir(drafts)):  # noqa: PTH208  pathlib knows no descriptors
-                yield
-                with suppress(OSError):
-                    self._sweep_draft(drafts, name)
-        finally:
-            os.close(drafts)
-
-    def _sweep_draft(self, drafts: int, name: str) -> None:
-        descriptor = open_at(drafts, name, READ)
-        try:
-            ours = try_lock(descriptor)
-            found = os.fstat(descriptor)
-            if ours is False:  # its writer lives
-                return
-            # Where locks may not hold between hosts, a free one proves nothing about a writer elsewhere.
-            is_dead = ours and self.directory.is_local
-            if not stat.S_ISREG(found.st_mode):
-                return
-            if is_dead or self.clock.now(self.directory) - found.st_mtime_ns > ABANDONED_NANOSECONDS:
-                os.unlink(name, dir_fd=drafts)
-        finally:
-            try:
-                unlock(descriptor)
-            finally:
-                os.close(descriptor)
 
     # Details.
 
@@ -602,12 +540,12 @@ class Objects:
         if holder is not None and holder != claim:
             return False
         if holder is None or not self._renew_claim(file, len(claim), lease):
-            self.mark()
+            self.mark.set()
             self.directory.remove(file)
             place(
                 self.directory, file, [claim], len(claim), ttl=lease, clock=self.clock, durable=False, deadline=deadline
             )
-            self.mark()  # again, as in `put`
+            self.mark.set()  # again, as in `put`
         if self._is_named(name, descriptor):
             return True
         self.directory.remove(file)  # the object was evicted in between

@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import re
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from psk.connectors.arguments import expired
-from psk.connectors.directory.directory import CLOEXEC, NO_FOLLOW, READ_DIRECTORY, RENEWABLE_MODE, open_at, sync
+from psk.connectors.directory.directory import CLOEXEC, NO_FOLLOW, READ, READ_DIRECTORY, RENEWABLE_MODE, open_at, sync
 from psk.connectors.directory.expiry import record_offset, write_record
-from psk.connectors.directory.locks import try_lock
+from psk.connectors.directory.locks import try_lock, unlock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from psk.connectors.directory.directory import Directory
     from psk.connectors.directory.expiry import Clock
@@ -26,9 +28,13 @@ PERMANENT_MODE: Final = 0o400
 DRAFTS: Final = ".drafts"
 """The directory of files that are being written under a name, so that a sweep looks at nothing but these."""
 
+ABANDONED_NANOSECONDS: Final = 3600 * 1_000_000_000
+"""Age of an abandoned draft where no lock proves that its writer is dead: on network file systems."""
+
 STEP_BYTES: Final = 32 * 1024 * 1024
 """Bytes written between two looks at the clock."""
 
+_is_draft_name = re.compile(r"[0-9a-f]{24}").fullmatch
 _GROUP: Final = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 _UNNAMED: Final = getattr(os, "O_TMPFILE", 0) | os.O_RDWR | CLOEXEC
 _NAMED: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | NO_FOLLOW
@@ -312,3 +318,38 @@ def _skipped(views: list[memoryview], count: int) -> list[memoryview]:
             return [view[count:], *views[index + 1 :]]
         count -= len(view)
     return []
+
+
+def sweep_drafts(directory: Directory, clock: Clock) -> Iterator[None]:
+    """Remove the drafts of dead writers; yields after each look at one."""
+    try:
+        drafts = open_drafts(directory, create=False)
+    except OSError:
+        return  # mostly there are none
+    try:
+        for name in filter(_is_draft_name, os.listdir(drafts)):  # noqa: PTH208  pathlib knows no descriptors
+            yield
+            with suppress(OSError):
+                _sweep_draft(directory, clock, drafts, name)
+    finally:
+        os.close(drafts)
+
+
+def _sweep_draft(directory: Directory, clock: Clock, drafts: int, name: str) -> None:
+    descriptor = open_at(drafts, name, READ)
+    try:
+        ours = try_lock(descriptor)
+        found = os.fstat(descriptor)
+        if ours is False:  # its writer lives
+            return
+        # Where locks may not hold between hosts, a free one proves nothing about a writer elsewhere.
+        is_dead = ours and directory.is_local
+        if not stat.S_ISREG(found.st_mode):
+            return
+        if is_dead or clock.now(directory) - found.st_mtime_ns > ABANDONED_NANOSECONDS:
+            os.unlink(name, dir_fd=drafts)
+    finally:
+        try:
+            unlock(descriptor)
+        finally:
+            os.close(descriptor)

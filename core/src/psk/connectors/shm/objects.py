@@ -17,6 +17,7 @@ from psk.connectors.directory.expiry import NEVER, RECORD_BYTES, Clock, find_rec
 from psk.connectors.directory.locks import exclusively, pauses, try_lock
 from psk.connectors.directory.objects import Objects
 from psk.connectors.directory.reading import read_frames
+from psk.connectors.directory.writing import sweep_drafts
 from psk.connectors.shm.liveness import check_private, sweep
 from psk.connectors.shm.mapping import Mapping
 from psk.connectors.shm.segments import (
@@ -206,7 +207,7 @@ class SharedObjects(Objects):
 
         def remove() -> bool:
             nonlocal count
-            if self.is_marked():
+            if self.mark.is_set():
                 return False
             count += sum(map(self.directory.remove, names[-_REMOVED:]))
             del names[-_REMOVED:]
@@ -289,7 +290,7 @@ class SharedObjects(Objects):
         """Give back all memory that nobody uses: of free segments, dead writers and dead sessions."""
         self.pool.drop(self.directory)
         with suppress(OSError, PskError):
-            for _ in self.sweep_drafts():
+            for _ in sweep_drafts(self.directory, self.clock):
                 pass
         sweep(os.path.dirname(os.path.dirname(self.directory.path)))  # noqa: PTH120  pathlib costs 10 ms of import
 

@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from psk.connectors.directory.directory import READ_DIRECTORY, failure
+from psk.connectors.directory.expiry import DOUBTED, MARK
 from psk.connectors.directory.locks import close_shared, try_lock, unlock
-from psk.connectors.directory.objects import DOUBTED, MARK, is_object_name
+from psk.connectors.directory.objects import is_object_name
 from psk.connectors.directory.writing import DRAFTS
 from psk.connectors.reaper import REAPER
 from psk.connectors.shm.liveness import (
