@@ -79,9 +79,9 @@ def exchanges(monkeypatch):
     counted = []
     receive = Connection._receive
 
-    def count(self, deadline):
+    def count(self, *arguments):
         counted.append(1)
-        return receive(self, deadline)
+        return receive(self, *arguments)
 
     monkeypatch.setattr(Connection, "_receive", count)
     return counted
@@ -114,6 +114,7 @@ def losing_answers(monkeypatch):
 
     lose("replies")
     lose("reply_into")
+    lose("string_into")
     return pending
 
 

@@ -167,7 +167,8 @@ def test_the_check_sees_what_it_looks_for(behind, proxy, monkeypatch, bug):
             return max(0.01, deadline - time.monotonic() + 1)
 
         monkeypatch.setattr("psk.connectors.toolkit.transfer.seconds_left", too_long)
-        monkeypatch.setattr(Connection, "_limit", lambda self, deadline: self._socket.settimeout(too_long(deadline)))
+        await_bytes = Connection._await_bytes
+        monkeypatch.setattr(Connection, "_await_bytes", lambda self, deadline: await_bytes(self, deadline + 1))
         wrong, _ = run_at_once(calls, TIMEOUT)
         assert any("took" in text for text in wrong)
     else:

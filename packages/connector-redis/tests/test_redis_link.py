@@ -11,7 +11,7 @@ import pytest
 from psk.connectors.toolkit import Address
 from psk_connector_redis.connection import Connection, Dialer
 from psk_connector_redis.credentials import Credentials
-from psk_connector_redis.protocol import LONGEST_STRING, GarbledError, Refusal, pack, pack_around
+from psk_connector_redis.protocol import LONGEST_STRING, GarbledError, Refusal, UnexpectedError, pack, pack_around
 from psk_connector_redis.settings import Settings
 
 
@@ -108,14 +108,21 @@ def test_a_long_string_goes_into_the_memory_that_is_given(pair):
     link, there = pair
     data = os.urandom(500_000)
     memory = bytearray(500_000)
-    reached = []
-    with sending(there, [b"$500000\r\n" + data + b"\r\n+next\r\n"]):
-        view = link.reply_into(soon(), lambda size: memoryview(memory)[:size], lambda _, end: reached.append(end))
+    with sending(there, [b"$400000\r\n", data[:400_000], b"\r\n$100000\r\n", data[400_000:] + b"\r\n+next\r\n"]):
+        link.string_into(memoryview(memory)[:400_000], soon())
+        link.string_into(memoryview(memory)[400_000:], soon())
         assert link.reply(soon()) == b"next"
-    assert view.obj is memory
     assert memory == data
-    assert reached == sorted(reached)
-    assert reached[-1] == 500_000
+    assert link.is_usable()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"$0\r\n\r\n", b"$-1\r\n", b"$9\r\n", b"$70\r\n", b"-ERR no\r\n", b"$7\r\n1234567?"]
+)
+def test_another_answer_is_told_from_a_string_of_the_expected_length(pair, answer):
+    link, there = pair
+    with sending(there, [answer]), pytest.raises(UnexpectedError):
+        link.string_into(memoryview(bytearray(7)), soon())
 
 
 def test_what_nobody_asked_for_is_no_answer(pair):
@@ -140,7 +147,7 @@ def test_what_nobody_asked_for_is_no_answer(pair):
         b"\x16\x03\x01" * 20,
     ],
 )
-def test_garbage_is_found_and_nothing_is_allocated_for_it(pair, answer):
+def test_garbage_is_found_and_nothing_is_allocated_for_it(pair, answer, monkeypatch):
     link, there = pair
     asked = []
 
@@ -148,8 +155,9 @@ def test_garbage_is_found_and_nothing_is_allocated_for_it(pair, answer):
         asked.append(size)
         return memoryview(bytearray(size))
 
+    monkeypatch.setattr("psk_connector_redis.connection.allocate", memory)
     with sending(there, [answer]), pytest.raises(GarbledError):
-        link.reply_into(soon(), memory)
+        link.reply_into(soon())
     assert asked in ([], [100_000])
 
 

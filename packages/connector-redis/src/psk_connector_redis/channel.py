@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+PIECE_BYTES: Final = 1024 * 1024
+"""Most bytes to fetch by one command: a server copies what it answers, and one that copies serves no other client."""
+
 _is_key = re.compile(r"[0-9a-f]{32}").fullmatch
 _match_object = re.compile(rb"\{([0-9a-f]{32})\}").fullmatch
 _match_companion = re.compile(rb"\{([0-9a-f]{32})\}:(?:claim|part:[0-9a-z]+:[0-9]+)").fullmatch
@@ -95,14 +98,15 @@ class Commands:
         names: Of the channel; the names of all keys have the same length.
     """
 
-    __slots__ = ("_get", "_news", "_put", "_put_expiring", "_start")
+    __slots__ = ("_get", "_get_whole", "_news", "_put", "_put_expiring", "_start")
 
     def __init__(self, names: Names) -> None:
         name = names.of(_ANY_KEY)
         self._put = _with_gap(pack(b"SET", name, b"", b"NX").partition(b"$0\r\n")[0]) + b"$%d\r\n"
         self._put_expiring = self._put.replace(b"*4", b"*6", 1)
         self._news = _with_gap(pack(b"PUBLISH", names.news(_ANY_KEY), b""))
-        self._get = _with_gap(pack(b"GET", name))
+        self._get = _with_gap(pack(b"GETRANGE", name, b"0", b"%d" % (PIECE_BYTES - 1)))
+        self._get_whole = _with_gap(pack(b"GET", name))
         self._start = _with_gap(pack(b"GETRANGE", name, b"0")).replace(b"*3", b"*4", 1) + b"$%d\r\n%b\r\n"
 
     def put(self, payload: Payload, ttl: bytes) -> list[Buffer]:
@@ -120,8 +124,12 @@ class Commands:
         return [self._put_expiring % (key, payload.nbytes), *payload.buffers(), end]
 
     def get(self, key: Key) -> bytes:
-        """Fetch what is stored for an object."""
+        """Fetch what is stored for an object, up to `PIECE_BYTES` of it."""
         return self._get % key.encode()
+
+    def get_whole(self, key: Key) -> bytes:
+        """Fetch what is stored for an object, however long it is."""
+        return self._get_whole % key.encode()
 
     def start(self, key: Key, nbytes: int) -> bytes:
         """Fetch the first bytes of what is stored for an object."""

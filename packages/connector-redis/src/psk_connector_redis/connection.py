@@ -14,10 +14,10 @@ import hiredis
 
 from psk.connectors import allocate
 from psk.connectors.toolkit import gather_send, receive_into, seconds_left, tls_context, within
-from psk_connector_redis.protocol import LONGEST_STRING, GarbledError, Refusal, accepted, pack
+from psk_connector_redis.protocol import LONGEST_STRING, GarbledError, Refusal, UnexpectedError, accepted, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from psk.connectors.toolkit import Address
     from psk_connector_redis.credentials import Credentials
@@ -30,6 +30,7 @@ LONGEST_HEAD: Final = 32
 END: Final = b"\r\n"
 
 _MOST_BYTES: Final = 64 * 1024  # of one system call; longer buffers are not joined
+_LONGEST_WAIT: Final = 1_000_000.0  # seconds; the system takes no more than 2**31 milliseconds
 _NOT_YET: Final = object()
 
 
@@ -43,20 +44,31 @@ class Connection:
         connected: Its socket, with TLS or without.
     """
 
-    __slots__ = ("__weakref__", "_is_tls", "_reader", "_socket")
+    __slots__ = ("__weakref__", "_is_tls", "_poller", "_reader", "_socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._is_tls = hasattr(connected, "pending")
+        self._poller = select.poll()
+        self._poller.register(connected, select.POLLIN)
         self._reader = hiredis.Reader(replyError=Refusal, notEnoughData=_NOT_YET)
+        self._unblock()
 
     def send(self, buffers: Sequence[Buffer], deadline: float) -> None:
         """Send packed commands, given as buffers that follow each other."""
-        if self._is_tls or sum(map(len, buffers)) >= _MOST_BYTES:
-            gather_send(self._socket, buffers, deadline)
-        else:
-            self._limit(deadline)
-            self._socket.sendall(b"".join(buffers))
+        if not self._is_tls and sum(map(len, buffers)) < _MOST_BYTES:
+            if time.monotonic() >= deadline:
+                raise TimeoutError
+            packet = b"".join(buffers)
+            try:
+                sent = self._socket.send(packet)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(packet):
+                return
+            buffers = (packet[sent:],)
+        gather_send(self._socket, buffers, deadline)
+        self._unblock()
 
     def reply(self, deadline: float) -> Any:
         """Return the next answer: bytes, a number, a list or None, or a `Refusal`, which is not raised."""
@@ -77,21 +89,11 @@ class Connection:
             raise GarbledError(str(error)) from None
         return answers
 
-    def reply_into(
-        self,
-        deadline: float,
-        memory: Callable[[int], memoryview] = allocate,
-        reach: Callable[[memoryview, int], None] | None = None,
-    ) -> Any:
+    def reply_into(self, deadline: float) -> Any:
         """Return the next answer, which is expected to be a string and is read past the parser.
 
-        Args:
-            deadline: When it must have arrived whole.
-            memory: Gives the memory for a long one, of exactly so many bytes.
-            reach: Is told up to where that memory is filled, again and again.
-
         Returns:
-            The string: as bytes if it is short, else in that memory. None if there is none; and what `reply`
+            The string: as bytes if it is short, else in private memory. None if there is none; and what `reply`
             returns if it is not a string.
         """
         if self._reader.has_data():
@@ -108,17 +110,25 @@ class Connection:
             self._keep(received, start)
             return None
         if len(received) < start + length + len(END):
-            return self._receive_rest(memory(length), received[start:], deadline, reach)
+            return self._receive_rest(allocate(length), received[start:], deadline)
         self._end_string(received, start + length)
         return received[start : start + length]
 
+    def string_into(self, view: memoryview, deadline: float) -> None:
+        """Fill memory with the next answer.
+
+        Raises:
+            UnexpectedError: It is not a string of this length.
+        """
+        self._expect(b"$%d\r\n" % len(view), deadline)
+        receive_into(self._socket, view, deadline)
+        self._unblock()
+        self._expect(END, deadline)
+
     def is_usable(self) -> bool:
         """Tell, without asking the server, whether the connection is open and no answer is due."""
-        if self._reader.has_data():
-            return False
-        poller = select.poll()
-        poller.register(self._socket, select.POLLIN)
-        return not poller.poll(0)  # what can be read is an answer that nobody expects, or the end
+        # What can be read is an answer that nobody expects, or the end.
+        return not (self._reader.has_data() or self._poller.poll(0))
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when something arrives."""
@@ -147,18 +157,13 @@ class Connection:
         except Exception:  # noqa: BLE001, S110  as above
             pass
 
-    def _receive_rest(
-        self,
-        view: memoryview,
-        received: bytes,
-        deadline: float,
-        reach: Callable[[memoryview, int], None] | None,
-    ) -> memoryview:
+    def _receive_rest(self, view: memoryview, received: bytes, deadline: float) -> memoryview:
         """Fill the memory of a string of which a part has arrived already."""
         length = len(view)
         filled = min(len(received), length)
         view[:filled] = received[:filled]
-        receive_into(self._socket, view, deadline, filled=filled, reach=reach)
+        receive_into(self._socket, view, deadline, filled=filled)
+        self._unblock()
         received = received[filled:]
         while len(received) < len(END):
             received += self._receive(deadline)
@@ -175,15 +180,31 @@ class Connection:
         if len(received) > start:
             self._reader.feed(received[start:])
 
-    def _limit(self, deadline: float) -> None:
-        seconds = deadline - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError
-        self._socket.settimeout(seconds)
+    def _expect(self, expected: bytes, deadline: float) -> None:
+        received = b""
+        while received != expected:
+            received += self._receive(deadline, len(expected) - len(received))
+            if not expected.startswith(received):
+                raise UnexpectedError
 
-    def _receive(self, deadline: float) -> bytes:
-        self._limit(deadline)
-        return _not_the_end(self._socket.recv(_MOST_BYTES))
+    def _receive(self, deadline: float, most: int = _MOST_BYTES) -> bytes:
+        self._await_bytes(deadline)
+        return _not_the_end(self._socket.recv(most))
+
+    def _await_bytes(self, deadline: float) -> None:
+        seconds = deadline - time.monotonic()
+        if seconds > 0:
+            if self._is_tls:
+                self._socket.settimeout(seconds)
+                return
+            if self._poller.poll(min(seconds, _LONGEST_WAIT) * 1000):
+                return
+        raise TimeoutError
+
+    def _unblock(self) -> None:
+        """Let no call wait in the socket, unless it is one with TLS: short answers then need no timeout to be set."""
+        if not self._is_tls:
+            self._socket.setblocking(False)
 
 
 def _not_the_end(received: bytes) -> bytes:
@@ -198,14 +219,14 @@ def _string_length(head: bytes) -> int | None:
     Raises:
         GarbledError: It announces a string that no server stores.
     """
+    digits = head[1:]
+    if head[:1] == b"$" and digits.isdigit() and (length := int(digits)) <= LONGEST_STRING:
+        return length
     if head in {b"$-1", b"_"}:
         return -1
     if not head.startswith(b"$"):
         return None
-    digits = head[1:]
-    if not digits.isdigit() or int(digits) > LONGEST_STRING:
-        raise GarbledError("an impossible length of a string was announced")
-    return int(digits)
+    raise GarbledError("an impossible length of a string was announced")
 
 
 class Dialer:

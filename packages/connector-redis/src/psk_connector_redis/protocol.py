@@ -32,6 +32,10 @@ class GarbledError(ConnectionError):
     """The data received is not an answer of a Redis server, so the connection cannot be used any more."""
 
 
+class UnexpectedError(Exception):
+    """An answer is not the string that was asked for; the connection cannot be used any more."""
+
+
 def pack(*arguments: bytes) -> bytes:
     """Write a command whose arguments are short."""
     return bytes(hiredis.pack_command(arguments))  # type: ignore[arg-type]  # takes any number of them

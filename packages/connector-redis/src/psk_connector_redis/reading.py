@@ -7,19 +7,21 @@ from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from psk.connectors import HEADER_BYTES, Frames, allocate, is_same_payload
+from psk.connectors import HEADER_BYTES, Frames, Payload, allocate, has_checksum, is_same_payload
 from psk.connectors.toolkit import Summing
 from psk.errors import ChannelDataError, ChannelFullError, KeyExistsError, PayloadError
-from psk_connector_redis.protocol import LONGEST_STRING, Refusal, accepted, pack
+from psk_connector_redis.channel import PIECE_BYTES
+from psk_connector_redis.protocol import LONGEST_STRING, Refusal, UnexpectedError, accepted, pack
 from psk_connector_redis.scripts import MANIFEST_MAGIC, PAYLOAD_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from psk.connectors import Key, Payload
+    from psk.connectors import Key
     from psk_connector_redis.channel import Channel, Names
     from psk_connector_redis.connection import Connection
 
+_AHEAD_BYTES: Final = 8 * PIECE_BYTES
 _MOST_CHANGES: Final = 8
 _REMEDY: Final = "evict it, and put the object again"
 _NONCE_BYTES = 8
@@ -111,40 +113,108 @@ def part_names(names: Names, key: Key, manifest: bytes) -> list[bytes]:
 
 def get_object(channel: Channel, key: Key, deadline: float) -> Frames | None:
     """Fetch a payload into private memory; None without an object."""
-    command = (channel.commands.get(key),)
+    commands = channel.commands
+    name = channel.names.of(key)
     doing = f"getting {key}"
-
-    summing: Summing | None = None
-
-    def reach(whole: memoryview, end: int) -> None:
-        nonlocal summing
-        summing = summing or Summing()
-        summing.reach(whole, end)
-
-    def exchange(connection: Connection) -> Any:
-        nonlocal summing
-        summing = None
-        connection.send(command, deadline)
-        stored = connection.reply_into(deadline, reach=reach)
-        if type(stored) is Refusal:
-            raise stored
-        return stored
-
+    questions: tuple[bytes, ...] = (commands.get(key), commands.get_whole(key))
     manifest: Manifest | None = None
     for _ in range(_MOST_CHANGES):
-        stored = channel.run(exchange, name=channel.names.of(key), deadline=deadline, doing=doing)
+        stored = channel.run(partial(_ask, questions, deadline), name=name, deadline=deadline, doing=doing)
         if stored is None:
             return None
-        if is_manifest(stored):
-            before, manifest = manifest, Manifest.read(key, stored)
+        string = as_string(key, stored)
+        if is_manifest(string):
+            before, manifest = manifest, Manifest.read(key, string)
             if manifest == before:
                 break
-            stored = read_parts(channel, key, manifest, range(manifest.nbytes), deadline, reach=reach)
-            if stored is None:
-                continue
-        whole = as_string(key, stored)
-        return Frames([whole], None if summing is None else summing.of(whole))
+            summing = Summing()
+            whole = read_parts(channel, key, manifest, range(manifest.nbytes), deadline, summing=summing)
+            if whole is not None:
+                return Frames([whole], summing.of(whole))
+        elif len(string) != PIECE_BYTES or len(questions) == 1:
+            return Frames([string])
+        elif (frames := _continue(channel, name, memoryview(string), deadline, doing)) is not None:
+            return frames
+        questions = questions[-1:]
     raise PayloadError(f"parts of object {key} are missing", remedy=_REMEDY)
+
+
+def _ask(questions: Sequence[bytes], deadline: float, connection: Connection) -> Any:
+    """Return the first answer that is not an empty string, which is also the part of a string that does not exist."""
+    stored: Any = None
+    for question in questions:
+        connection.send((question,), deadline)
+        stored = connection.reply_into(deadline)
+        if type(stored) is Refusal:
+            raise stored
+        if stored != b"":
+            break
+    return stored
+
+
+def _continue(channel: Channel, name: bytes, first: memoryview, deadline: float, doing: str) -> Frames | None:
+    """Fetch a payload of which the first piece is there; None if nothing proves that all pieces are of one payload."""
+    if bytes(first[: len(PAYLOAD_MAGIC)]) != PAYLOAD_MAGIC or not has_checksum(first):
+        return None
+
+    def exchange(connection: Connection) -> Frames:
+        # What the payload's header claims is not believed: memory is allocated for what the server holds.
+        connection.send((pack(b"STRLEN", name),), deadline)
+        nbytes: int = accepted(connection.reply(deadline), int)
+        if nbytes < PIECE_BYTES:
+            raise UnexpectedError
+        whole, summing = allocate(nbytes), Summing()
+        whole[:PIECE_BYTES] = first
+        _fill(connection, name, 0, whole, deadline, filled=PIECE_BYTES, reach=partial(summing.reach, whole))
+        return Frames([whole], summing.of(whole))
+
+    try:
+        frames = channel.run(exchange, name=name, deadline=deadline, doing=doing)
+        Payload.parse(frames).verify()
+    except (UnexpectedError, PayloadError):
+        return None
+    return frames
+
+
+def _fill(
+    connection: Connection,
+    name: bytes,
+    start: int,
+    view: memoryview,
+    deadline: float,
+    *,
+    filled: int = 0,
+    reach: Callable[[int], None],
+) -> None:
+    """Fill memory with the part of a string that begins at `start`, in pieces.
+
+    A piece is asked for before the ones in front of it have arrived: the server copies it meanwhile.
+
+    Args:
+        connection: To the server.
+        name: The string.
+        start: Where the part begins.
+        view: The memory.
+        deadline: When it must be full.
+        filled: How much of it is filled already.
+        reach: Is told up to where it is filled, after each piece.
+
+    Raises:
+        UnexpectedError: The string is shorter.
+    """
+    asked = filled
+    while filled < len(view):
+        commands = []
+        while asked < len(view) and asked < filled + _AHEAD_BYTES:
+            end = min(asked + PIECE_BYTES, len(view))
+            commands.append(pack(b"GETRANGE", name, b"%d" % (start + asked), b"%d" % (start + end - 1)))
+            asked = end
+        if commands:
+            connection.send(commands, deadline)
+        end = min(filled + PIECE_BYTES, len(view))
+        connection.string_into(view[filled:end], deadline)
+        reach(end)
+        filled = end
 
 
 def get_range(channel: Channel, key: Key, offset: int, length: int, deadline: float) -> memoryview | None:
@@ -245,7 +315,7 @@ def read_parts(
     wanted: range,
     deadline: float,
     *,
-    reach: Callable[[memoryview, int], None] | None = None,
+    summing: Summing | None = None,
 ) -> memoryview | None:
     """Fetch some bytes of a payload in parts.
 
@@ -255,7 +325,7 @@ def read_parts(
         manifest: Its parts.
         wanted: Which bytes.
         deadline: When it must be over.
-        reach: Is told up to where what is wanted has arrived, again and again.
+        summing: Sums what arrives.
 
     Returns:
         Private memory with them; None if a part is missing.
@@ -278,8 +348,14 @@ def read_parts(
         raise ChannelDataError(f"a part of object {key} has changed its length", remedy=_REMEDY)
     whole = allocate(len(wanted))
     for piece in pieces:
-        fetch = partial(_fetch, names[piece.number], piece, whole, deadline, reach=reach)
-        if not channel.run(fetch, name=names[0], deadline=deadline, doing=doing):
+        try:
+            channel.run(
+                partial(_fetch, names[piece.number], piece, whole, deadline, summing=summing),
+                name=names[0],
+                deadline=deadline,
+                doing=doing,
+            )
+        except UnexpectedError:
             return None
     return whole
 
@@ -299,30 +375,11 @@ def _sizes(names: Sequence[bytes], deadline: float, connection: Connection) -> l
 
 
 def _fetch(
-    name: bytes,
-    piece: _Piece,
-    whole: memoryview,
-    deadline: float,
-    connection: Connection,
-    *,
-    reach: Callable[[memoryview, int], None] | None,
-) -> bool:
-    """Fill one piece; tell whether it was there, as long as before."""
+    name: bytes, piece: _Piece, whole: memoryview, deadline: float, connection: Connection, *, summing: Summing | None
+) -> None:
+    def reach(end: int) -> None:
+        if summing is not None:
+            summing.reach(whole, piece.place + end)
+
     place = whole[piece.place : piece.place + piece.size]
-
-    def memory(nbytes: int) -> memoryview:
-        return place if nbytes == piece.size else allocate(nbytes)
-
-    def reach_piece(_: memoryview, end: int) -> None:
-        if reach is not None:
-            reach(whole, piece.place + end)
-
-    last = piece.start + piece.size - 1
-    connection.send((pack(b"GETRANGE", name, b"%d" % piece.start, b"%d" % last),), deadline)
-    stored = accepted(connection.reply_into(deadline, memory, reach_piece), bytes, memoryview)
-    if len(stored) != piece.size:
-        return False
-    if stored is not place:
-        place[:] = stored
-    reach_piece(place, piece.size)
-    return True
+    _fill(connection, name, piece.start, place, deadline, reach=reach)

@@ -112,6 +112,8 @@ class Pool(Generic[T]):
         calls = self._calls
         mine = weakref.ref(call, calls.remove)  # C code alone: nothing can interrupt it
         calls.append(mine)
+        if len(calls) <= self._size:
+            return True
         before = 0
         for each in list(calls):
             if each is mine:
