@@ -179,7 +179,10 @@ def size_of(obj: Any) -> int:
     keep their data elsewhere, and do not include it in `nbytes` or `__sizeof__`, seem small: select their types with
     `ProxyType`. A proxy has size 0, and is not resolved.
     """
-    if issubclass(type(obj), Proxy) or isinstance(obj, type):
+    kind = type(obj)
+    if kind is int or kind is float:  # most arguments of tasks are short
+        return sys.getsizeof(obj)
+    if issubclass(kind, Proxy) or issubclass(kind, type):
         return 0
     if isinstance(obj, (str, bytes, bytearray)):
         return len(obj)

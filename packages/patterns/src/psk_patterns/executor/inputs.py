@@ -43,12 +43,9 @@ class PolicySelection(Selection):
         super().__init__(self._suits)
         self._policy = policy
         self._look_at = look_at
-        self._selects_nothing = type(policy) is ProxyNever
 
     def mark_whole_or_parts(self, value: Any) -> Any:
         """Do what `mark` does, and treat a structure that contains itself as a single object."""
-        if _is_plain(value) and (self._selects_nothing or not self._selects_any(value)):
-            return value  # visiting a million numbers would take a second
         try:
             return self.mark(value)
         except InvalidArgumentError:
@@ -63,8 +60,19 @@ class PolicySelection(Selection):
             return False
         return _is_plain(value) or not is_structure(value) or not any(map(_is_reference, leaves(value)))
 
-    def _selects_any(self, value: Any) -> bool:
-        return self._policy(value) or (type(value) in {list, tuple} and any(map(self._policy, value)))
+
+def stays(value: Any, policy: Callable[[Any], bool]) -> bool:
+    """Return quickly whether a value is sent as it is, because nothing in it is a reference or selected by a policy.
+
+    Args:
+        value: An argument or a result. If it is neither a number nor a text, nor a list or tuple of only these, the
+            answer is False; use `PolicySelection` then.
+        policy: Decides about each object.
+    """
+    if type(value) in PLAIN:
+        return value is None or value is True or value is False or not policy(value)
+    # Visiting a million numbers would take a second.
+    return _is_plain(value) and (type(policy) is ProxyNever or not (policy(value) or any(map(policy, value))))
 
 
 def is_task_future(value: Any) -> bool:
@@ -118,9 +126,15 @@ class Inputs:
         Raises:
             PskError: As `Store.put`; nothing stays in the store then.
         """
-        selection = PolicySelection(policy, self._look_at)
-        mark = selection.mark_whole_or_parts
         args, kwargs = call
+        others = {id(value) for value in (*args, *kwargs.values()) if not stays(value, policy)}
+        if not others:
+            return call
+        selection = PolicySelection(policy, self._look_at)
+
+        def mark(value: Any) -> Any:
+            return selection.mark_whole_or_parts(value) if id(value) in others else value
+
         return self._filled(selection, ([mark(arg) for arg in args], {name: mark(arg) for name, arg in kwargs.items()}))
 
     def complete(self, call: Call, policy: Callable[[Any], bool]) -> Call:
@@ -138,7 +152,7 @@ class Inputs:
             if not is_task_future(leaf):
                 return leaf
             lent = transform(leaf.result(), lambda part: borrow(part) if is_owned(part) else part)
-            return selection.mark_whole_or_parts(lent)
+            return lent if stays(lent, policy) else selection.mark_whole_or_parts(lent)
 
         marked = transform(call, result_of)
         self.awaited.clear()

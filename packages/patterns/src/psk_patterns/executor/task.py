@@ -13,7 +13,7 @@ from psk.fork import after_fork_in_child
 from psk.proxy import is_proxy
 from psk.store import StoreFactory, get_key
 from psk_patterns.errors import LeaseLostError
-from psk_patterns.executor.inputs import PolicySelection
+from psk_patterns.executor.inputs import PolicySelection, stays
 from psk_patterns.ownership import accept, into_owned, is_owned
 from psk_patterns.traversal import transform
 
@@ -205,6 +205,8 @@ def pack(result: Any, settings: WorkerSettings, lent: frozenset[str]) -> Any:
         PskError: As `Store.put`.
         Exception: Whatever pickling the result raises, where that is needed.
     """
+    if stays(result, settings.policy):
+        return result
     owned: list[Any] = []
 
     def look_at(value: Any) -> Any:

@@ -30,13 +30,15 @@ class TaskFuture(concurrent.futures.Future[T]):
     Only a `StoreExecutor` makes one.
     """
 
+    # Defaults on the class: an executor makes one of these for every task.
+    _inner: Any = None
+    _is_wanted = True
+    _evict_result: Callable[[], object] | None = None
+
     def __init__(self, inputs: Inputs, *, retries: bool) -> None:
         super().__init__()
-        self._inner: Any = None
         self._inputs = inputs
         self._retries = retries
-        self._is_wanted = True
-        self._evict_result: Callable[[], object] | None = None
 
     def cancel(self) -> bool:
         """Try to cancel the task, which fails once a worker has begun it.
@@ -101,20 +103,20 @@ class TaskFuture(concurrent.futures.Future[T]):
         self._publish(result, error)
         # Without the reference to each other, dropping this future is noticed.
         self._inner = None
-        if not self._retries:  # `release` was called meanwhile
+        if self._inputs.keys and not self._retries:  # `release` was called meanwhile
             self._inputs.release()
         if not self._is_wanted and self._evict_result is not None:
             self._evict_result()
         tasks.leave(self)
 
     def _publish(self, result: Any, error: BaseException | None) -> None:
-        if isinstance(error, _TaskCancelledError):
+        if error is None:
+            self.set_result(result)
+        elif isinstance(error, _TaskCancelledError):
             super().cancel()
             self.set_running_or_notify_cancel()
-        elif error is not None:
-            self.set_exception(error)
         else:
-            self.set_result(result)
+            self.set_exception(error)
 
 
 class _TaskCancelledError(CancelledError):
