@@ -73,6 +73,23 @@ def test_expired_bytes_are_freed_within_a_second(local):  # C46
     assert not clock.late(0.2 + 1)
 
 
+def test_the_reaper_hears_of_an_object_beside_the_removal_of_the_last_one(local, monkeypatch):  # C46
+    putting = threading.Thread(target=lambda: local.put(encode("next"), ttl=0.3))
+    forget = type(REAPER).forget
+
+    def forget_slowly(reaper, owner):
+        monkeypatch.undo()
+        putting.start()
+        putting.join(0.2)
+        forget(reaper, owner)
+
+    key = local.put(encode("last"), ttl=60)
+    monkeypatch.setattr(type(REAPER), "forget", forget_slowly)
+    local.evict(key)
+    putting.join()
+    assert becomes(lambda: not local._space.objects, within=10)
+
+
 def test_the_reaper_ends_when_nothing_is_due(local):
     key = local.put(encode(1), ttl=1000)
     assert any(thread.name == "psk-reaper" for thread in threading.enumerate())

@@ -13,6 +13,7 @@ from psk.connectors import SupportsWatch, open_connector
 from psk.connectors.directory import directory as directories
 from psk.connectors.directory import waiting
 from psk.connectors.file import FileConnector
+from psk.connectors.waiting import WakePipe
 from psk.connectors.watching import ToldWatcher
 from psk.errors import ChannelUnavailableError, ConnectorClosedError, ForkedConnectorError, InvalidKeyError
 from psk.wire import encode, new_object_id
@@ -171,6 +172,43 @@ def test_lost_events_are_made_up_for(files, monkeypatch):
     files.put(payload)
     run_loop(watcher, lambda: seen == [payload.key])
     watcher.close()
+
+
+def test_an_interrupt_before_events_are_passed_on_loses_none(files, monkeypatch):
+    """Whoever reads them, they are everybody's."""
+    watcher, payload, seen = files.watcher(), encode("lost"), []
+    watcher.add(payload.key, seen.append)
+    watcher.dispatch()
+    files.put(payload)
+    read = waiting.Inotify.events
+
+    def interrupted(*arguments):
+        assert read(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(waiting.Inotify, "events", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            files.wait(["0" * 32], timeout=20)
+    run_loop(watcher, lambda: seen == [payload.key])
+    watcher.close()
+
+
+def test_a_watcher_whose_closing_is_interrupted_is_told_no_more(files, monkeypatch):
+    watcher = files.watcher()
+    watcher.add("0" * 32, print)
+
+    def interrupted(pipe):
+        close(pipe)
+        raise KeyboardInterrupt
+
+    close = WakePipe.close
+    with monkeypatch.context() as patch:
+        patch.setattr(WakePipe, "close", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            watcher.close()
+    assert not files._channel.waiting
+    assert not waiting.ARRIVALS._watches
 
 
 def test_a_directory_removed_and_made_again_is_watched(files, directory):

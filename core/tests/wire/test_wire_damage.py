@@ -104,6 +104,14 @@ def test_frames_that_arrive_cut_swapped_or_missing_are_refused():
         assert outcome(Frames(pieces), expected) == "refused"
 
 
+def test_a_frame_of_another_length_is_named_as_such():
+    block, *frames = encode(np.arange(100.0)).parts
+    with pytest.raises(PayloadError) as info:
+        Payload.parse(Frames([block, *frames[:-1], b"short"]))
+    assert "not a buffer" not in str(info.value)
+    assert "a frame of 5 bytes instead of" in str(info.value)
+
+
 @pytest.mark.parametrize("given", [None, 5, "text", [], object(), np.arange(9)[::2], memoryview(bytes(200))[::2]])
 def test_what_is_no_contiguous_buffer_is_refused(given):
     with pytest.raises(PayloadError):

@@ -154,7 +154,8 @@ class Space:
 
     def reap_at(self, key: str, expires: float) -> None:
         """Have the reaper look at an object when it expires."""
-        self.expiring.add(key)
+        with self.lock:  # else a removal at this moment might make the reaper forget it
+            self.expiring.add(key)
         REAPER.watch(self, expires)
 
     def tell(self, keys: Sequence[str], settable: Settable) -> None:

@@ -139,9 +139,11 @@ class ToldWatcher(ContextManaged, Finalised):
 
     def close(self) -> None:
         """Forget every key, and close the descriptor: nobody sets an arrival any more."""
-        self._pipe.close()  # first, so that an `add` in another thread sees it
-        for key in list(self._arrivals):
-            self.discard(key)
+        try:
+            self._pipe.close()  # first, so that an `add` in another thread sees it
+        finally:  # also after an interrupt: a finaliser closes this only once
+            for key in list(self._arrivals):
+                self.discard(key)
 
     def _check(self) -> None:
         if self._pipe.fileno() < 0:

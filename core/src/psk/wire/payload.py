@@ -433,13 +433,11 @@ def _match_body(buffers: Sequence[object], sizes: Sequence[int]) -> list[bytes |
         return [only]
     if len(buffers) != len(sizes) + 1:
         raise damaged(f"{len(buffers) - 1} frames instead of {len(sizes)}")
-    frames = []
     try:
-        for buffer, size in zip(buffers[1:], sizes):  # noqa: B905  # checked above
-            frame = buffer if type(buffer) is bytes else byte_view(buffer)
-            if len(frame) != size:
-                raise damaged(f"a frame of {len(frame)} bytes instead of {size}")
-            frames.append(frame)
+        frames = [buffer if type(buffer) is bytes else byte_view(buffer) for buffer in buffers[1:]]
     except (TypeError, ValueError, BufferError) as error:
         raise PayloadError(f"a frame of the payload is not a buffer of bytes: {error}") from error
+    for frame, size in zip(frames, sizes):  # noqa: B905  # checked above
+        if len(frame) != size:
+            raise damaged(f"a frame of {len(frame)} bytes instead of {size}")
     return frames

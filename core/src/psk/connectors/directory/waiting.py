@@ -254,10 +254,15 @@ class Arrivals:
     def read(self, seconds: float) -> None:
         """Pass on what the kernel tells; if that is nothing, wait for something, but no longer than so many seconds."""
         inotify = self._opened()
-        events = [] if inotify is None else inotify.events(seconds)
-        with self._lock:
-            for event in events:
-                self._pass_on(event)
+        try:
+            events = [] if inotify is None else inotify.events(seconds)
+            with self._lock:
+                for event in events:
+                    self._pass_on(event)
+        except BaseException:  # an interrupt: what was read and not passed on is lost, so all look again
+            with self._lock:
+                self._pass_on(Event(-1, OVERFLOWN, b""))
+            raise
 
     def _opened(self) -> Inotify | None:
         return None if self._inotify is None else self._inotify()
