@@ -158,6 +158,7 @@ def test_garbage_is_refused_and_allocates_nothing_it_claims(scale, seed):
         (6, "<B", 255),
         (7, "<B", 255),
         (40, "<I", 1),
+        (40, "<I", 2**32 - 1),
         (44, "<I", 1),
         (5, "<B", 8),
         (5, "<B", 2),
@@ -195,12 +196,13 @@ def test_foreign_bytes_are_named_as_such():
         Payload.parse(b"\x80\x05" + bytes(100))
 
 
-def test_a_connectors_own_checksum_is_used_and_must_match():
-    payload = encode(b"hello")
+def test_what_a_connector_summed_itself_is_used_and_must_match():
+    payload = encode(bytes(3_000_000))
     whole = payload.tobytes()
-    Payload.parse(Frames([whole], crc=payload._body_crc)).verify()
-    with pytest.raises(PayloadError, match="checksum"):
-        Payload.parse(Frames([whole], crc=payload._body_crc ^ 1)).verify()
+    Payload.parse(Frames([whole], sums=payload.sums)).verify()
+    for wrong in (bytes(len(payload.sums)), payload.sums[:-4], b""):
+        with pytest.raises(PayloadError, match="checksum"):
+            Payload.parse(Frames([whole], sums=wrong)).verify()
 
 
 def test_padding_between_frames_must_be_zero():

@@ -112,31 +112,38 @@ def test_an_expiring_file_is_what_the_file_connector_writes(tmp_path, monkeypatc
     connector.close()
 
 
+LARGE = [b"12345678" * 2**18 + b"9", b"x" * 2**20, bytes(100)]
+
+
 def write_by_the_document(codec, frames, *, revision, expires, signed):
     """Write a signed or unsigned payload with nothing but the document's table at hand."""
     key_name = b"demo" if signed else b""
-    used = 48 + len(codec) + len(key_name) + 8 * len(frames) + (32 if signed else 0)
-    block_size = -(-used // 64) * 64
     body = b""
     for frame in frames:
         body += bytes(-len(body) % 64) + frame
+    chunks = [frame[at : at + 2**20] for frame in frames for at in range(0, len(frame), 2**20)]
+    sums = b"".join(struct.pack("<I", zlib.crc32(chunk)) for chunk in chunks) if len(body) > 2**20 else b""
+    used = 48 + len(codec) + len(key_name) + 8 * len(frames) + len(sums) + (32 if signed else 0)
+    block_size = -(-used // 64) * 64
     flags = 1 | (2 if signed else 0) | (4 if expires else 0)
 
     def whole(mac, checksum):
         block = b"\x93PSK" + bytes([1, flags, len(codec), len(key_name)]) + ID
-        block += struct.pack("<QIIII", block_size + len(body), len(frames), revision, 0, checksum)
-        block += codec + key_name + b"".join(struct.pack("<Q", len(frame) | 1 << 63) for frame in frames) + mac
+        block += struct.pack("<QIIII", block_size + len(body), len(frames), revision, len(sums) // 4, checksum)
+        block += codec + key_name + b"".join(struct.pack("<Q", len(frame) | 1 << 63) for frame in frames) + sums + mac
         return block.ljust(block_size, b"\0") + body
 
     mac = b""
     if signed:
         mac = hmac.new(SECRET, b"psk payload 1\0" + whole(bytes(32), 0), hashlib.sha256).digest()
-    without = whole(mac, 0)
+    without = whole(mac, 0)[: block_size if sums else None]
     return whole(mac, zlib.crc32(without[:44], zlib.crc32(without[48:])))
 
 
 @pytest.mark.parametrize("signed", [False, True])
-@pytest.mark.parametrize("frames", [[], [b""], [b"a" * 64], [b"a", b"", b"b" * 200], [b"x"] * 40], ids=len)
+@pytest.mark.parametrize(
+    "frames", [[], [b""], [b"a" * 64], [b"a", b"", b"b" * 200], [b"x"] * 40, LARGE, [b"x", *LARGE, b""]], ids=len
+)
 @pytest.mark.parametrize("codec", ["x", "bytearray", "c" * 32])
 def test_a_second_writer_agrees(codec, frames, signed):
     expected = Payload.build(

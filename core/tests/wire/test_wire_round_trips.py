@@ -62,7 +62,7 @@ def receptions(payload):
     yield Frames([memoryview(bytearray(whole))])
     yield Frames(pieces)
     yield Frames([pieces[0], *(memoryview(bytearray(piece)) for piece in pieces[1:])])
-    yield Frames([memoryview(whole)], crc=payload._body_crc)
+    yield Frames([memoryview(whole)], sums=payload.sums or None)
 
 
 def assert_round_trip(obj, equal=lambda a, b: type(a) is type(b) and a == b, **options):

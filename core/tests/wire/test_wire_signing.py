@@ -86,9 +86,9 @@ def test_an_unsigned_payload_is_not_verified_by_any_key():
         Payload.parse(encode(b"x").tobytes()).verify_signature(KEY)
 
 
-def test_the_shared_buffer_given_with_a_connectors_checksum_still_verifies():
-    payload = encode(b"x", signing_key=KEY)
-    parsed = Payload.parse(Frames([payload.tobytes()], crc=payload._body_crc))
+def test_what_a_connector_summed_is_verified_with_the_signature():
+    payload = encode(bytes(2_000_000), signing_key=KEY)
+    parsed = Payload.parse(Frames([payload.tobytes()], payload.sums))
     parsed.verify()
     parsed.verify_signature(KEY)
 

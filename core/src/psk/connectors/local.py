@@ -74,7 +74,7 @@ class Stored(Frames):
 
     def __init__(self, buffers: Sequence[Buffer], expires: float | None = None) -> None:
         self.buffers = buffers
-        self.crc = None
+        self.sums = None
         self.expires = expires
         self.claim: tuple[str, float] | None = None
 

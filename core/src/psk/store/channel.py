@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from psk.background import stepping_aside
 from psk.connectors import deadline_after, poll
-from psk.errors import CapabilityError, DeadlineError, PayloadError, PskError
+from psk.errors import CapabilityError, DeadlineError, PskError
 from psk.plugins.importing import on_demand
-from psk.wire import HEADER_REACH, Header, Payload
+from psk.wire import HEADER_REACH, Header, Payload, block_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 60.0
 #: Seconds that one look of a wait may take, however close the deadline is.
 SHORTEST_LOOK = 0.5
-#: No header block is longer. It bounds the second look at the payload of an object with very many frames.
-LONGEST_HEADER = 1 << 20
 
 _LISTED = "keep the keys, and evict them one by one"
 _RESERVED = ("SupportsReserve", "name an object before it is put", "put the object first and send its key then")
@@ -201,11 +199,9 @@ class Channel:
         start = self.connector.get_range(key, 0, HEADER_REACH, timeout=timeout)
         if start is None:
             return None
-        try:
-            return ObjectStat(key, Header.read(start))
-        except PayloadError:
-            start = self.connector.get_range(key, 0, LONGEST_HEADER, timeout=timeout)
-            return None if start is None else ObjectStat(key, Header.read(start))
+        if len(start) == HEADER_REACH and (size := block_size(start)) > HEADER_REACH:  # of very many frames, or chunks
+            start = self.connector.get_range(key, 0, size, timeout=timeout)
+        return None if start is None else ObjectStat(key, Header.read(start))
 
     def supported(self, operation: str) -> Any:
         """Return the connector's method for an operation that has no default.

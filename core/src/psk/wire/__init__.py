@@ -2,7 +2,17 @@
 
 from psk.wire.codec import Buffer, Codec, Frame
 from psk.wire.codecs import PRIVATE_CODEC, codec_for, decode, encode, find_codec, register_codec
-from psk.wire.header import ALIGNMENT, FIXED_SIZE, FLAGS_OFFSET, HAS_CHECKSUM, HEADER_REACH, MAGIC, Header
+from psk.wire.header import (
+    ALIGNMENT,
+    CHUNK_BYTES,
+    FIXED_SIZE,
+    FLAGS_OFFSET,
+    HAS_CHECKSUM,
+    HEADER_REACH,
+    MAGIC,
+    Header,
+    block_size,
+)
 from psk.wire.payload import Frames, Payload, allocate, new_object_id
 from psk.wire.reference import Reference, is_distribution_name, shown_uri
 from psk.wire.signing import SigningKey, find_signing_key, set_signing_key
@@ -10,6 +20,7 @@ from psk.wire.type_codes import code_of, is_builtin_code, portable_hash, type_na
 
 __all__ = [
     "ALIGNMENT",
+    "CHUNK_BYTES",
     "FIXED_SIZE",
     "FLAGS_OFFSET",
     "HAS_CHECKSUM",
@@ -25,6 +36,7 @@ __all__ = [
     "Reference",
     "SigningKey",
     "allocate",
+    "block_size",
     "code_of",
     "codec_for",
     "decode",

@@ -11,7 +11,9 @@ from zlib import crc32
 
 from psk.errors import PayloadError, SerializationError
 from psk.fork import after_fork_in_child
+from psk.plugins.importing import on_demand
 from psk.wire.header import (
+    CHUNK_BYTES,
     CRC_OFFSET,
     EXPIRES,
     FIXED_SIZE,
@@ -22,14 +24,16 @@ from psk.wire.header import (
     ZEROS,
     Header,
     byte_view,
+    count_chunks,
     damaged,
     lay_out,
     measure,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from psk.wire.chunks import Span
     from psk.wire.codec import Buffer, Frame
     from psk.wire.signing import SigningKey
 
@@ -117,15 +121,15 @@ class Frames:
     Args:
         buffers: Either one buffer with the whole payload, or the header block followed by one buffer for each
             frame, of exactly the frame's length, without padding.
-        crc: CRC-32 of the payload from its byte 48 to its end, padding included, if the connector computed
-            it while it received; saves one pass over the bytes.
+        sums: CRC-32 of each chunk that arrived (docs/wire.md), 4 bytes each, if the connector computed them while it
+            received; saves one pass over the bytes of a large payload.
     """
 
-    __slots__ = ("buffers", "crc")
+    __slots__ = ("buffers", "sums")
 
-    def __init__(self, buffers: Sequence[Buffer], crc: int | None = None) -> None:
+    def __init__(self, buffers: Sequence[Buffer], sums: bytes | None = None) -> None:
         self.buffers = buffers
-        self.crc = crc
+        self.sums = sums
 
     @property
     def nbytes(self) -> int:
@@ -142,12 +146,13 @@ class Payload(Header):
     Its attributes are those of its header block; see `Header`.
     """
 
-    __slots__ = ("_body_crc", "_frames", "_received", "_whole")
+    __slots__ = ("_draft", "_found", "_frames", "_received", "_whole")
 
+    _draft: tuple[bytes, int] | None  # header block without sums, and where they belong, until they are known
     _frames: Sequence[Buffer | list[Buffer]]
+    _found: bytes | None  # the sums of what arrived
     _received: bool  # False in a payload built here: its frames are the producer's own memory
     _whole: bytes | memoryview | None
-    _body_crc: int | None
 
     @classmethod
     def build(
@@ -193,10 +198,13 @@ class Payload(Header):
             kept, table = _keep_frames(frames)
         count = len(table)
         try:
-            layout, start, codec_name, key_name = lay_out(codec, flags, signing_key.name if signing_key else "", count)
-            sizes, nbytes = measure(layout.size, table)
+            sizes, length = measure(table)
+            chunks = count_chunks(sizes) if checksum and length > CHUNK_BYTES else 0
+            signer = signing_key.name if signing_key else ""
+            layout, start, codec_name, key_name = lay_out(codec, flags, signer, count, chunks)
+            nbytes = layout.size + length
             block = layout.fields.pack(
-                start, object_id, nbytes, count, revision, 0, 0, codec_name, key_name, *table, b"", b""
+                start, object_id, nbytes, count, revision, chunks, 0, codec_name, key_name, *table, b"", b"", b""
             )
         except (PayloadError, struct.error) as error:
             raise SerializationError(
@@ -209,19 +217,40 @@ class Payload(Header):
         self.codec = codec
         self.frame_sizes = sizes
         self.nbytes = nbytes
-        self.checksum = self._body_crc = self._whole = None
+        self._draft = self._found = self._whole = None
         self.expires = expires
         self.signed_by = ""
         self.revision = revision
         self._frames = kept
         self._received = False
         self._table = table
+        if chunks:
+            self._draft = block, layout.sums_offset
+            if signing_key is None:
+                return self  # summed while it is written, or when that is needed
+            self.sums = self._sum()
+            block = _inserted(block, layout.sums_offset, self.sums)
+            self._draft = None
+        else:
+            self.sums = b""
         self._block = block
+        self.checksum = None
         if signing_key is not None:
             self._sign(layout.mac_offset, signing_key)
         if checksum:
-            self._add_checksum()
+            body = () if chunks else _body_buffers(kept, sizes)
+            self._add_checksum(self._block, body)
         return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Fill the slots that are empty until the chunks of a payload are summed."""
+            if name not in {"_block", "checksum", "sums"}:
+                raise AttributeError(name)
+            if self._draft is not None:
+                self._add_sums(self._sum())
+            return object.__getattribute__(self, name)
 
     @classmethod
     def parse(cls, source: Frames | Buffer) -> Payload:
@@ -236,10 +265,11 @@ class Payload(Header):
         self = _new(cls)
         if isinstance(source, Frames):
             buffers: Sequence[Buffer] = source.buffers
-            self._body_crc = source.crc
+            self._found = source.sums
         else:
             buffers = (source,)
-            self._body_crc = None
+            self._found = None
+        self._draft = None
         whole = self._read_block(buffers[0] if buffers else b"")
         size = len(self._block)
         if len(buffers) == 1:
@@ -259,16 +289,40 @@ class Payload(Header):
     def received(self) -> Frames:
         """The payload as buffers that `parse` accepts; a copy only if it was built here and not received."""
         if self._whole is not None:
-            return Frames([self._whole], self._body_crc)
+            return Frames([self._whole], self._found)
         if not self._received:
-            return Frames([self.tobytes()])  # without the checksum: this memory may have changed since
-        return Frames([self._block, *self._frames], self._body_crc)  # type: ignore[list-item]  # no segments in it
+            return Frames([self.tobytes()])  # without sums: this memory may have changed since
+        return Frames([self._block, *self._frames], self._found)  # type: ignore[list-item]  # no segments in it
 
     def buffers(self) -> list[Buffer]:
         """Return what to write, in order, padding included: views of the object's memory, `nbytes` in all."""
         if self._whole is not None:
             return [self._whole]
         return [self._block, *_body_buffers(self._frames, self.frame_sizes)]
+
+    def write_to(self, write: Callable[[Sequence[Buffer], int], object]) -> None:
+        """Write the payload in parts, in any order, by several threads if it is large; the header block last.
+
+        A payload that is not summed yet is summed on the way, while each part is in the processor's cache.
+
+        Args:
+            write: Called with buffers that follow each other, and where in the payload they begin.
+
+        Raises:
+            Exception: What `write` raised first; no thread calls it any more.
+        """
+        with on_demand:
+            from psk.parallel import for_each  # only for large payloads
+            from psk.wire.chunks import divide
+
+        def write_span(span: Span) -> None:
+            write(span.buffers, span.offset)
+
+        if self._draft is not None:
+            self._add_sums(self._sum(write_span))
+        else:
+            for_each(write_span, divide(len(self._block), self._frames), self.nbytes)
+        write([self._block], 0)
 
     @property
     def parts(self) -> list[Buffer | list[Buffer]]:
@@ -309,12 +363,15 @@ class Payload(Header):
         """
         if self.checksum is None:
             return
-        if self._body_crc is None:
-            if self._whole is not None:
-                self._body_crc = crc32(memoryview(self._whole)[FIXED_SIZE:])
-            else:
-                self._body_crc = _crc_of(self._block[FIXED_SIZE:], self._frames, self.frame_sizes)
-        if crc32(self._block[:CRC_OFFSET], self._body_crc) != self.checksum:
+        if self.sums:
+            if self._found is None:
+                self._found = self._sum()
+            is_right = self._found == self.sums and _crc_of(self._block) == self.checksum
+        elif self._whole is not None:
+            is_right = crc32(self._block[:CRC_OFFSET], crc32(memoryview(self._whole)[FIXED_SIZE:])) == self.checksum
+        else:
+            is_right = _crc_of(self._block, _body_buffers(self._frames, self.frame_sizes)) == self.checksum
+        if not is_right:
             raise PayloadError(
                 f"payload {self.key} is damaged: its checksum does not match",
                 found=[f"{self.nbytes} bytes"],
@@ -329,26 +386,39 @@ class Payload(Header):
             SignatureError: Another key signed it, or it was changed since.
         """
         block = self._block
-        offset = FIXED_SIZE + len(self.codec) + len(self.signed_by) + 8 * len(self.frame_sizes)
+        offset = FIXED_SIZE + len(self.codec) + len(self.signed_by) + 8 * len(self.frame_sizes) + len(self.sums)
         end = offset + MAC_SIZE
         unsigned = block[:CRC_OFFSET] + ZEROS[4] + block[FIXED_SIZE:offset] + ZEROS[MAC_SIZE] + block[end:]
         parts = self._signed_parts(unsigned)
         key.verify(f"payload {self.key}", self.signed_by, block[offset:end], MAC_SIZE, parts)
 
     def _sign(self, offset: int, key: SigningKey) -> None:
-        block = self._block
-        mac = key.authenticate(self._signed_parts(block))
-        self._block = block[:offset] + mac + block[offset + MAC_SIZE :]
+        mac = key.authenticate(self._signed_parts(self._block))
+        self._block = _inserted(self._block, offset, mac)
         self.signed_by = key.name
 
     def _signed_parts(self, block: bytes) -> tuple[Buffer, ...]:
         return (_MAC_CONTEXT, block, *_body_buffers(self._frames, self.frame_sizes))
 
-    def _add_checksum(self) -> None:
-        start, rest = self._block[:CRC_OFFSET], self._block[FIXED_SIZE:]
-        self._body_crc = _crc_of(rest, self._frames, self.frame_sizes)
-        self.checksum = crc = crc32(start, self._body_crc)
-        self._block = start + crc.to_bytes(4, "little") + rest
+    def _sum(self, each: Callable[[Span], object] | None = None) -> bytes:
+        """Return the sums of all chunks; `each` as of `sum_chunks`."""
+        with on_demand:
+            from psk.wire.chunks import divide, sum_chunks  # only for large payloads
+
+        start = len(self._block if self._draft is None else self._draft[0])
+        return sum_chunks(divide(start, self._frames), each)
+
+    def _add_sums(self, sums: bytes) -> None:
+        draft = self._draft
+        if draft is not None:  # else another thread has just done so
+            block, offset = draft
+            self.sums = sums
+            self._add_checksum(_inserted(block, offset, sums), ())
+            self._draft = None
+
+    def _add_checksum(self, block: bytes, body: Sequence[Buffer]) -> None:
+        self.checksum = crc = _crc_of(block, body)
+        self._block = _inserted(block, CRC_OFFSET, crc.to_bytes(4, "little"))
 
 
 _new = object.__new__
@@ -404,12 +474,17 @@ def _body_buffers(frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int])
     return body
 
 
-def _crc_of(block_rest: bytes, frames: Sequence[Buffer | list[Buffer]], sizes: Sequence[int]) -> int:
-    """Return the CRC-32 of a payload from byte 48 to its end: the rest of its header block, and what follows it."""
-    crc = crc32(block_rest)
-    for buffer in _body_buffers(frames, sizes):
+def _inserted(block: bytes, offset: int, field: bytes) -> bytes:
+    """Return a header block with other bytes in the place of some."""
+    return b"".join((block[:offset], field, block[offset + len(field) :]))
+
+
+def _crc_of(block: bytes, body: Sequence[Buffer] = ()) -> int:
+    """Return the CRC-32 over a header block, and over what follows it unless its chunks have sums of their own."""
+    crc = crc32(block[FIXED_SIZE:])
+    for buffer in body:
         crc = crc32(buffer, crc)
-    return crc
+    return crc32(block[:CRC_OFFSET], crc)
 
 
 def _split_body(whole: memoryview, start: int, sizes: Sequence[int]) -> list[memoryview]:

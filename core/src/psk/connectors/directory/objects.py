@@ -24,7 +24,7 @@ from psk.connectors.directory.expiry import (
     write_record,
 )
 from psk.connectors.directory.locks import locked
-from psk.connectors.directory.reading import PIPELINE_BYTES, read_frames, read_range
+from psk.connectors.directory.reading import PARALLEL_BYTES, read_frames, read_range
 from psk.connectors.directory.writing import DRAFTS, PERMANENT_MODE, HeldDraft, place, sweep_drafts
 from psk.connectors.duties import HEADER_BYTES, is_same_payload
 from psk.errors import CapabilityError, ChannelDataError, KeyExistsError, PskError
@@ -94,7 +94,7 @@ class Objects:
 
     def read(self, descriptor: int, end: int, name: str, deadline: float) -> Frames:
         """Return the payload of an open file, up to an end as of `locate`, in private memory."""
-        if end < PIPELINE_BYTES:  # most are read by one system call
+        if end < PARALLEL_BYTES:  # most are read by one system call
             memory = bytearray(end)
             if os.readv(descriptor, (memory,)) == end:
                 return Frames((memory,))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final
-from zlib import crc32
 
-from psk.connectors.duties import HEADER_BYTES, has_checksum
+from psk.errors import PayloadError
+from psk.plugins.importing import on_demand
+from psk.wire import CHUNK_BYTES
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
+
+    from psk.wire.chunks import Span
 
     Buffer = bytes | bytearray | memoryview
 
@@ -18,7 +21,7 @@ JOINED_BYTES: Final = 64 * 1024
 """Buffers below are copied together, since a system call costs more; longer ones are sent as they lie."""
 
 STEP_BYTES: Final = 256 * 1024
-"""Bytes received before they are summed: fewer would mean more calls, more would not stay in the cache."""
+"""Bytes received before the header block is read: it is rarely longer."""
 
 
 def seconds_left(deadline: float) -> float:
@@ -101,30 +104,47 @@ def join_short(buffers: Sequence[Buffer]) -> Iterator[Buffer]:
 
 
 class Summing:
-    """Compute the checksum of a payload while it arrives, part by part, as each is still in the processor's cache."""
+    """Compute the checksums of a large payload's chunks while it arrives, each as it is still in the cache."""
 
-    __slots__ = ("_done", "_is_wanted", "_sum")
+    __slots__ = ("_done", "_spans", "_sums")
 
     def __init__(self) -> None:
-        self._done = HEADER_BYTES
-        self._sum = 0
-        self._is_wanted = True
+        self._spans: list[Span] | None = None
+        self._sums = bytearray()
+        self._done = 0
 
     def reach(self, whole: memoryview, end: int) -> None:
-        """Take note that a payload has arrived up to `end`, and sum what is new if it is enough.
+        """Take note that a payload has arrived up to `end`, and sum each span that is complete.
 
         Args:
             whole: The payload's memory.
             end: How much of it has arrived; less than before if the rest is fetched again.
         """
-        if end - self._done < STEP_BYTES and end < len(whole):
-            return
-        if self._done == HEADER_BYTES:
-            self._is_wanted = has_checksum(whole)
-        if self._is_wanted and end > self._done:
-            self._sum = crc32(whole[self._done : end], self._sum)
-            self._done = end
+        if self._spans is None:
+            if end < min(STEP_BYTES, len(whole)):
+                return
+            self._spans = self._divided(whole, end)
+        spans = self._spans
+        while self._done and spans[self._done - 1].end > end:
+            self._done -= 1
+        while self._done < len(spans) and spans[self._done].end <= end:
+            spans[self._done].sum_into(self._sums)
+            self._done += 1
 
-    def of(self, whole: bytes | memoryview) -> int | None:
-        """Return the sum of what follows the payload's header, as `Frames` takes it; None if not all was summed."""
-        return self._sum if self._is_wanted and self._done == len(whole) else None
+    def of(self, whole: bytes | memoryview) -> bytes | None:
+        """Return the checksums as `Frames` takes them; None if not all were computed."""
+        spans = self._spans
+        return bytes(self._sums) if spans and self._done == len(spans) and spans[-1].end == len(whole) else None
+
+    def _divided(self, whole: memoryview, end: int) -> list[Span]:
+        if len(whole) <= CHUNK_BYTES:
+            return []  # summed when it is verified
+        with on_demand:
+            from psk.wire.chunks import spans_of, table_of
+
+        try:
+            spans = spans_of(whole[:end], whole)
+        except PayloadError:  # parsing says so
+            return []
+        self._sums = table_of(spans)
+        return spans
