@@ -156,7 +156,7 @@ class DirectoryConnector(ContextManaged, Rebuilding, Reserving):
         if ttl is not None:
             check_ttl(ttl)
         nbytes, channel = payload.nbytes, self._channel
-        key = channel.run("write to", Objects.put, payload.key, payload.buffers(), nbytes, ttl, deadline, nbytes=nbytes)
+        key = channel.run("write to", Objects.put, payload.key, payload, nbytes, ttl, deadline, nbytes=nbytes)
         if ttl is not None:
             channel.expect(key, ttl)
         return key

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from psk.connectors.directory.directory import Directory
     from psk.connectors.directory.expiry import Clock
     from psk.connectors.directory.writing import Memory
-    from psk.wire import Buffer
+    from psk.wire import Buffer, Payload
 
     T = TypeVar("T")
 
@@ -100,10 +100,10 @@ class Objects:
                 return Frames((memory,))
         return read_frames(descriptor, end, name, deadline)
 
-    def place(self, name: str, buffers: Sequence[Buffer], nbytes: int, ttl: float | None, deadline: float) -> bool:
+    def place(self, name: str, payload: Payload, nbytes: int, ttl: float | None, deadline: float) -> bool:
         """Write a file and give it its name; False if the name is taken."""
         return place(
-            self.directory, name, buffers, nbytes, ttl=ttl, clock=self.clock, durable=self.durable, deadline=deadline
+            self.directory, name, payload, nbytes, ttl=ttl, clock=self.clock, durable=self.durable, deadline=deadline
         )
 
     def unlink(self, name: str, found: os.stat_result) -> bool:  # noqa: ARG002  what it was matters to segments
@@ -142,7 +142,7 @@ class Objects:
             raise
         return draft
 
-    def put(self, name: str, buffers: Sequence[Buffer], nbytes: int, ttl: float | None, deadline: float) -> str:
+    def put(self, name: str, payload: Payload, nbytes: int, ttl: float | None, deadline: float) -> str:
         """Make a payload of `nbytes` bytes the object of its key, unless it is that already; return the key.
 
         Raises:
@@ -151,7 +151,9 @@ class Objects:
         """
         if ttl is not None:
             self.mark.set()
-        while not (self.place(name, buffers, nbytes, ttl, deadline) or self._is_the_same(name, buffers, deadline)):
+        while not (
+            self.place(name, payload, nbytes, ttl, deadline) or self._is_the_same(name, payload.buffers(), deadline)
+        ):
             expired(deadline, f"putting {name}")
         if ttl is not None:
             self.mark.set()  # again: a sweep that had not seen the object yet may have removed the mark

@@ -7,6 +7,8 @@ import mmap
 import os
 import re
 import stat
+from _thread import allocate_lock
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from psk.connectors.directory.directory import Directory
     from psk.connectors.directory.expiry import Clock
-    from psk.wire import Buffer
+    from psk.wire import Buffer, Payload
 
 PERMANENT_MODE: Final = 0o400
 """The mode of a file that needs no changes; it has no other meaning."""
@@ -31,8 +33,8 @@ DRAFTS: Final = ".drafts"
 ABANDONED_NANOSECONDS: Final = 3600 * 1_000_000_000
 """Age of an abandoned draft where no lock proves that its writer is dead: on network file systems."""
 
-STEP_BYTES: Final = 32 * 1024 * 1024
-"""Bytes written between two looks at the clock."""
+PARALLEL_BYTES: Final = 4 * 1024 * 1024
+"""From here on several threads sum and write, and look at the clock in between."""
 
 _is_draft_name = re.compile(r"[0-9a-f]{24}").fullmatch
 _GROUP: Final = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
@@ -246,7 +248,7 @@ def open_drafts(directory: Directory, *, create: bool) -> int:
 def place(
     directory: Directory,
     name: str,
-    buffers: Sequence[Buffer],
+    content: Payload | list[Buffer],
     nbytes: int,
     *,
     ttl: float | None,
@@ -259,8 +261,8 @@ def place(
     Args:
         directory: Where.
         name: The final name.
-        buffers: What to write, back to back.
-        nbytes: Their total length.
+        content: What to write: a payload, or buffers back to back.
+        nbytes: Its length.
         ttl: Seconds until it expires, from when it is complete; None for never.
         clock: The clock that counts them.
         durable: Whether file and name must have reached the disk at the return.
@@ -276,7 +278,7 @@ def place(
     draft = Draft(directory)
     try:
         draft.open(PERMANENT_MODE if ttl is None else RENEWABLE_MODE)
-        write_all(draft.descriptor, buffers, nbytes, deadline)
+        write_all(draft.descriptor, content, nbytes, deadline)
         expires = None if ttl is None else clock.after(directory, ttl)
         return draft.finish(name, nbytes, expires, clock, durable=durable)
     finally:
@@ -288,35 +290,57 @@ def place(
                 os.close(descriptor)  # here: an interrupt may come at the start of any method
 
 
-def write_all(descriptor: int, buffers: Sequence[Buffer], nbytes: int, deadline: float) -> None:
-    """Write buffers back to back, however many and however long they are."""
-    if nbytes <= STEP_BYTES and len(buffers) <= _GROUP:
-        written = os.writev(descriptor, buffers)
-        if written == nbytes:
-            return
+def write_all(descriptor: int, content: Payload | list[Buffer], nbytes: int, deadline: float) -> None:
+    """Write a payload of `nbytes` bytes, or buffers back to back, however many and however long they are."""
+    if type(content) is list:
+        buffers = content
+    elif nbytes >= PARALLEL_BYTES:
+        content.write_to(_Turns(descriptor, deadline).write)  # type: ignore[union-attr]  # no list
+        return
     else:
-        written = 0
-    rest = _skipped([memoryview(buffer) for buffer in buffers if len(buffer)], written)
-    while rest:
+        buffers = content.buffers()  # type: ignore[union-attr]  # as above
+    if len(buffers) > _GROUP or os.writev(descriptor, buffers) != nbytes:
+        _write_at(descriptor, deadline, [buffer for buffer in buffers if len(buffer)], 0)
+
+
+class _Turns:
+    """Write the parts of a file from one thread at a time: the kernel would have the others wait, but they can sum."""
+
+    __slots__ = ("_deadline", "_descriptor", "_parts", "_turn")
+
+    def __init__(self, descriptor: int, deadline: float) -> None:
+        self._descriptor = descriptor
+        self._deadline = deadline
+        self._parts: deque[tuple[Sequence[Buffer], int]] = deque()
+        self._turn = allocate_lock()
+
+    def write(self, buffers: Sequence[Buffer], offset: int) -> None:
+        """Write a part, and those of other threads; leave it to the thread that writes if there is one."""
+        self._parts.append((buffers, offset))
+        if self._turn.acquire(blocking=False):
+            try:
+                while self._parts:
+                    _write_at(self._descriptor, self._deadline, *self._parts.popleft())
+            finally:
+                self._turn.release()
+
+
+def _write_at(descriptor: int, deadline: float, buffers: Sequence[Buffer], offset: int) -> None:
+    """Write buffers, none of them empty, back to back at an offset of a file."""
+    while buffers:
         expired(deadline, "writing an object")
-        group: list[memoryview] = []
-        room = STEP_BYTES
-        for view in rest[:_GROUP]:
-            group.append(view[:room])
-            room -= len(group[-1])
-            if not room:
-                break
-        written = os.writev(descriptor, group)
+        written = os.pwritev(descriptor, buffers[:_GROUP], offset)
         if not written:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        rest = _skipped(rest, written)
+        offset += written
+        buffers = _skipped(buffers, written)
 
 
-def _skipped(views: list[memoryview], count: int) -> list[memoryview]:
-    for index, view in enumerate(views):
-        if count < len(view):
-            return [view[count:], *views[index + 1 :]]
-        count -= len(view)
+def _skipped(buffers: Sequence[Buffer], count: int) -> list[Buffer]:
+    for index, buffer in enumerate(buffers):
+        if count < len(buffer):
+            return [memoryview(buffer)[count:], *buffers[index + 1 :]]
+        count -= len(buffer)
     return []
 
 

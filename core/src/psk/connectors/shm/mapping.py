@@ -11,10 +11,13 @@ import errno
 import mmap
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
     import ctypes
+    from collections.abc import Sequence
+
+    from psk.wire import Buffer
 
 HUGE_BYTES: Final = 2 * 1024 * 1024
 PAGE_BYTES: Final = mmap.PAGESIZE
@@ -28,6 +31,8 @@ _SHARED: Final = getattr(mmap, "MAP_SHARED", 1)
 _PRIVATE: Final = getattr(mmap, "MAP_PRIVATE", 2)
 _ROOM: Final = _PRIVATE | getattr(mmap, "MAP_ANONYMOUS", 0x20) | _MAP_NORESERVE
 _FAILED: Final = -1
+_ALONE_BYTES: Final = 64 * 1024
+"""Below, a copy is shorter than the call of a foreign function that lets other threads run."""
 
 
 class Mapping:
@@ -77,6 +82,17 @@ class Mapping:
         if library.madvise(_address(self._memory) + self._offset, nbytes, _MADV_COLLAPSE):
             raise _last_error()
 
+    def write(self, buffers: Sequence[Buffer], offset: int) -> None:
+        """Copy buffers, back to back, to an offset; other threads run meanwhile."""
+        library = _library()
+        for buffer in buffers:
+            size = len(buffer)
+            if library is None or size < _ALONE_BYTES:
+                self.view[offset : offset + size] = buffer
+            else:
+                library.memmove(_address(self._memory) + self._offset + offset, _export(buffer).start, size)
+            offset += size
+
     def close(self) -> None:
         """Unmap it; BufferError if anything still uses its memory, which is then unmapped with the last use."""
         self.view.release()
@@ -102,6 +118,8 @@ def _loaded_library() -> ctypes.CDLL:
     library.mmap.restype = ctypes.c_ssize_t
     library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
     library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    library.memmove.restype = ctypes.c_void_p
+    library.memmove.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
     return library
 
 
@@ -113,6 +131,34 @@ def _address(memory: mmap.mmap) -> int:
     import ctypes
 
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+@cache
+def _export_class() -> type[Any]:
+    import ctypes
+
+    class Export(ctypes.Structure):
+        """A `Py_buffer`: what a buffer exports, which its owner keeps in its place until this is gone."""
+
+        _fields_: ClassVar[Any] = [
+            ("start", ctypes.c_void_p),
+            ("owner", ctypes.c_void_p),
+            ("sizes", ctypes.c_ssize_t * 2),
+            ("kind", ctypes.c_int * 2),
+            ("rest", ctypes.c_void_p * 5),
+        ]
+
+        def __init__(self, buffer: Buffer) -> None:
+            ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(buffer), ctypes.byref(self), 0)
+
+        def __del__(self) -> None:
+            ctypes.pythonapi.PyBuffer_Release(ctypes.byref(self))  # of one that was never filled, too
+
+    return Export
+
+
+def _export(buffer: Buffer) -> Any:
+    return _export_class()(buffer)
 
 
 def _last_error() -> OSError:

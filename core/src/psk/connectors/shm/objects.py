@@ -34,12 +34,12 @@ from psk.errors import ChannelFullError, ChannelUnavailableError, PayloadError, 
 from psk.wire import ALIGNMENT, Frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import TypeVar
 
     from psk.connectors.directory.writing import Draft, Memory
     from psk.connectors.shm.session import Space
-    from psk.wire import Buffer
+    from psk.wire import Payload
 
     T = TypeVar("T")
 
@@ -155,17 +155,17 @@ class SharedObjects(Objects):
             return read_frames(descriptor, self.payload_length(descriptor, end, name), name, deadline)
         return Frames((view[: _length(view, end, name)],))
 
-    def place(self, name: str, buffers: Sequence[Buffer], nbytes: int, ttl: float | None, deadline: float) -> bool:
+    def place(self, name: str, payload: Payload, nbytes: int, ttl: float | None, deadline: float) -> bool:
         """Copy a payload into a file or a segment and give it its name; False if the name is taken."""
         if nbytes <= LARGEST_COPIED:
             if self._max_bytes is not None:
                 self._check_limit(nbytes)
-            return super().place(name, buffers, nbytes, ttl, deadline)
+            return super().place(name, payload, nbytes, ttl, deadline)
         if self.directory.stat(name) is not None:
             return False  # put again, it is not copied once more: there might be no room for it
         filling = self._filling(nbytes, deadline)
         try:
-            filling.segment.fill(buffers, nbytes, deadline)
+            filling.segment.fill(payload, nbytes, deadline)
             expires = None if ttl is None else self.clock.after(self.directory, ttl)
             return filling.finish(name, nbytes, expires, self.clock, durable=False)
         except FileNotFoundError:

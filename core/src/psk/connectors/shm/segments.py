@@ -27,16 +27,13 @@ if TYPE_CHECKING:
 
     from psk.connectors.directory.directory import Directory
     from psk.connectors.directory.expiry import Clock
-    from psk.wire import Buffer
+    from psk.wire import Buffer, Payload
 
 SEGMENT_BYTES: Final = 64 * 1024
 """From here on a file is a segment; smaller ones are quicker copied than mapped."""
 
 LARGEST_COPIED: Final = SEGMENT_BYTES - ALIGNMENT
 """The largest payload that is not put into a segment: with the record of an expiry its file is no larger than that."""
-
-STEP_BYTES: Final = 4 * 1024 * 1024
-"""Bytes copied between two looks at the clock, which are also chances for other threads."""
 
 FREE: Final = ".free"
 """The directory of free segments in a space."""
@@ -162,8 +159,8 @@ class Segment:
         if self.mapping is None:
             self.mapping = Mapping(self.descriptor, self.capacity, shared=True)
 
-    def fill(self, buffers: Sequence[Buffer], nbytes: int, deadline: float) -> None:
-        """Write a payload from the segment's start on.
+    def fill(self, payload: Payload, nbytes: int, deadline: float) -> None:
+        """Write a payload of `nbytes` bytes from the segment's start on.
 
         Raises:
             OSError: It does not fit.
@@ -171,19 +168,17 @@ class Segment:
         """
         if self.capacity >= HUGE_BYTES and (self.is_allocated or self._collapse()):
             self.allocate()
-        if self.mapping is None:
+        mapping = self.mapping
+        if mapping is None:
             # Into small pages; without huge pages that is quicker than the page faults of a mapping.
-            write_all(self.descriptor, buffers, nbytes, deadline)
+            write_all(self.descriptor, payload, nbytes, deadline)
         else:
-            target, end = self.mapping.view, 0
-            for buffer in buffers:
-                source = memoryview(buffer)
-                for start in range(0, len(source), STEP_BYTES):
-                    part = source[start : start + STEP_BYTES]
-                    target[end : end + len(part)] = part
-                    end += len(part)
-                    if len(part) == STEP_BYTES:
-                        expired(deadline, "writing an object")
+
+            def write(buffers: Sequence[Buffer], offset: int) -> None:
+                expired(deadline, "writing an object")
+                mapping.write(buffers, offset)
+
+            payload.write_to(write)
         self.is_allocated = True
 
     def place(self, directory: Directory, key: str, expires: int | None, clock: Clock) -> bool:

@@ -146,5 +146,6 @@ class Summing:
             spans = spans_of(whole[:end], whole)
         except PayloadError:  # parsing says so
             return []
-        self._sums = table_of(spans)
+        if spans:
+            self._sums = table_of(spans)
         return spans
