@@ -41,6 +41,7 @@ def measure() -> Iterator[Row]:
 def round_trip(array: np.ndarray, *, checksum: bool) -> dict[str, float]:
     start = perf_counter()
     payload = encode(array, checksum=checksum)
+    assert (payload.checksum is not None) == checksum  # of a large payload it is computed now
     encoded = perf_counter() - start
     # This copy is the channel's part: what arrives lies in private memory of the receiver.
     arrived = allocate(payload.nbytes)

@@ -152,7 +152,7 @@ def test_a_writer_killed_at_a_named_point(directory, temporary, point, monkeypat
             monkeypatch.setattr(writing, "write_all", hold)
         elif point == "after half":
             monkeypatch.setattr(
-                writing, "write_all", lambda file, buffers, *_: (os.write(file, bytes(buffers[0][:30])), hold())
+                writing, "write_all", lambda file, payload, *_: (os.write(file, payload.tobytes()[:30]), hold())
             )
         elif point == "before the name":
             monkeypatch.setattr(os, "link", hold)

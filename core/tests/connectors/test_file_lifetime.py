@@ -16,7 +16,7 @@ from psk.connectors.directory import directory as directories
 from psk.connectors.directory import objects, writing
 from psk.connectors.directory.expiry import MARK
 from psk.connectors.file import FileConnector
-from psk.errors import CapabilityError, ChannelUnavailableError, DeadlineError
+from psk.errors import CapabilityError, ChannelFullError, ChannelUnavailableError, DeadlineError
 from psk.wire import encode
 from psk_testing.timing import at_some_pace, becomes, timed
 
@@ -263,6 +263,27 @@ def test_short_writes_are_continued(files, monkeypatch, decoded):  # C14
     array, data = decoded(files.get(files.put(encode(value))))
     assert data == value[1]
     assert np.array_equal(array, value[0])
+
+
+def test_short_writes_of_large_objects_are_continued(files, monkeypatch, decoded):  # C14
+    pwritev = os.pwritev
+    monkeypatch.setattr(
+        os, "pwritev", lambda file, parts, at: pwritev(file, [memoryview(b"".join(parts))[:300_001]], at)
+    )
+    value = [np.arange(600_000), b"x" * 50_000, bytes(3_000_000)]
+    array, *data = decoded(files.get(files.put(encode(value))))
+    assert data == value[1:]
+    assert np.array_equal(array, value[0])
+
+
+def test_a_disk_that_fills_up_during_a_large_put_leaves_nothing(files, directory, monkeypatch):  # C11, C20
+    pwritev = os.pwritev
+    monkeypatch.setattr(os, "pwritev", lambda file, parts, at: pwritev(file, parts, at) if at < 3_000_000 else 0)
+    with pytest.raises(ChannelFullError):
+        files.put(encode(bytes(9_000_000)))
+    assert not os.listdir(directory)
+    monkeypatch.undo()
+    files.put(encode(bytes(9_000_000)))
 
 
 def test_hints_are_wishes(files, decoded):  # C19

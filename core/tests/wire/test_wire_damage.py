@@ -184,6 +184,41 @@ def test_a_table_of_many_empty_frames_costs_no_more_than_it_should():
         )
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_every_byte_of_a_large_payload_matters(signed, seed):
+    chance = random.Random(seed)
+    expected = [np.arange(300_000.0), np.arange(100_000)]
+    whole = bytearray(encode(expected, signing_key=KEY if signed else None).tobytes())
+    begin = Header.read(whole).frame_ranges()[0][0]
+    for place in (*range(begin), *(chance.randrange(begin, len(whole)) for _ in range(100))):
+        bit = 1 << chance.randrange(8)
+        whole[place] ^= bit
+        assert outcome(whole, expected) == "refused", place
+        whole[place] ^= bit
+    assert outcome(whole, expected) == "right"
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 2, 4, 1 << 24, (1 << 24) + 1, 2**32 - 1])
+def test_another_number_of_chunks_than_the_frames_have_is_refused(chunks):
+    forged = bytearray(encode(bytearray(2_500_000)).tobytes())
+    struct.pack_into("<I", forged, 40, chunks)
+    tracemalloc.start()
+    try:
+        for read in (Header.read, Payload.parse):
+            with pytest.raises(PayloadError):
+                read(forged)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_sums_without_a_checksum_are_refused():
+    forged = bytearray(encode(bytearray(2_500_000)).tobytes())
+    forged[5] = 0
+    with pytest.raises(PayloadError, match="damaged"):
+        Payload.parse(forged)
+
+
 def test_a_newer_version_says_what_to_install():
     newer = bytearray(encode(b"hello").tobytes())
     newer[4] = 2

@@ -34,6 +34,7 @@ def examples():
             "memory",
             lambda: encode(memoryview(bytearray(b"\1\0\2\0")).cast("h"), object_id=ID, checksum=False).tobytes(),
         ),
+        ("chunks", lambda: encode(bytearray(2**20 + 1), object_id=ID).tobytes()[:128]),
         ("signed", lambda: encode(b"hello", object_id=ID, revision=1, signing_key=KEY).tobytes()),
         (
             "reference",
@@ -52,7 +53,10 @@ def test_the_examples_are_what_the_code_writes(name, written):
 
 def test_the_examples_are_read_back():
     found = examples()
-    assert len(found) == 7
+    assert len(found) == 8
+    large = Payload.parse(found["chunks"] + bytes(2**20 + 1))
+    large.verify()
+    assert large.sums == found["chunks"][0x41:0x49]
     assert decode(Payload.parse(found["bytes"])) == b"hello"
     memory = decode(Payload.parse(found["memory"]))
     assert (memory.tolist(), memory.readonly) == ([1, 2], False)
@@ -165,4 +169,6 @@ def test_the_tables_name_every_codec_and_limit():
     for name in (*own, codecs.PRIVATE_CODEC):
         assert f"`{name}`" in text
     assert f"at most {header.MAXIMUM_FRAMES:,}" in text
+    assert f"At most {header.MAXIMUM_CHUNKS:,}" in text
+    assert f"chunks of {header.CHUNK_BYTES:,} bytes" in text
     assert register_codec.__name__ in text

@@ -9,7 +9,6 @@ from zlib import crc32
 from psk.errors import PayloadError
 from psk.parallel import for_each
 from psk.wire.header import CHUNK_BYTES, HEADER_REACH, ZEROS, Header, block_size
-from psk.wire.payload import Frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -120,12 +119,15 @@ def sum_chunks(spans: Sequence[Span], each: Callable[[Span], object] | None = No
     return bytes(sums)
 
 
-def receive(whole: memoryview, read: Callable[[memoryview, int], object]) -> Frames:
+def receive(whole: memoryview, read: Callable[[memoryview, int], object]) -> bytes | None:
     """Fill memory with a payload, in parts and by several threads if it is large, and sum its chunks on the way.
 
     Args:
         whole: Memory of the payload's size.
         read: Called with a part of the memory, to be filled to its end, and where in the payload that begins.
+
+    Returns:
+        The checksums of the chunks, for `Frames`; None if the payload has none.
 
     Raises:
         Exception: What `read` raised first; no thread calls it any more.
@@ -144,9 +146,9 @@ def receive(whole: memoryview, read: Callable[[memoryview, int], object]) -> Fra
         read(whole[span.offset : span.end], span.offset)
 
     if spans:
-        return Frames((whole,), sum_chunks(spans, read_span))
+        return sum_chunks(spans, read_span)
     for_each(read_span, divide(size, [whole[size:]]), len(whole))
-    return Frames((whole,))
+    return None
 
 
 def spans_of(block: memoryview, whole: memoryview) -> list[Span]:

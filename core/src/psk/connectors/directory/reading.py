@@ -39,7 +39,7 @@ def read_frames(descriptor: int, size: int, key: str, deadline: float) -> Frames
     with on_demand:
         from psk.wire.chunks import receive  # only for large objects
 
-    return receive(whole, read)
+    return Frames((whole,), receive(whole, read))
 
 
 def read_range(descriptor: int, size: int, offset: int, length: int, key: str) -> memoryview:
