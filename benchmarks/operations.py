@@ -32,6 +32,8 @@ OPERATIONS: list[tuple[str, Any, float | None]] = [
     ("for _ in p: pass", NUMBERS, None),
     ("isinstance(p, list)", NUMBERS, None),
 ]
+#: Nanoseconds that psk is to need at most.
+LIMITS = {"p + 1": 80.0}
 #: The same for programs that begin with a factory.
 BEGINNINGS: dict[str, str] = {
     "Proxy(factory)": "Proxy(factory)",
@@ -57,7 +59,7 @@ def compare(label: str, operation: str, target: Any, ratio: float | None) -> Row
         REPETITIONS,
     )
     ours, theirs = samples["psk"]["operation"], samples["proxystore"]["operation"]
-    return Row(label, "ns", ours, theirs, ratio=ratio, digits=0)
+    return Row(label, "ns", ours, theirs, ratio=ratio, limit=LIMITS.get(operation), digits=0)
 
 
 def repeat(operation: str, kind: Any, factory: Any, target: Any) -> dict[str, float]:

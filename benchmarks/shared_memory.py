@@ -28,8 +28,9 @@ ITEMS = 12_500_000
 def measure() -> Iterator[Row]:
     """Put new arrays and resolve them in a worker that has the store open; then put one into a new store each time."""
     array = np.random.default_rng(1).random(ITEMS)
+    there = array.copy()
     with memory_stores() as stores, workers(1) as worker, ray_turns() as ray:
-        contestants = {name: partial(hand_over, store, worker, array) for name, store in stores.items()}
+        contestants = {name: partial(hand_over, store, worker, array, there) for name, store in stores.items()}
         if ray:
             contestants["ray"] = partial(ray, "hand_over")
         warm = take_turns(contestants, REPETITIONS)
@@ -70,25 +71,41 @@ def measure() -> Iterator[Row]:
         ours["put"],
         theirs["put"],
         ray=rays.get("put", []),
-        limit=15,
     )
+    yield Row(
+        "... over a copy by one thread into memory that is there",
+        "times",
+        ratios(ours["put"], ours["copy"]),
+        ratios(theirs["put"], theirs["copy"]),
+        limit=0.65,
+        digits=2,
+    )
+    if rays:
+        yield Row("... over Ray's put", "times", ratios(ours["put"], rays["put"]), [], limit=0.75, digits=2)
     yield Row("... the first put of a new store", "ms", cold["psk"]["put"], cold["proxystore"]["put"])
     yield Row(
         "... over a plain copy: `array.copy()`, which maps new memory too",
         "times",
         cold["psk"]["times"],
         cold["proxystore"]["times"],
-        limit=5,
+        limit=1.3,
+        digits=2,
     )
 
 
-def hand_over(store: Any, worker: Executor, array: np.ndarray) -> dict[str, float]:
+def ratios(samples: list[float], others: list[float]) -> list[float]:
+    """Divide what was taken in the same turn."""
+    return [one / other for one, other in zip(samples, others, strict=True)]
+
+
+def hand_over(store: Any, worker: Executor, array: np.ndarray, there: np.ndarray) -> dict[str, float]:
     seconds, keys = time_each(store.put, [array] * OBJECTS)
+    copying, _ = time_each(partial(np.copyto, there), [array] * OBJECTS)
     # As bytes: a worker keeps its last arguments for a while, and with them arrays that are evicted here.
     measures = worker.submit(resolve, [pickle.dumps(store.proxy_from_key(key)) for key in keys]).result()
     for key in keys:
         store.evict(key)
-    return {"put": seconds, **measures}
+    return {"put": seconds, "copy": copying, **measures}
 
 
 def resolve(pickled: list[bytes]) -> dict[str, float]:

@@ -50,7 +50,7 @@ def measure() -> Iterator[Row]:
         "ms",
         [with_psk - without for with_psk, without in zip(ours, bare, strict=True)],
         [with_theirs - without for with_theirs, without in zip(theirs, bare, strict=True)],
-        limit=30,
+        limit=22,
     )
     yield Row("... of which `import psk`, `import proxystore.store`", "ms", *imports())
     yield Row(f"`psk plugins list` with {PLUGINS} plug-ins more, the whole process", "ms", listing(), [], limit=80)
