@@ -17,13 +17,14 @@ pytestmark = pytest.mark.usefixtures("parts_of_10_kb")
 
 @pytest.mark.parametrize("checksum", [True, False])
 def test_a_payload_in_parts_comes_back_whole(connector, checksum):
-    payload = large(checksum=checksum)
+    payload = large(150, checksum=checksum)
     key = connector.put(payload)
     frames = connector.get(key)
     [whole] = frames.buffers
     assert whole == payload.tobytes()
     assert not whole.readonly
-    assert (frames.crc is not None) == checksum
+    assert (frames.sums is not None) == checksum
+    assert frames.sums == (payload.sums or None)
     received = Payload.parse(frames)
     received.verify()
     assert decode(received) == decode(Payload.parse(payload.received))
