@@ -323,3 +323,17 @@ def test_a_large_object_put_again_is_not_copied_again(segments, monkeypatch):
     key = segments.put(payload)
     monkeypatch.setattr(Segment, "fill", None)
     assert segments.put(payload) == key  # C15
+
+
+@pytest.mark.parametrize("without", ["nothing", "an address", "a library"])
+@pytest.mark.parametrize("kind", [bytes, bytearray, np.array])
+def test_large_memory_of_any_kind_is_copied_whole(segments, monkeypatch, decoded, kind, without):
+    if without == "an address":
+        monkeypatch.setattr(mapping, "_start", lambda _: None)
+    elif without == "a library":
+        monkeypatch.setattr(mapping, "_library", lambda: None)
+    content = os.urandom(5_000_001)
+    for _ in range(2):  # into a new segment, and into one that was used
+        key = segments.put(encode([kind(content) if kind is not np.array else np.frombuffer(content, "u1").copy(), 5]))
+        assert bytes(decoded(segments.get(key))[0]) == content
+        segments.evict(key)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from faults.interrupts import steps
-from psk import Proxy, Store
+from psk import Proxy, Store, parallel
 from psk.singleflight import SingleFlight
 
 BOMBARDED = Path(__file__).with_name("bombarded.py")
@@ -112,6 +112,26 @@ def test_an_interrupt_at_any_instant_leaves_no_file_open(scheme, operation, tmp_
         assert len(os.listdir("/proc/self/fd")) == before
         assert count > 50
         assert amiss == {}
+        store.clear()
+
+
+@pytest.mark.parametrize("scheme", ["file", "shm"])
+def test_an_interrupt_at_any_instant_of_a_large_put_keeps_nothing_of_the_caller(scheme, tmp_path, monkeypatch, scale):
+    monkeypatch.setattr(parallel, "usable_cores", lambda: 4)
+    uri = f"file://{tmp_path}/objects" if scheme == "file" else f"shm://large-{os.urandom(4).hex()}"
+
+    def check(data):
+        data.append(1)  # BufferError if anything still holds it
+        assert bytes(store.get(key)[-3:]) == b"end"
+
+    with Store("large", uri, cache_size=0) as store:
+        key = store.put(bytearray(5_000_000) + b"end")
+        stride = max(scale("interrupts.stride") // 10, 1)
+        copying = "psk/connectors/" + {"file": "directory/writing", "shm": "shm/mapping"}[scheme]
+        for where in ("psk/parallel", "psk/wire/payload", copying):
+            count, amiss = steps(store.put, lambda: bytearray(5_000_000), check, where=where, stride=stride)
+            assert count > 5
+            assert amiss == {}
         store.clear()
 
 

@@ -238,8 +238,7 @@ class Payload(Header):
         if signing_key is not None:
             self._sign(layout.mac_offset, signing_key)
         if checksum:
-            body = () if chunks else _body_buffers(kept, sizes)
-            self._add_checksum(self._block, body)
+            self._add_checksum(self._block, () if chunks else _body_buffers(kept, sizes))
         return self
 
     if not TYPE_CHECKING:
@@ -363,15 +362,16 @@ class Payload(Header):
         """
         if self.checksum is None:
             return
+        block = self._block
         if self.sums:
             if self._found is None:
                 self._found = self._sum()
-            is_right = self._found == self.sums and _crc_of(self._block) == self.checksum
+            crc = crc32(block[FIXED_SIZE:])
         elif self._whole is not None:
-            is_right = crc32(self._block[:CRC_OFFSET], crc32(memoryview(self._whole)[FIXED_SIZE:])) == self.checksum
+            crc = crc32(memoryview(self._whole)[FIXED_SIZE:])
         else:
-            is_right = _crc_of(self._block, _body_buffers(self._frames, self.frame_sizes)) == self.checksum
-        if not is_right:
+            crc = _crc_of(block[FIXED_SIZE:], _body_buffers(self._frames, self.frame_sizes))
+        if crc32(block[:CRC_OFFSET], crc) != self.checksum or (self.sums and self._found != self.sums):
             raise PayloadError(
                 f"payload {self.key} is damaged: its checksum does not match",
                 found=[f"{self.nbytes} bytes"],
@@ -417,8 +417,9 @@ class Payload(Header):
             self._draft = None
 
     def _add_checksum(self, block: bytes, body: Sequence[Buffer]) -> None:
-        self.checksum = crc = _crc_of(block, body)
-        self._block = _inserted(block, CRC_OFFSET, crc.to_bytes(4, "little"))
+        start, rest = block[:CRC_OFFSET], block[FIXED_SIZE:]
+        self.checksum = crc = crc32(start, _crc_of(rest, body))
+        self._block = start + crc.to_bytes(4, "little") + rest
 
 
 _new = object.__new__
@@ -479,12 +480,12 @@ def _inserted(block: bytes, offset: int, field: bytes) -> bytes:
     return b"".join((block[:offset], field, block[offset + len(field) :]))
 
 
-def _crc_of(block: bytes, body: Sequence[Buffer] = ()) -> int:
-    """Return the CRC-32 over a header block, and over what follows it unless its chunks have sums of their own."""
-    crc = crc32(block[FIXED_SIZE:])
+def _crc_of(rest: bytes, body: Sequence[Buffer]) -> int:
+    """Return the CRC-32 over a header block from byte 48 on, continued over what follows it."""
+    crc = crc32(rest)
     for buffer in body:
         crc = crc32(buffer, crc)
-    return crc32(block[:CRC_OFFSET], crc)
+    return crc
 
 
 def _split_body(whole: memoryview, start: int, sizes: Sequence[int]) -> list[memoryview]:

@@ -11,7 +11,7 @@ import errno
 import mmap
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import ctypes
@@ -87,10 +87,10 @@ class Mapping:
         library = _library()
         for buffer in buffers:
             size = len(buffer)
-            if library is None or size < _ALONE_BYTES:
-                self.view[offset : offset + size] = buffer
+            if library is not None and size >= _ALONE_BYTES and (start := _start(buffer)) is not None:
+                library.memmove(_address(self._memory) + self._offset + offset, start, size)
             else:
-                library.memmove(_address(self._memory) + self._offset + offset, _export(buffer).start, size)
+                self.view[offset : offset + size] = buffer
             offset += size
 
     def close(self) -> None:
@@ -127,38 +127,27 @@ def _loaded_library() -> ctypes.CDLL:
 _library()
 
 
-def _address(memory: mmap.mmap) -> int:
+def _address(memory: mmap.mmap | Buffer) -> int:
     import ctypes
 
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
-@cache
-def _export_class() -> type[Any]:
+def _start(buffer: Buffer) -> int | None:
+    """Return where a buffer's memory begins; None if it is read-only, on a Python that does not tell it then.
+
+    By one call in C, which keeps no hold of the buffer: an interrupt between two could leave it locked for ever.
+    """
     import ctypes
 
-    class Export(ctypes.Structure):
-        """A `Py_buffer`: what a buffer exports, which its owner keeps in its place until this is gone."""
-
-        _fields_: ClassVar[Any] = [
-            ("start", ctypes.c_void_p),
-            ("owner", ctypes.c_void_p),
-            ("sizes", ctypes.c_ssize_t * 2),
-            ("kind", ctypes.c_int * 2),
-            ("rest", ctypes.c_void_p * 5),
-        ]
-
-        def __init__(self, buffer: Buffer) -> None:
-            ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(buffer), ctypes.byref(self), 0)
-
-        def __del__(self) -> None:
-            ctypes.pythonapi.PyBuffer_Release(ctypes.byref(self))  # of one that was never filled, too
-
-    return Export
-
-
-def _export(buffer: Buffer) -> Any:
-    return _export_class()(buffer)
+    if not memoryview(buffer).readonly:
+        return _address(buffer)
+    start, size = ctypes.c_void_p(), ctypes.c_ssize_t()
+    try:
+        ctypes.pythonapi.PyObject_AsReadBuffer(ctypes.py_object(buffer), ctypes.byref(start), ctypes.byref(size))
+    except AttributeError:
+        return None
+    return start.value
 
 
 def _last_error() -> OSError:
