@@ -28,6 +28,7 @@ TOPICS = (
     "fan_out",
     "large_objects",
     "small_objects",
+    "many_objects",
     "start_up",
     "pickled_size",
     "operations",
