@@ -71,7 +71,7 @@ class Directory:
         ChannelUnavailableError: It cannot be opened or made, or every user may write to it.
     """
 
-    __slots__ = ("_filesystem", "descriptor", "has_unnamed", "notifier", "owner", "path")
+    __slots__ = ("_filesystem", "_opening", "descriptor", "has_unnamed", "notifier", "owner", "path")
 
     def __init__(self, path: str, *, create: bool) -> None:
         self.descriptor = -1
@@ -105,6 +105,7 @@ class Directory:
                 remedy=f"use a directory inside, like {path.rstrip('/')}/psk, which psk makes private",
             )
         self.owner = found.st_uid
+        self._opening = partial(os.open, dir_fd=self.descriptor)
 
     @property
     def filesystem(self) -> str:
@@ -127,7 +128,7 @@ class Directory:
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
         """Open a file in the directory, as `open_at` does but without its call."""
-        (descriptor,) = map(partial(os.open, dir_fd=self.descriptor), (name,), (flags,), (mode,))
+        (descriptor,) = map(self._opening, (name,), (flags,), (mode,))
         return descriptor
 
     def stat(self, name: str) -> os.stat_result | None:

@@ -305,10 +305,11 @@ class SharedChannel(Channel):
         reuse_bytes: As of `SharedObjects`.
     """
 
-    __slots__ = ("_max_bytes", "_reuse_bytes", "_uri", "space")
+    __slots__ = ("_max_bytes", "_reuse_bytes", "_session", "_uri", "space")
 
     def __init__(self, space: Space, *, create: bool, max_bytes: int | None, reuse_bytes: int | None, uri: str) -> None:
         self.space = space
+        self._session = space.session
         self._uri = uri
         self._max_bytes = max_bytes
         self._reuse_bytes = reuse_bytes
@@ -316,9 +317,9 @@ class SharedChannel(Channel):
 
     def opened(self) -> Objects:
         """Return the objects of the space; errors as of `Channel.opened`, or because the session has ended."""
-        objects = super().opened()
-        if self.space.session.must_check:
-            self.space.session.check()
+        objects = self._objects or super().opened()
+        if self._session.must_check:
+            self._session.check()
         return objects
 
     def uri(self) -> str:
@@ -326,7 +327,7 @@ class SharedChannel(Channel):
         return self._uri
 
     def _open(self, *, create: bool) -> Objects:
-        session = self.space.session
+        session = self._session
         try:
             if create:
                 with suppress(FileExistsError):
@@ -351,7 +352,7 @@ class SharedChannel(Channel):
             return objects
         if objects.directory.is_there():
             return None
-        session = self.space.session
+        session = self._session
         if writing:
             session.revive()
             return self._reopen(create=True)
