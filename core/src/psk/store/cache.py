@@ -36,17 +36,17 @@ class Snapshot:
     changes take memory.
     """
 
-    __slots__ = ("_descriptor", "_frames", "nbytes")
+    __slots__ = ("_descriptor", "_payload", "nbytes")
 
     def __init__(self, payload: Payload) -> None:
         self.nbytes = payload.nbytes
         self._descriptor = -1
-        self._frames: Frames | None = None
+        self._payload: Payload | None = None
         buffers = [memoryview(buffer) for buffer in payload.buffers()]
         if all(buffer.readonly for buffer in buffers):
-            self._frames = payload.received
+            self._payload = Payload.parse(payload.received)
         elif self.nbytes < COPY_BELOW or not self._move(buffers):
-            self._frames = Frames([b"".join(buffers)])
+            self._payload = Payload.parse(b"".join(buffers))
 
     def _move(self, buffers: Sequence[memoryview]) -> bool:
         """Write the payload to an anonymous file; False if the system has none, or no descriptor is left."""
@@ -62,8 +62,8 @@ class Snapshot:
 
     def payload(self) -> Payload:
         """Return the payload over memory that nobody else writes to."""
-        if self._frames is not None:
-            return Payload.parse(self._frames)
+        if self._payload is not None:
+            return self._payload
         try:
             # The mapping has a descriptor of its own, so the pages outlive this object.
             private = mmap.mmap(self._descriptor, self.nbytes, flags=mmap.MAP_PRIVATE)
