@@ -12,6 +12,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from psk.errors import ForkedConnectorError
+from psk.fork import after_fork_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,8 +41,6 @@ def for_each(function: Callable[[T], object], items: Iterable[T], nbytes: int) -
     """
     todo: deque[T | None] = deque(items)
     most = min(nbytes // THREAD_BYTES, MOST_THREADS, len(todo))
-    if most > 1:
-        most = min(most, usable_cores())
     ends = [None] * MOST_THREADS  # one for each thread
     todo.extend(ends)
     errors: list[BaseException] = []
@@ -58,17 +57,30 @@ def for_each(function: Callable[[T], object], items: Iterable[T], nbytes: int) -
     # Twice: an interrupt may come at the start of the first.
     try:
         try:
-            threads.start(work, most - 1)
+            _calls.add(threads)
+            if most > 1:
+                threads.start(work, min(most, usable_cores() // len(_calls)) - 1)
             work()
         finally:
             todo.extendleft(ends)
             threads.wait()
+            _calls.discard(threads)
         if errors:
             raise errors.pop()
     finally:
         todo.extendleft(ends)
         threads.wait()
+        _calls.discard(threads)
         errors.clear()  # in a cycle with the frames that they hold
+
+
+_calls: set[_Threads] = set()
+"""The threads of all calls: those that are made at the same time share the cores."""
+
+
+@after_fork_in_child
+def _forget_calls() -> None:
+    _calls.clear()
 
 
 class _Threads:

@@ -43,6 +43,7 @@ def test_each_item_is_done_once_by_several_threads():
 
     for_each(work, range(50), LARGE)
     assert done == Counter(range(50))
+    assert not parallel._calls
 
 
 def test_a_small_call_or_a_single_core_starts_no_thread(monkeypatch):
@@ -53,6 +54,16 @@ def test_a_small_call_or_a_single_core_starts_no_thread(monkeypatch):
     monkeypatch.setattr(parallel, "usable_cores", lambda: 1)
     for_each(lambda _: threads.add(threading.get_ident()), range(9), LARGE)
     assert threads == {threading.get_ident()}
+
+
+def test_calls_at_the_same_time_share_the_cores(monkeypatch):
+    started, start = [], parallel.start_new_thread
+    monkeypatch.setattr(parallel, "start_new_thread", lambda *work: started.append(1) or start(*work))
+    for others, threads in ((0, 3), (1, 1), (3, 0), (15, 0)):
+        started.clear()
+        monkeypatch.setattr(parallel, "_calls", set(range(others)))
+        for_each(len, ["item"] * 9, LARGE)
+        assert (len(started), parallel._calls) == (threads, set(range(others)))
 
 
 def test_without_a_thread_the_caller_does_all(monkeypatch):
@@ -109,7 +120,7 @@ def test_an_interrupt_at_any_instant_leaves_no_thread_at_work():
         try:
             for_each(work, range(12), LARGE)
         finally:
-            left.append(len(working))
+            left.append(len(working) + len(parallel._calls))
 
     left = []
     count, amiss = steps(call, lambda: None, lambda _: None, where="psk/parallel")
