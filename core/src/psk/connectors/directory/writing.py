@@ -275,6 +275,10 @@ def place(
         OSError: The file system refused; nothing is left behind.
         DeadlineError: Time was up; nothing is left behind.
     """
+    if directory.has_unnamed and ttl is None and not durable:
+        placed = _place_unnamed(directory, name, content, nbytes, deadline)
+        if placed is not None:
+            return placed
     draft = Draft(directory)
     try:
         draft.open(PERMANENT_MODE if ttl is None else RENEWABLE_MODE)
@@ -288,6 +292,28 @@ def place(
             descriptor, draft.descriptor = draft.descriptor, -1
             if descriptor >= 0:
                 os.close(descriptor)  # here: an interrupt may come at the start of any method
+
+
+def _place_unnamed(
+    directory: Directory, name: str, content: Payload | list[Buffer], nbytes: int, deadline: float
+) -> bool | None:
+    """Do what most calls of `place` need, without a `Draft`; None if the file system has no files without a name."""
+    descriptor = -1
+    try:
+        descriptor = directory.open(".", _UNNAMED, PERMANENT_MODE)
+        write_all(descriptor, content, nbytes, deadline)
+        os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=directory.descriptor)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if descriptor >= 0 or error.errno not in _NOT_SUPPORTED:
+            raise
+        directory.has_unnamed = False
+        return None
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    return True
 
 
 def write_all(descriptor: int, content: Payload | list[Buffer], nbytes: int, deadline: float) -> None:
