@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-PIECE_BYTES: Final = 1024 * 1024
-"""Most bytes to fetch by one command: a server copies what it answers, and one that copies serves no other client."""
+FIRST_BYTES: Final = 6 * 1024 * 1024
+"""Bytes of an object that are fetched by one command. A server copies what it answers, and its allocator (jemalloc)
+returns memory from 8 MiB on to the system at once, so that each longer answer costs it a page fault for each page."""
 
 _is_key = re.compile(r"[0-9a-f]{32}").fullmatch
 _match_object = re.compile(rb"\{([0-9a-f]{32})\}").fullmatch
@@ -105,7 +106,7 @@ class Commands:
         self._put = _with_gap(pack(b"SET", name, b"", b"NX").partition(b"$0\r\n")[0]) + b"$%d\r\n"
         self._put_expiring = self._put.replace(b"*4", b"*6", 1)
         self._news = _with_gap(pack(b"PUBLISH", names.news(_ANY_KEY), b""))
-        self._get = _with_gap(pack(b"GETRANGE", name, b"0", b"%d" % (PIECE_BYTES - 1)))
+        self._get = _with_gap(pack(b"GETRANGE", name, b"0", b"%d" % (FIRST_BYTES - 1)))
         self._get_whole = _with_gap(pack(b"GET", name))
         self._start = _with_gap(pack(b"GETRANGE", name, b"0")).replace(b"*3", b"*4", 1) + b"$%d\r\n%b\r\n"
 
@@ -124,7 +125,7 @@ class Commands:
         return [self._put_expiring % (key, payload.nbytes), *payload.buffers(), end]
 
     def get(self, key: Key) -> bytes:
-        """Fetch what is stored for an object, up to `PIECE_BYTES` of it."""
+        """Fetch what is stored for an object, up to `FIRST_BYTES` of it."""
         return self._get % key.encode()
 
     def get_whole(self, key: Key) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from psk.connectors import HEADER_BYTES, Frames, Payload, allocate, has_checksum, is_same_payload
 from psk.connectors.toolkit import Summing
 from psk.errors import ChannelDataError, ChannelFullError, KeyExistsError, PayloadError
-from psk_connector_redis.channel import PIECE_BYTES
+from psk_connector_redis.channel import FIRST_BYTES
 from psk_connector_redis.protocol import LONGEST_STRING, Refusal, UnexpectedError, accepted, pack
 from psk_connector_redis.scripts import MANIFEST_MAGIC, PAYLOAD_MAGIC
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from psk_connector_redis.channel import Channel, Names
     from psk_connector_redis.connection import Connection
 
-_AHEAD_BYTES: Final = 8 * PIECE_BYTES
+_PIECE_BYTES: Final = 1024 * 1024
+_AHEAD_BYTES: Final = 4 * _PIECE_BYTES
 _MOST_CHANGES: Final = 8
 _REMEDY: Final = "evict it, and put the object again"
 _NONCE_BYTES = 8
@@ -131,7 +132,7 @@ def get_object(channel: Channel, key: Key, deadline: float) -> Frames | None:
             whole = read_parts(channel, key, manifest, range(manifest.nbytes), deadline, summing=summing)
             if whole is not None:
                 return Frames([whole], summing.of(whole))
-        elif len(string) != PIECE_BYTES or len(questions) == 1:
+        elif len(string) != FIRST_BYTES or len(questions) == 1:
             return Frames([string])
         elif (frames := _continue(channel, name, memoryview(string), deadline, doing)) is not None:
             return frames
@@ -161,11 +162,11 @@ def _continue(channel: Channel, name: bytes, first: memoryview, deadline: float,
         # What the payload's header claims is not believed: memory is allocated for what the server holds.
         connection.send((pack(b"STRLEN", name),), deadline)
         nbytes: int = accepted(connection.reply(deadline), int)
-        if nbytes < PIECE_BYTES:
+        if nbytes < FIRST_BYTES:
             raise UnexpectedError
         whole, summing = allocate(nbytes), Summing()
-        whole[:PIECE_BYTES] = first
-        _fill(connection, name, 0, whole, deadline, filled=PIECE_BYTES, reach=partial(summing.reach, whole))
+        whole[:FIRST_BYTES] = first
+        _fill(connection, name, 0, whole, deadline, filled=FIRST_BYTES, reach=partial(summing.reach, whole))
         return Frames([whole], summing.of(whole))
 
     try:
@@ -206,12 +207,12 @@ def _fill(
     while filled < len(view):
         commands = []
         while asked < len(view) and asked < filled + _AHEAD_BYTES:
-            end = min(asked + PIECE_BYTES, len(view))
+            end = min(asked + _PIECE_BYTES, len(view))
             commands.append(pack(b"GETRANGE", name, b"%d" % (start + asked), b"%d" % (start + end - 1)))
             asked = end
         if commands:
             connection.send(commands, deadline)
-        end = min(filled + PIECE_BYTES, len(view))
+        end = min(filled + _PIECE_BYTES, len(view))
         connection.string_into(view[filled:end], deadline)
         reach(end)
         filled = end
