@@ -7,6 +7,7 @@ import collections
 import threading
 import time
 from collections.abc import Callable  # noqa: TC003  pytest reads the annotations of tests
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from psk.wire import encode, new_object_id
 from psk_testing.concurrency import beside, in_threads
 from psk_testing.conformance.suite import Suite, rule
 from psk_testing.operations import MISSING, framed, has, parts_of, pattern, same, value_of
-from psk_testing.timing import at_some_pace
+from psk_testing.timing import at_some_pace, becomes
 
 
 class Reserving(Suite):
@@ -146,12 +147,15 @@ class Swapping(Suite):
         seen: dict[int, list[Any]] = collections.defaultdict(list)
         stop = threading.Event()
 
+        def is_read(revision: int) -> bool:
+            return any(revision in values for values in list(seen.values()))
+
         def swap() -> None:
             try:
                 for revision in range(1, count("swaps")):
                     connector.swap(key, encode(revision, object_id=payload.object_id, revision=revision))
-                    if revision % 20 == 0:
-                        time.sleep(0.0001)  # lets the readers come in between
+                    if revision % 20 == 0:  # let a reader come in between, however busy the machine is
+                        becomes(partial(is_read, revision), within=1)
             finally:
                 stop.set()
 
