@@ -26,7 +26,7 @@ OPERATIONS: list[tuple[str, Any, float | None]] = [
     ("p[0]", NUMBERS, 0.55),
     ("p == x", NUMBERS, 0.55),
     ("p.attr", SimpleNamespace(attr=1), 0.25),
-    ("p + 1", 1, 0.4),
+    ("p + 1", 1, None),
     ("1 + p", 1, None),
     ("p + x", NUMBERS, None),
     ("p()", int, None),
