@@ -32,5 +32,6 @@ def begin_unleased(store, ttl):
     [(begin_unrenewed, "of a living holder is gone"), (begin_unleased, "of a killed holder is left")],
 )
 def test_a_holder_that_does_not_do_so_is_noticed(open_channel, seed, begin, complaint):
-    trial = Trial(open_channel("file").uri, 2, seed, begin)
-    assert any(complaint in line for line in trial.run())
+    # Again: on a busy machine the holders of a trial may all be killed before they hold anything.
+    trials = (Trial(open_channel("file").uri, 2, seed + attempt, begin) for attempt in range(4))
+    assert any(complaint in line for trial in trials for line in trial.run())
