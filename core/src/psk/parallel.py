@@ -103,16 +103,26 @@ class _Threads:
             self._started.extend(map(start_new_thread, repeat(self._run, count), repeat(())))
 
     def wait(self) -> None:
-        """Wait until none of them works any more."""
+        """Wait until none of them works any more; what interrupts that is raised afterwards."""
         self._jobs.clear()
+        interrupt: BaseException | None = None
         while len(self._ended) < len(self._started):
             if os.getpid() != self._process:
                 raise ForkedConnectorError(
                     "a copy of large memory cannot continue in a forked child",
                     remedy="do not return from a signal handler in a child that it forked",
                 )
-            with suppress(Empty):
+            try:
                 self._wake.get(timeout=_LOOK_SECONDS)  # an interrupt may lose what wakes, so it only saves time
+            except Empty:
+                pass
+            except BaseException as error:  # noqa: BLE001  raised below: they still work on the caller's memory
+                interrupt = error
+        if interrupt is not None:
+            try:
+                raise interrupt
+            finally:
+                interrupt = None  # in a cycle with this frame
 
     def _run(self) -> None:
         try:

@@ -129,6 +129,36 @@ def test_an_interrupt_at_any_instant_leaves_no_thread_at_work():
     assert set(left) == {0}
 
 
+def test_interrupts_that_follow_each_other_leave_no_thread_at_work():
+    caller, working, together = threading.get_ident(), [], threading.Barrier(parallel.MOST_THREADS)
+
+    def work(_):
+        working.append(1)
+        together.wait(10)
+        if threading.get_ident() != caller:
+            time.sleep(0.3)
+        working.pop()
+
+    def interrupt(*_):
+        interrupts.append(1)
+        if len(interrupts) == 5:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        raise KeyboardInterrupt
+
+    interrupts = []
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.05, 0.02)
+            for_each(work, range(parallel.MOST_THREADS), LARGE)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(interrupts) == 5
+    assert not working
+    assert not parallel._calls
+
+
 def test_a_child_forked_by_a_signal_handler_in_the_middle_does_not_hang():
     def fork_and_go_on(*_):
         if os.fork() == 0:
