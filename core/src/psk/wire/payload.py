@@ -405,7 +405,8 @@ class Payload(Header):
         with on_demand:
             from psk.wire.chunks import divide, sum_chunks  # only for large payloads
 
-        start = len(self._block if self._draft is None else self._draft[0])
+        draft = self._draft  # read once: another thread may be done with it
+        start = len(self._block if draft is None else draft[0])
         return sum_chunks(divide(start, self._frames), each)
 
     def _add_sums(self, sums: bytes) -> None:
