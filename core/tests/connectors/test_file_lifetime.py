@@ -13,7 +13,7 @@ import pytest
 
 from psk.connectors import file, open_connector
 from psk.connectors.directory import directory as directories
-from psk.connectors.directory import objects, writing
+from psk.connectors.directory import expiry, objects, writing
 from psk.connectors.directory.expiry import MARK
 from psk.connectors.file import FileConnector
 from psk.errors import CapabilityError, ChannelFullError, ChannelUnavailableError, DeadlineError
@@ -194,6 +194,25 @@ def test_a_mark_goes_when_nothing_expires_any_more(files, directory):
     assert sorted(os.listdir(directory)) == sorted([kept, key])
     files.renew(kept, 1000)
     assert sorted(os.listdir(directory)) == sorted([MARK, kept, key])
+
+
+def test_a_mark_is_seen_while_a_sweep_gives_it_back(directory, monkeypatch):  # C46
+    place = directories.Directory(str(directory), create=True)
+    mark = expiry.Mark(place)
+    mark.set()
+    mark.doubt()
+    look = directories.Directory.stat
+
+    def look_and_let_the_sweep_end(self, name):
+        monkeypatch.undo()
+        try:
+            return look(self, name)
+        finally:
+            mark.set()
+            mark.remove_doubted()
+
+    monkeypatch.setattr(directories.Directory, "stat", look_and_let_the_sweep_end)
+    assert mark.is_set()
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "lustre", "fuse.sshfs", ""])
