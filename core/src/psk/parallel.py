@@ -147,10 +147,10 @@ def usable_cores() -> int:
 def _quota() -> int:
     """Return how many whole cores the control groups (version 2) of this process leave it."""
     quota = MOST_THREADS
-    with suppress(OSError, StopIteration):  # not on this system
+    with suppress(OSError, ValueError, StopIteration):  # not on this system, or a name that is no text
         path = "/sys/fs/cgroup" + next(line[3:] for line in _lines("/proc/self/cgroup") if line.startswith("0::"))
         while path != "/sys/fs":
-            with suppress(OSError, ValueError):  # no limit, which is written as `max`, or none that can be read
+            with suppress(OSError, ValueError, IndexError):  # no limit, written as `max`, or none that can be read
                 most, period = _lines(f"{path}/cpu.max")[0].split()
                 quota = min(quota, int(most) // int(period))
             path = path[: path.rindex("/")]

@@ -200,6 +200,8 @@ def test_calls_in_many_threads_end():
         ({"/sys/fs/cgroup/a/b/cpu.max": "250000 100000", "/sys/fs/cgroup/a/cpu.max": "50000 100000"}, 0),
         ({"/sys/fs/cgroup/cpu.max": "300000 100000"}, 3),
         ({"/sys/fs/cgroup/a/cpu.max": "nonsense"}, 4),
+        ({"/sys/fs/cgroup/a/cpu.max": ""}, 4),
+        ({"/proc/self/cgroup": "0::/a/\udcff"}, 4),
     ],
 )
 def test_the_limits_of_control_groups_are_honoured(monkeypatch, limits, cores):
@@ -208,7 +210,7 @@ def test_the_limits_of_control_groups_are_honoured(monkeypatch, limits, cores):
     def lines(path):
         if path not in files:
             raise FileNotFoundError(path)
-        return files[path].splitlines()
+        return files[path].encode(errors="surrogateescape").decode().splitlines()
 
     monkeypatch.setattr(parallel, "_lines", lines)
     assert parallel._quota.__wrapped__() == cores
