@@ -28,17 +28,21 @@ if TYPE_CHECKING:
 def drive(by: str, example: str, size: int, options: Namespace, config: StoreConfig) -> tuple[Any, Cost]:
     """Run an example one way, as its driver; return its result and what it cost, except for memory."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # a driver, though it started as a worker
-    program = importlib.import_module(example)
-    data = program.make_input(size)
-    cost = Cost()
-    with (
-        get_or_create_store(config) as store,
-        open_executor(options.executor, options.workers) as executor,
-        counted(cost),
-    ):
-        if by == "value":
-            return program.by_value(executor, data), cost
-        return program.by_proxy(executor, store, data), cost
+    try:
+        program = importlib.import_module(example)
+        data = program.make_input(size)
+        cost = Cost()
+        with (
+            get_or_create_store(config) as store,
+            open_executor(options.executor, options.workers) as executor,
+            counted(cost),
+        ):
+            if by == "value":
+                return program.by_value(executor, data), cost
+            return program.by_proxy(executor, store, data), cost
+    finally:
+        # A result that is interrupted while it is sent would leave the pool waiting for the rest of it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def run(by: str, example: str, size: int, options: Namespace) -> tuple[Any, Cost]:
